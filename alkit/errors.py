@@ -1,0 +1,43 @@
+"""Errors that are the user's to mend.
+
+Every error below carries ``exit_code = 2``: the command line prints its one sentence and exits with that
+code, without a traceback. ``surrogate`` and ``generator`` know nothing of alkit and mark their own input
+errors the same way.
+"""
+
+
+class AlkitError(ValueError):
+    """Something a user can put right; the message says what is wrong, where, and what would be right."""
+
+    exit_code = 2
+
+
+class ConfigError(AlkitError):
+    """A campaign file that cannot be used."""
+
+
+class DataError(AlkitError):
+    """A data set, SMILES file or geometry file that cannot be used."""
+
+
+class AcquisitionError(AlkitError):
+    """An acquisition function that cannot be loaded, or that returned something unusable."""
+
+
+class CampaignError(AlkitError):
+    """A campaign folder in a state that the command cannot work with."""
+
+
+class LabelError(Exception):
+    """One molecule could not be labelled; ``reason`` is the named reason the ledger stores.
+
+    Raised by simulators inside worker processes, so both fields travel through ``args``.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
