@@ -1,0 +1,53 @@
+"""Data sets in and out: QM9 in its published forms, users' own files, downloads.
+
+Names are loaded on first use, so that ``import alkit.datasets`` stays light (neither torch nor RDKit nor ASE;
+a test proves it). ``fetch`` is the exception: its module has the same name, and importing that would hide it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
+
+if TYPE_CHECKING:
+    from alkit.datasets.files import Labelled, read_labelled, read_smiles
+    from alkit.datasets.qm9 import ImportReport, import_qm9
+    from alkit.datasets.store import Dataset, Record, create_database
+
+_HOME = {
+    "Dataset": "store",
+    "ImportReport": "qm9",
+    "Labelled": "files",
+    "Record": "store",
+    "create_database": "store",
+    "import_qm9": "qm9",
+    "read_labelled": "files",
+    "read_smiles": "files",
+}
+
+__all__ = [
+    "QM9_SOURCES",
+    "Dataset",
+    "Download",
+    "ImportReport",
+    "Labelled",
+    "Record",
+    "Source",
+    "create_database",
+    "fetch",
+    "import_qm9",
+    "read_labelled",
+    "read_smiles",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,135 @@
+"""Users' own files: lists of SMILES, and tables of SMILES with an energy."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from alkit.datasets.store import canonical_smiles
+from alkit.errors import DataError
+
+__all__ = ["Labelled", "open_text", "read_labelled", "read_smiles"]
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+class Labelled(NamedTuple):
+    """Distinct canonical SMILES, their (N,) values in eV, and how many lines only repeated an earlier one."""
+
+    smiles: list[str]
+    values: np.ndarray
+    repeated: int
+
+
+def open_text(path: Path) -> list[str]:
+    """Lines of a UTF-8 text file, gzipped or not. Raises DataError naming the file if it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a UTF-8 text file ({error.reason} at byte {error.start}).") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is a damaged or incomplete .gz file ({error}).") from error
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def read_smiles(path: Path) -> list[str]:
+    """SMILES of a user's file, in its order; lines that repeat a molecule are kept.
+
+    One SMILES a line, with an optional name after it; ``#`` starts a comment line; or a .csv or .tsv table
+    with a column ``smiles``; either may be gzipped.
+
+    Returns:
+        Canonical SMILES.
+
+    Raises:
+        DataError: unreadable or empty file, or a SMILES that RDKit cannot read (file and line are named).
+    """
+    lines = open_text(path)
+    if (delimiter := _delimiter(path)) is not None:
+        found = [(number, row["smiles"]) for number, row in _rows(path, lines, delimiter, ["smiles"])]
+    else:
+        content = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+        found = [(number, words[0]) for number, words in content if not words[0].startswith("#")]
+        if found and found[0][1].lower() == "smiles":
+            found = found[1:]
+    if not found:
+        raise DataError(f"{path} holds no SMILES; write one on each line.")
+    return [_canonical(path, number, smiles) for number, smiles in found]
+
+
+def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles") -> Labelled:
+    """A table (.csv or .tsv, may be gzipped) of SMILES with a value in eV.
+
+    A molecule that comes again with the same value is left out and counted; with another value it is an
+    error, because no choice between the two would be right.
+
+    Raises:
+        DataError: unreadable or empty file, missing column, a SMILES that RDKit cannot read, a value that
+            is not a finite number, two values for one molecule (file and line are named).
+    """
+    delimiter = _delimiter(path) or ","
+    first: dict[str, tuple[float, int]] = {}
+    repeated = 0
+    for number, row in _rows(path, open_text(path), delimiter, [smiles_column, target_column]):
+        smiles = _canonical(path, number, row[smiles_column])
+        value = parse_number(row[target_column], f"{path}, line {number}, column {target_column}")
+        if smiles not in first:
+            first[smiles] = (value, number)
+            continue
+        if first[smiles][0] != value:
+            raise DataError(
+                f"{path}, line {number}: {smiles} has the value {value}, and {first[smiles][0]} on line "
+                f"{first[smiles][1]}; keep one of the two."
+            )
+        repeated += 1
+    if not first:
+        raise DataError(f"{path} holds no molecules below its header.")
+    return Labelled(list(first), np.array([value for value, _ in first.values()]), repeated)
+
+
+def parse_number(text: str | None, where: str) -> float:
+    """A finite float, or a DataError that names ``where``."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{where}: {text!r} is not a finite number.")
+    return value
+
+
+def _delimiter(path: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
+    return _TABLES.get(suffixes[-1]) if suffixes else None
+
+
+def _rows(
+    path: Path, lines: list[str], delimiter: str, columns: list[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, row) of a table that must have ``columns``."""
+    reader = csv.DictReader(lines, delimiter=delimiter, restval="")
+    names = reader.fieldnames or []
+    if missing := [column for column in columns if column not in names]:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
+        )
+    for row in reader:
+        yield reader.line_num, row
+
+
+def _canonical(path: Path, number: int, smiles: str) -> str:
+    canonical = canonical_smiles(smiles)
+    if canonical is None:
+        raise DataError(f"{path}, line {number}: {smiles!r} is not a SMILES that RDKit can read.")
+    return canonical

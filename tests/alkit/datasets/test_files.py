@@ -1,0 +1,98 @@
+"""alkit.datasets.files: users' SMILES lists and tables."""
+
+import gzip
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alkit.datasets import read_labelled, read_smiles
+from alkit.enumeration import seed_molecules
+from alkit.errors import DataError
+
+SEEDS = seed_molecules()
+
+
+def test_smiles_with_comments_names_and_blank_lines(tmp_path):
+    path = tmp_path / "pool.smi"
+    path.write_text("# a pool\n\nOCC ethanol\nC1=CC=CC=C1\tbenzene ring\nCCO\n")
+    assert read_smiles(path) == ["CCO", "c1ccccc1", "CCO"]
+
+
+def test_a_header_line_is_passed_over(tmp_path):
+    path = tmp_path / "pool.txt"
+    path.write_text("SMILES name\nOCC ethanol\n")
+    assert read_smiles(path) == ["CCO"]
+
+
+def test_a_table_with_a_smiles_column_gzipped(tmp_path):
+    path = tmp_path / "pool.csv.gz"
+    path.write_bytes(gzip.compress('\ufeffid,smiles,note\n1,OCC,"a, b"\n2,C,x\n'.encode()))
+    assert read_smiles(path) == ["CCO", "C"]
+
+
+def test_tsv(tmp_path):
+    path = tmp_path / "pool.tsv"
+    path.write_text("id\tsmiles\n1\tOCC\n")
+    assert read_smiles(path) == ["CCO"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(SEEDS), min_size=1, max_size=20))
+def test_canonical_lists_come_back_as_they_are(tmp_path_factory, smiles):
+    path = tmp_path_factory.mktemp("pool") / "pool.smi"
+    path.write_text("\n".join(smiles))
+    assert read_smiles(path) == smiles
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.smi", b"C\n# x\nC(C\n", "a.smi, line 3: 'C\\(C' is not a SMILES"),
+        ("a.csv", b"id,smiles\n1,C\n2,\n", "a.csv, line 3: '' is not a SMILES"),
+        ("a.csv", b"id,name\n1,C\n", "no column 'smiles'; its header names id, name"),
+        ("a.csv", b"", "no column 'smiles'; its header names nothing"),
+        ("a.csv", b"smiles\n", "holds no SMILES"),
+        ("a.smi", b"# nothing\n\n", "holds no SMILES"),
+        ("a.smi", b"\xff\xfe\x00", "not a UTF-8 text file"),
+        ("a.smi.gz", gzip.compress(b"C\n" * 1000)[:-9], "damaged or incomplete"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_smiles(tmp_path / name)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(DataError, match="Cannot read"):
+        read_smiles(tmp_path / "none.smi")
+    with pytest.raises(DataError, match="Cannot read"):
+        read_smiles(tmp_path)
+
+
+def test_labelled(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("name,structure,energy\na,OCC,-1.5\nb,C,2e-3\nc,CCO,-1.5\n")
+    found = read_labelled(path, "energy", smiles_column="structure")
+    assert found.smiles == ["CCO", "C"]
+    assert found.values.tolist() == [-1.5, 0.002]
+    assert found.repeated == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("smiles,e\nC,1\nO,high\n", "line 3, column e: 'high' is not a finite number"),
+        ("smiles,e\nC,nan\n", "line 2, column e: 'nan'"),
+        ("smiles,e\nC\n", "line 2, column e: ''"),
+        ("smiles,f\nC,1\n", "no column 'e'; its header names smiles, f"),
+        ("smiles,e\nCCO,1\nO,2\nOCC,3\n", "line 4: CCO has the value 3.0, and 1.0 on line 2"),
+        ("smiles,e\n", "holds no molecules"),
+        ("smiles,e\nC1,1\n", "line 2: 'C1' is not a SMILES"),
+    ],
+)
+def test_bad_tables_are_named(tmp_path, content, message):
+    (tmp_path / "mine.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_labelled(tmp_path / "mine.csv", "e")
