@@ -1,0 +1,235 @@
+"""What a molecule is to alkit: its name, its atoms and where they are.
+
+Identity is the canonical isomeric SMILES. The InChI is not used as a key, because it merges tautomers, and
+tautomers differ in energy by more than the accuracy alkit aims at. Lengths are Angstrom.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alkit.errors import DataError, LabelError
+
+GEOMETRIES = ("etkdg", "mmff", "xtb", "dataset", "given")
+EMBEDDABLE = ("etkdg", "mmff")
+
+# Distances over the sum of the covalent radii. With atoms in known order a bond counts as broken above
+# STRETCHED and a contact as a new bond below TOUCHING: in between, strained cages have both bonds and
+# contacts (1.6 to 1.9 Angstrom for two carbons), and no single threshold tells them apart. Where the order is
+# unknown a single threshold must do, and TOUCHING is the one that fits best: of 6,000 QM9 geometries it
+# misjudges 1, and 1.3, the usual choice, 316.
+STRETCHED = 1.30
+TOUCHING = 1.15
+
+_EMBED_TRIES = 4
+_MMFF_ROUNDS = 4
+_MMFF_ITERATIONS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """One molecule with one geometry.
+
+    ``smiles``: canonical isomeric SMILES (see :func:`canonical`); ``numbers``: ``(n,)`` atomic numbers,
+    hydrogens included; ``positions``: ``(n, 3)`` float64, Angstrom; ``geometry``: where the positions come
+    from, one of ``GEOMETRIES``. Raises `DataError` for arrays that do not fit together.
+    """
+
+    smiles: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    geometry: str
+
+    def __post_init__(self) -> None:
+        if self.geometry not in GEOMETRIES:
+            raise DataError(
+                f"{self.smiles}: unknown geometry {self.geometry!r}; use one of {', '.join(GEOMETRIES)}"
+            )
+        numbers = np.array(self.numbers, dtype=np.int64)
+        positions = np.array(self.positions, dtype=np.float64)
+        if numbers.ndim != 1 or not len(numbers) or positions.shape != (len(numbers), 3):
+            raise DataError(
+                f"{self.smiles}: atomic numbers of shape {numbers.shape} do not fit positions of shape "
+                f"{positions.shape}; they must be (n,) and (n, 3)"
+            )
+        if not np.isfinite(positions).all():
+            raise DataError(f"{self.smiles}: a position is not a finite number")
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "positions", positions)
+
+
+def canonical(smiles: str) -> str:
+    """The canonical isomeric SMILES of a neutral closed-shell molecule: alkit's key.
+
+    Raises `DataError`, with the reason, for text that is empty or no SMILES, and for what alkit's energies do
+    not cover: several fragments, a net charge, unpaired electrons, isotopes, wildcard atoms.
+    """
+    from rdkit import Chem
+
+    mol = _parse(smiles)
+    # Writing and reading once more settles the rare string whose first canonical form is not its own
+    # canonical form (stereo perceived only in the written order).
+    return Chem.MolToSmiles(_parse(Chem.MolToSmiles(mol)))
+
+
+def molecule_seed(seed: int, smiles: str) -> int:
+    """A seed in [0, 2^31) made of a campaign's seed and the molecule's name alone.
+
+    The geometry of a molecule thus does not depend on the order in which molecules were met, nor on
+    Python's per-process hash salt.
+    """
+    digest = hashlib.sha256(f"{int(seed)}\n{smiles}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0) -> Molecule:
+    """A 3D geometry for ``smiles`` (canonical or not): the same one for the same seed, whatever came before.
+
+    ``geometry``: "etkdg" is RDKit's ETKDGv3 distance geometry (doi:10.1021/acs.jcim.0c00025); "mmff" relaxes
+    that with MMFF94 (doi:10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P). ``seed`` is the
+    campaign's seed; the molecule's own is derived from it. Stereo centres that the SMILES leaves open are
+    settled by the seed. Atoms come in the order of RDKit's AddHs: as in the canonical SMILES, then hydrogens.
+
+    Raises `DataError` for a SMILES that :func:`canonical` refuses or a geometry that cannot be computed here,
+    and `LabelError` with reason "embed_failed" or "mmff_failed".
+    """
+    if geometry not in EMBEDDABLE:
+        raise DataError(
+            f"geometry {geometry!r} cannot be made from a SMILES; use one of {', '.join(EMBEDDABLE)}"
+        )
+    key = canonical(smiles)
+    mol = with_hydrogens(key)
+    _embed(mol, key, molecule_seed(seed, key))
+    if geometry == "mmff":
+        _relax_mmff(mol, key)
+    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    return Molecule(key, numbers, mol.GetConformer().GetPositions(), geometry)
+
+
+def with_hydrogens(smiles: str) -> Any:
+    """The RDKit molecule of ``smiles`` with explicit hydrogens; its atom order is that of :func:`embed`."""
+    from rdkit import Chem
+
+    return Chem.AddHs(_parse(smiles))
+
+
+def bond_ratios(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """``(n, n)``: distances over sums of covalent radii (doi:10.1039/b801115j); diagonal infinite."""
+    from rdkit.Chem import GetPeriodicTable
+
+    table = GetPeriodicTable()
+    radii = np.array([table.GetRcovalent(int(z)) for z in numbers])
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return distances / (radii[:, None] + radii)
+
+
+def same_bond_graph(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> bool:
+    """Whether a geometry still has the bonds of ``smiles``; bond orders and stereo are not looked at.
+
+    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom, atoms in any order. In the order of
+    :func:`embed` each bond is judged by itself; in another order the bonds perceived from the distances must
+    form the same graph.
+    """
+    numbers, positions = np.asarray(numbers), np.asarray(positions)
+    mol = with_hydrogens(smiles)
+    ratios = bond_ratios(numbers, positions)
+    expected = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+    if not np.array_equal(np.sort(expected), np.sort(numbers)):
+        return False
+    if np.array_equal(expected, numbers):
+        bonded = np.zeros(ratios.shape, dtype=bool)
+        for bond in mol.GetBonds():
+            pair = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+            bonded[pair] = bonded[pair[::-1]] = True
+        if (ratios[bonded] < STRETCHED).all() and (ratios[~bonded] > TOUCHING).all():
+            return True
+    pairs = np.argwhere(np.triu(ratios < TOUCHING, k=1))
+    wanted = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
+    if len(pairs) != len(wanted):
+        return False
+    # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
+    return _bare_graph(numbers, pairs).HasSubstructMatch(_bare_graph(expected, wanted))
+
+
+def _bare_graph(numbers: Any, pairs: Any) -> Any:
+    """An unsanitised RDKit molecule with single bonds only: nothing but elements and neighbours can match."""
+    from rdkit import Chem
+
+    graph = Chem.RWMol()
+    for number in numbers:
+        atom = Chem.Atom(int(number))
+        atom.SetNoImplicit(True)
+        graph.AddAtom(atom)
+    for i, j in pairs:
+        graph.AddBond(int(i), int(j), Chem.BondType.SINGLE)
+    return graph.GetMol()
+
+
+def _parse(smiles: str) -> Any:
+    """An RDKit molecule, or the `DataError` that says why there is none."""
+    from rdkit import Chem, rdBase
+
+    if not isinstance(smiles, str) or not smiles.strip():
+        raise DataError("an empty SMILES names no molecule")
+    if len(smiles.split()) > 1:
+        raise DataError(f"{smiles!r} is not one SMILES: it has a blank in it")
+    with rdBase.BlockLogs():  # the reason goes into our own sentence, not onto the terminal
+        mol = Chem.MolFromSmiles(smiles.strip())
+    if mol is None or not mol.GetNumAtoms():
+        raise DataError(f"{smiles!r} is not a SMILES that RDKit can read (syntax, valence or aromaticity)")
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)  # a label of the writer's, without chemical meaning
+    if problem := _unsupported(mol):
+        raise DataError(f"{smiles!r} {problem}; alkit labels single, neutral, closed-shell molecules")
+    return mol
+
+
+def _unsupported(mol: Any) -> str:
+    from rdkit import Chem
+
+    atoms = list(mol.GetAtoms())
+    if len(Chem.GetMolFrags(mol)) > 1:
+        return "has several fragments"
+    if any(atom.GetAtomicNum() == 0 for atom in atoms):
+        return "has a wildcard atom"
+    if any(atom.GetIsotope() for atom in atoms):
+        return "names an isotope"
+    if charge := Chem.GetFormalCharge(mol):
+        return f"has a net charge of {charge:+d}"
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+        return "has unpaired electrons"
+    return ""
+
+
+def _embed(mol: Any, smiles: str, seed: int) -> None:
+    from rdkit import rdBase
+    from rdkit.Chem import rdDistGeom
+
+    for attempt in range(_EMBED_TRIES):
+        params: Any = rdDistGeom.ETKDGv3()
+        params.randomSeed = (seed + attempt) % 2**31
+        # Random starting coordinates are slower and less tidy, but find cages that the default misses.
+        params.useRandomCoords = attempt >= _EMBED_TRIES // 2
+        with rdBase.BlockLogs():
+            if rdDistGeom.EmbedMolecule(mol, params) == 0:
+                return
+    raise LabelError("embed_failed", f"ETKDG found no geometry for {smiles} in {_EMBED_TRIES} tries")
+
+
+def _relax_mmff(mol: Any, smiles: str) -> None:
+    from rdkit import rdBase
+    from rdkit.Chem import rdForceFieldHelpers
+
+    with rdBase.BlockLogs():
+        if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+            raise LabelError("mmff_failed", f"MMFF94 has no parameters for {smiles}")
+        for _ in range(_MMFF_ROUNDS):
+            if rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=_MMFF_ITERATIONS) == 0:
+                return
+    steps = _MMFF_ROUNDS * _MMFF_ITERATIONS
+    raise LabelError("mmff_failed", f"MMFF94 did not converge for {smiles} in {steps} steps")

@@ -1,0 +1,77 @@
+"""What runs inside a worker process. Imports nothing heavy: numpy and the chemistry libraries read the
+number of threads once, when they load, and `initialize` has to come before that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from multiprocessing import connection, parent_process
+from typing import Any
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_PR_SET_PDEATHSIG = 1
+
+_kind: str = ""
+_settings: dict[str, Any] = {}
+_simulator: Any = None
+
+
+def initialize(parent: int, kind: str, settings: dict[str, Any]) -> None:
+    """Called once in each new worker. The spec comes in pieces, as its class would bring numpy along."""
+    global _kind, _settings
+    for name in THREAD_VARIABLES:
+        os.environ[name] = "1"
+    _die_with(parent)
+    # Blocked since before the process began (see alkit.engines); pebble has set it to be ignored by now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _kind, _settings = kind, settings
+
+
+def run(molecule: Any) -> Any:
+    """The label of ``molecule``, or the error in its place: returned, as not every exception pickles."""
+    from alkit.errors import AlkitError, LabelError
+    from alkit.simulators.base import SimulatorSpec, check_label, create_simulator
+
+    global _simulator
+    try:
+        if _simulator is None:
+            _simulator = create_simulator(SimulatorSpec(_kind, _settings))
+        return check_label(_simulator.label(molecule), molecule, _simulator.level)
+    except LabelError as error:
+        return LabelError(str(error.reason), str(error.detail))
+    except AlkitError as error:
+        return type(error)(str(error)) if type(error).__module__ == "alkit.errors" else AlkitError(str(error))
+    except (Exception, SystemExit) as error:
+        return LabelError("simulator_error", f"{molecule.smiles}: {type(error).__name__}: {error}")
+
+
+def _die_with(parent: int) -> None:
+    """End this process when the parent does, even by kill -9: nobody would read its answer.
+
+    On Linux by the kernel, which also ends a worker that hangs in compiled code; elsewhere by a thread.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+        if os.getppid() != parent:  # it ended before we asked
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    origin = parent_process()
+    if origin is not None:
+        connection.wait([origin.sentinel])
+        os._exit(1)

@@ -1,0 +1,166 @@
+"""alkit.molecules: names, geometries and bonds."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
+from alkit.errors import DataError, LabelError
+from alkit.molecules import Molecule, canonical, embed, molecule_seed, same_bond_graph, with_hydrogens
+
+SMILES = [
+    "C",
+    "CCO",
+    "OC1CC1",
+    "C#CC(C)=O",
+    "C[C@H](O)F",
+    "F/C=C/F",
+    "c1cc[nH]c1",
+    "[O-][n+]1ccoc1",
+    "C1C2C1C2",
+]
+QM9 = Path(__file__).parents[2] / ".." / "shared" / "data" / "qm9_12k.npz"
+
+
+@given(st.sampled_from(SMILES), st.integers(0, 2**31 - 1))
+@settings(max_examples=40, deadline=None)
+def test_a_molecule_has_one_name_however_it_is_written(smiles: str, seed: int) -> None:
+    key = canonical(smiles)
+    mol = Chem.MolFromSmiles(smiles)
+    order = [int(i) for i in np.random.default_rng(seed).permutation(mol.GetNumAtoms())]
+    assert (
+        canonical(Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)) == key == canonical(key)
+    )
+
+
+def test_stereo_and_tautomers_are_different_molecules() -> None:
+    assert canonical("C[C@H](O)F") != canonical("C[C@@H](O)F")
+    assert canonical("CC(C)=O") != canonical("CC(O)=C")  # one InChI family, two energies
+    assert canonical("[CH3:7]C") == "CC"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "why"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("C C", "blank"),
+        ("C1CC", "not a SMILES"),
+        ("FC(F)(F)(F)F", "not a SMILES"),
+        ("C.C", "several fragments"),
+        ("[NH4+]", r"net charge of \+1"),
+        ("[CH3]", "unpaired"),
+        ("[2H]C", "isotope"),
+        ("C*", "wildcard"),
+    ],
+)
+def test_what_is_no_molecule_of_ours_is_refused_with_the_reason(
+    smiles: str, why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DataError, match=why):
+        canonical(smiles)
+    assert capfd.readouterr() == ("", "")  # RDKit's own grumbling stays off the terminal
+
+
+@pytest.mark.parametrize("geometry", ["etkdg", "mmff"])
+def test_a_geometry_depends_on_seed_and_name_only(geometry: str) -> None:
+    first = embed("OCC", geometry=geometry, seed=3)
+    embed("CCCC", geometry=geometry, seed=3)
+    again = embed("CCO", geometry=geometry, seed=3)
+    other = embed("CCO", geometry=geometry, seed=4)
+    assert (first.smiles, first.geometry) == (again.smiles, again.geometry) == ("CCO", geometry)
+    assert np.array_equal(first.positions, again.positions)
+    assert not np.array_equal(first.positions, other.positions)
+    assert first.numbers.tolist() == [a.GetAtomicNum() for a in with_hydrogens("CCO").GetAtoms()]
+
+
+def test_mmff_relaxes_to_sensible_bond_lengths() -> None:
+    molecule = embed("CC", geometry="mmff", seed=0)
+    assert np.linalg.norm(molecule.positions[0] - molecule.positions[1]) == pytest.approx(1.51, abs=0.02)
+
+
+def test_failures_to_embed_are_named() -> None:
+    with pytest.raises(LabelError) as failure:
+        embed("BC", seed=0)
+    assert failure.value.reason == "mmff_failed"
+    with pytest.raises(LabelError) as failure:
+        embed("C1#CC1", geometry="etkdg", seed=0)
+    assert failure.value.reason == "embed_failed"
+    with pytest.raises(DataError, match="etkdg, mmff"):
+        embed("C", geometry="xtb")
+
+
+def test_molecules_pickle_and_check_their_arrays() -> None:
+    molecule = embed("CO", seed=0)
+    copy = pickle.loads(pickle.dumps(molecule))
+    assert copy.smiles == molecule.smiles
+    assert np.array_equal(copy.positions, molecule.positions)
+    with pytest.raises(DataError, match=r"\(n,\) and \(n, 3\)"):
+        Molecule("CO", molecule.numbers, molecule.positions[:-1], "given")
+    with pytest.raises(DataError, match="finite"):
+        Molecule("CO", molecule.numbers, molecule.positions * np.nan, "given")
+    with pytest.raises(DataError, match="unknown geometry"):
+        Molecule("CO", molecule.numbers, molecule.positions, "guess")
+
+
+@given(st.integers(0, 2**63), st.text(max_size=20))
+def test_seeds_fit_rdkit_and_differ(seed: int, smiles: str) -> None:
+    assert 0 <= molecule_seed(seed, smiles) < 2**31
+    assert molecule_seed(seed, smiles) == molecule_seed(seed, smiles)
+    assert molecule_seed(seed, smiles) != molecule_seed(seed, smiles + "C")
+
+
+def test_seeds_are_the_same_on_every_machine() -> None:
+    assert molecule_seed(0, "CCO") == 1887124953
+
+
+@given(st.sampled_from(SMILES), st.integers(0, 2**31 - 1))
+@settings(max_examples=30, deadline=None)
+def test_bonds_are_those_of_the_smiles_in_any_order_of_atoms(smiles: str, seed: int) -> None:
+    molecule = embed(smiles, seed=seed)
+    order = np.random.default_rng(seed).permutation(len(molecule.numbers))
+    assert same_bond_graph(smiles, molecule.numbers, molecule.positions)
+    assert same_bond_graph(smiles, molecule.numbers[order], molecule.positions[order])
+
+
+def test_broken_new_and_moved_bonds_are_seen() -> None:
+    molecule = embed("CCO", seed=0)
+    torn = molecule.positions.copy()
+    torn[-1] += 5.0  # the hydroxyl hydrogen flies off
+    assert not same_bond_graph("CCO", molecule.numbers, torn)
+    moved = molecule.positions.copy()
+    moved[-1] = moved[0] + 0.95 * (moved[0] - moved[1]) / np.linalg.norm(moved[0] - moved[1])
+    assert not same_bond_graph("CCO", molecule.numbers, moved)
+    ether = embed("COC", seed=0)
+    assert not same_bond_graph("CCO", ether.numbers, ether.positions)
+    assert not same_bond_graph("CCN", molecule.numbers, molecule.positions)
+    tautomer = embed("C=C(C)O", seed=0)
+    assert not same_bond_graph("CC(C)=O", tautomer.numbers, tautomer.positions)
+
+
+@pytest.mark.skipif(not QM9.is_file(), reason="the QM9 development data are not here")
+def test_bonds_of_qm9_geometries_are_those_of_their_smiles() -> None:
+    with np.load(QM9, allow_pickle=False) as data:
+        ends = np.concatenate([[0], np.cumsum(data["n_atoms"])])
+        wrong = [
+            str(data["smiles"][i])
+            for i in range(300)
+            if not same_bond_graph(
+                str(data["smiles"][i]),
+                data["Z"][ends[i] : ends[i + 1]].astype(int),
+                data["R"][ends[i] : ends[i + 1]],
+            )
+        ]
+    assert wrong == []
+
+
+def test_importing_the_module_is_light() -> None:
+    code = "import alkit.molecules, sys; print([m for m in ('rdkit', 'torch') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,45 @@
+"""alkit.worker: what a worker process may load, and what it answers."""
+
+import subprocess
+import sys
+import types
+
+from alkit import worker
+from alkit.errors import ConfigError, LabelError
+
+
+def test_the_module_loads_nothing_that_reads_the_number_of_threads() -> None:
+    code = (
+        "import alkit.worker, sys; print([m for m in ('numpy', 'rdkit', 'torch', 'ase') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_errors_are_answers(monkeypatch) -> None:
+    monkeypatch.setattr(worker, "_kind", "no such simulator")
+    monkeypatch.setattr(worker, "_simulator", None)
+    molecule = types.SimpleNamespace(smiles="C")
+    assert isinstance(worker.run(molecule), ConfigError)
+
+    class SubtleError(LabelError):  # a class of the user's may not pickle: its reason and detail do
+        def __init__(self) -> None:
+            super().__init__("subtle", "said so")
+
+    class Failing:
+        level = None
+
+        def label(self, molecule):
+            raise self.error
+
+    failing = Failing()
+    monkeypatch.setattr(worker, "_simulator", failing)
+    for error, expected in (
+        (SubtleError(), ("subtle", "said so")),
+        (KeyError("x"), ("simulator_error", "C: KeyError: 'x'")),
+        (SystemExit(3), ("simulator_error", "C: SystemExit: 3")),
+    ):
+        failing.error = error
+        answer = worker.run(molecule)
+        assert type(answer) is LabelError
+        assert (answer.reason, answer.detail) == expected
