@@ -1,0 +1,200 @@
+"""The contract of an acquisition function, the built-in ones by name, and the check of what one returns."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit import plugins
+from alkit.errors import AcquisitionError, ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them.
+
+    Attributes:
+        smiles: ``n`` canonical SMILES, the molecules' identity.
+        samples: ``(s, n)`` eV, the prediction of every member.
+        std: ``(n,)`` eV, calibrated standard deviation.
+        embeddings: ``(n, d)`` pooled last-layer features.
+        cost: ``(n,)`` seconds, the expected time of each label.
+    """
+
+    smiles: tuple[str, ...]
+    samples: NDArray[np.float64]
+    std: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    cost: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """``(n,)`` eV."""
+        return self.samples.mean(axis=0)
+
+    def posterior(self) -> Any:
+        """The ensemble as a BoTorch ``EnsemblePosterior`` over all ``n`` molecules."""
+        from alkit.acquisition.bayesian import pool_model
+
+        model, choices = pool_model(self)
+        return model.posterior(choices)
+
+
+@dataclass(frozen=True, eq=False)
+class RoundContext:
+    """What the campaign knows when it acquires.
+
+    Attributes:
+        round: from 1.
+        smiles: ``m`` molecules labelled for training and validation.
+        targets: ``(m,)`` eV, their labels.
+        embeddings: ``(m, d)``, as the pool's.
+        rng: seeded for this round; draw every random number from it.
+    """
+
+    round: int
+    smiles: tuple[str, ...]
+    targets: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+    rng: np.random.Generator
+
+    @property
+    def best(self) -> float:
+        """Lowest label so far, eV."""
+        return float(self.targets.min())
+
+
+@runtime_checkable
+class Acquisition(Protocol):
+    """Chooses a batch.
+
+    A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
+    """
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """``batch_size`` different indices into the pool."""
+        ...
+
+
+@dataclass(frozen=True)
+class TopScore:
+    """The batch of the highest scores; ties go to the earlier molecule.
+
+    Args:
+        score: ``(pool, context) -> (n,)`` finite numbers, higher is better.
+        name: what messages call it.
+    """
+
+    score: Callable[..., Any]
+    name: str
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        returned = self.score(pool, context)
+        try:
+            scores = np.asarray(returned, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise AcquisitionError(
+                f"{self.name} returned {type(returned).__name__} instead of {len(pool)} numbers."
+            ) from None
+        if scores.shape != (len(pool),):
+            raise AcquisitionError(
+                f"{self.name} returned an array of shape {scores.shape}; one score per molecule, shape "
+                f"{(len(pool),)}, is expected."
+            )
+        if not np.isfinite(scores).all():
+            bad = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise AcquisitionError(f"{self.name} scored molecule {bad} {scores[bad]}; scores must be finite.")
+        return np.argsort(-scores, kind="stable")[:batch_size].tolist()
+
+
+# Name -> module and attribute, so that naming one does not load BoTorch for the others.
+BUILT_IN = {
+    "random": ("alkit.acquisition.scores", "random"),
+    "std": ("alkit.acquisition.scores", "std"),
+    "lcmd": ("alkit.acquisition.batches", "LargestClusterMaximumDistance"),
+    "botorch": ("alkit.acquisition.bayesian", "BoTorch"),
+}
+
+
+def resolve(name: str, settings: dict[str, Any] | None = None) -> Acquisition:
+    """The acquisition function of that name: built in, ``./file.py:function``, or an installed plug-in.
+
+    Raises:
+        ConfigError: no such name, or settings it does not take.
+    """
+    if name in BUILT_IN:
+        module, attribute = BUILT_IN[name]
+        return adapt(getattr(import_module(module), attribute), name, settings)
+    if plugins.is_code_path(name):
+        return adapt(plugins.load_code(name), name, settings)
+    found = plugins.load_entry_point("alkit.acquisition", name)
+    if found is None:
+        hint = plugins.nearest(name, BUILT_IN)
+        raise ConfigError(f"There is no acquisition function {name!r}; {hint}, or ./file.py:function.")
+    return adapt(found, name, settings)
+
+
+def adapt(given: Any, name: str, settings: dict[str, Any] | None = None) -> Acquisition:
+    """A function, a class or an object as an ``Acquisition``.
+
+    Raises:
+        ConfigError: it is none of these, or does not take the settings.
+    """
+    settings = settings or {}
+    if inspect.isclass(given):
+        try:
+            given = given(**settings)
+        except TypeError as error:
+            raise ConfigError(f"acquisition {name}: {error}.") from None
+    elif settings:
+        raise ConfigError(f"acquisition {name} takes no settings, but {sorted(settings)} are given.")
+    if isinstance(given, Acquisition):
+        return given
+    if callable(given):
+        return TopScore(given, name)
+    raise ConfigError(
+        f"{name} is a {type(given).__name__}; a function score(pool, context) or a class with "
+        "select(pool, context, batch_size) is expected."
+    )
+
+
+def select(
+    acquisition: Acquisition, name: str, pool: Pool, context: RoundContext, batch_size: int
+) -> list[int]:
+    """The checked choice of ``min(batch_size, n)`` molecules.
+
+    Raises:
+        AcquisitionError: it fails, or returns the wrong number, repeats or indices out of range; the message
+            names the function and what it returned.
+    """
+    wanted = min(batch_size, len(pool))
+    try:
+        returned = acquisition.select(pool, context, wanted)
+    except (AcquisitionError, ConfigError):
+        raise
+    except Exception as error:  # the user's code may raise anything; the message must say that it was theirs
+        raise AcquisitionError(f"{name} failed: {type(error).__name__}: {error}.") from error
+    indices = np.asarray(returned)
+    if indices.shape != (wanted,):
+        raise AcquisitionError(
+            f"{name} returned indices of shape {indices.shape}; {wanted} indices, shape {(wanted,)}, are "
+            "expected."
+        )
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise AcquisitionError(f"{name} returned {indices.dtype} values; integer indices are expected.")
+    outside = indices[(indices < 0) | (indices >= len(pool))]
+    if len(outside):
+        raise AcquisitionError(
+            f"{name} returned index {outside[0]}, out of range for a pool of {len(pool)} molecules."
+        )
+    unique, counts = np.unique(indices, return_counts=True)
+    if len(unique) < wanted:
+        raise AcquisitionError(f"{name} returned index {unique[counts > 1][0]} more than once.")
+    return [int(i) for i in indices]

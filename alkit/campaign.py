@@ -1,0 +1,247 @@
+"""The campaign: the only stateful class. It runs stages in order, resumes, and stops."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alkit import config as configs
+from alkit import generation, report
+from alkit.acquisition.base import adapt, resolve
+from alkit.config import CampaignConfig, GeneratorProposer
+from alkit.errors import CampaignError, ConfigError
+from alkit.ledger import Ledger
+from alkit.progress import CampaignProgress
+from alkit.rounds import stages_of
+from alkit.simulators.base import create_simulator
+from alkit.state import RoundState
+from alkit.stopping import reason_to_stop
+from alkit.tracked_runs import CampaignRuns
+from alkit.tracking import Ending, Tracker
+
+_LEDGER = "ledger.sqlite"
+_FEWEST_FOR_GENERATOR = 20
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a campaign ended: its folder, the rule that stopped it, and the metrics of every round."""
+
+    folder: Path
+    stopped_by: str
+    metrics: list[dict[str, float]]
+
+
+class Campaign:
+    """One campaign in one folder.
+
+    Args:
+        config: a campaign file, or its contents as a ``CampaignConfig`` or a dictionary.
+        acquisition: a function ``score(pool, context)`` or an object with ``select``; takes the place of the
+            config's ``acquisition``.
+        progress: where to show progress; nowhere by default.
+
+    Raises:
+        ConfigError: the config cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: CampaignConfig | dict[str, Any] | Path | str,
+        *,
+        acquisition: Callable[..., Any] | Any | None = None,
+        progress: CampaignProgress | None = None,
+    ):
+        if isinstance(config, Path | str):
+            config = configs.load_config(Path(config))
+        elif isinstance(config, dict):
+            config = configs.check_config(config)
+        if acquisition is None:
+            self._acquisition = resolve(config.acquisition.name, config.acquisition.settings)
+        else:
+            name = getattr(acquisition, "__qualname__", type(acquisition).__qualname__)
+            config = config.model_copy(update={"acquisition": configs.Acquisition(name=f"python:{name}")})
+            self._acquisition = adapt(acquisition, config.acquisition.name)
+        self.config = config
+        self.folder = config.campaign_folder.resolve()
+        self.progress = progress or CampaignProgress()
+
+    def check(self) -> None:
+        """Everything that can be found wrong before work begins.
+
+        Raises:
+            AlkitError: the first thing found.
+        """
+        with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
+            self._check(self._state(ledger))
+
+    def _check(self, state: RoundState) -> None:
+        if create_simulator(state.simulator).level.property != self.config.target:
+            raise ConfigError(
+                f"target is {self.config.target}, but the simulator {self.config.simulator.kind} labels "
+                f"{create_simulator(state.simulator).level}."
+            )
+        start, found = self.config.start, len(state.seed_molecules)
+        wanted = start.training + start.validation + start.test
+        if wanted > found:
+            raise ConfigError(
+                f"start asks for {wanted} molecules, and the seeds hold {found} in the domain; lower "
+                "start.training, start.validation or start.test, or give a larger `seeds`."
+            )
+        generation.pool_molecules(state)
+        generates = isinstance(self.config.proposer, GeneratorProposer)
+        if generates and found - start.test < _FEWEST_FOR_GENERATOR:
+            raise ConfigError(
+                f"the generator would learn from {found - start.test} molecules; {_FEWEST_FOR_GENERATOR} is "
+                "the least, so give a larger `seeds` or a smaller start.test."
+            )
+
+    def run(self) -> Result:
+        """Run to the end, from wherever an earlier run was stopped.
+
+        Raises:
+            CampaignError: the folder is in use, belongs to something else or to another config.
+            AlkitError: whatever a stage finds wrong; nothing done before is lost.
+        """
+        with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
+            stopped_by = ledger.meta("stopped_by")
+            if stopped_by is None:
+                state = self._state(ledger)
+                if not ledger.stages():
+                    self._check(state)
+                stopped_by = self._run(state)
+            return Result(self.folder, stopped_by, ledger.metrics())
+
+    def _run(self, state: RoundState) -> str:
+        tracker = Tracker(self.config.tracking.uri, self.config.tracking.experiment)
+        runs = CampaignRuns(tracker, state.ledger, self.config)
+        ending: Ending = "FAILED"
+        try:
+            with self.progress:
+                self._expect(state.ledger)
+                while (reason := self._stop_reason(state.ledger)) is None:
+                    self._round(state, runs)
+                    state.round += 1
+            state.ledger.set_meta("stopped_by", reason)
+            report.write(state.ledger, self.config, self.folder)
+            runs.log_campaign(self.folder)
+            ending = "FINISHED"
+        except KeyboardInterrupt:
+            ending = "KILLED"
+            raise
+        finally:
+            runs.close(ending)
+        return reason
+
+    def _round(self, state: RoundState, runs: "CampaignRuns") -> None:
+        runs.open_round(state.round)
+        for name, stage in stages_of(state.round).items():
+            if state.ledger.finished(state.round, name):
+                continue
+            with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
+                stage(state)
+                if name == "evaluate":  # inside the transaction: a round that counts is also tracked
+                    report.write(state.ledger, self.config, self.folder)
+                    runs.log_round(state)
+            if name == "screen" and _exhausted(state.ledger, state.round):
+                break
+        runs.close_round("FINISHED")
+        self._tell(state)
+
+    def _stop_reason(self, ledger: Ledger) -> str | None:
+        metrics, stages = ledger.metrics(), ledger.stages()
+        if stages and stages[-1][1] == "screen" and _exhausted(ledger, stages[-1][0]):
+            return f"round {stages[-1][0]}: no proposal was left after screening"
+        if stages and stages[-1][1] != "evaluate":
+            return None
+        return reason_to_stop(self.config.stop, metrics, sum(seconds for _, _, seconds in stages))
+
+    def _expect(self, ledger: Ledger) -> None:
+        rounds = self.config.stop.rounds
+        total = len(stages_of(0)) + rounds * len(stages_of(1)) if rounds else None
+        self.progress.expect(len(ledger.stages()), total)
+
+    def _tell(self, state: RoundState) -> None:
+        rows = [row for row in state.ledger.metrics() if row["round"] == state.round]
+        for row in rows:
+            self.progress.say(
+                f"[bold]round {state.round}[/bold]: {row['labels']:.0f} labels, test MAE {row['mae']:.3f} eV "
+                f"(elements alone {row['baseline_elements']:.3f} eV)"
+            )
+
+    def _state(self, ledger: Ledger) -> RoundState:
+        evaluated = [int(row["round"]) for row in ledger.metrics()]
+        return RoundState(
+            config=self.config,
+            folder=self.folder,
+            ledger=ledger,
+            acquisition=self._acquisition,
+            progress=self.progress,
+            round=max(evaluated, default=-1) + 1,
+        )
+
+    def _open_ledger(self) -> Ledger:
+        path = self.folder / _LEDGER
+        ledger = Ledger(path)
+        stored = ledger.meta("config")
+        if stored is None:
+            ledger.set_meta("config", json.dumps(self.config.as_dict()))
+            (self.folder / "campaign.yaml").write_text(yaml.safe_dump(self.config.as_dict(), sort_keys=False))
+            return ledger
+        changed = configs.difference(json.loads(stored), self.config.as_dict())
+        if changed:
+            ledger.close()
+            raise CampaignError(
+                f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
+                "values back to go on with it, or set another `folder` or `name` for a new campaign."
+            )
+        return ledger
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The folder, made if need be, for this process alone; the lock goes with the process."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise CampaignError(f"{self.folder} is a file; the campaign needs a folder there.")
+        if self.folder.exists() and not (self.folder / _LEDGER).exists():
+            strange = [p.name for p in self.folder.iterdir() if p.name != ".lock"]
+            if strange:
+                raise CampaignError(
+                    f"{self.folder} is not empty and not a campaign's folder (it holds {min(strange)}); set "
+                    "another `folder`."
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CampaignError(f"{self.folder} is in use by another `alkit campaign run`.") from None
+            yield
+
+
+def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
+    """The config and the ledger of a campaign's folder, to read.
+
+    Raises:
+        CampaignError: there is none.
+    """
+    path = Path(folder) / _LEDGER
+    if not path.is_file():
+        raise CampaignError(f"{folder} is not a campaign's folder: there is no {_LEDGER} in it.")
+    ledger = Ledger(path)
+    stored = ledger.meta("config")
+    if stored is None:
+        raise CampaignError(f"{path} holds no campaign yet; `alkit campaign run` starts one.")
+    return CampaignConfig.model_validate(json.loads(stored)), ledger
+
+
+def _exhausted(ledger: Ledger, round_: int) -> bool:
+    """Whether screening left nothing."""
+    left = ledger.candidates(
+        round_=round_, status=("screened", "not_acquired", "acquired", "labelled", "failed")
+    )
+    return not left

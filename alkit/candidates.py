@@ -1,0 +1,112 @@
+"""Proposing and screening: which molecules come up, and why each of the others is rejected."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from alkit.config import Domain
+from alkit.errors import DataError
+from alkit.ledger import Candidate
+from alkit.molecules import canonical
+
+_WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
+
+
+@dataclass(frozen=True)
+class ProposalContext:
+    """What a proposer may know: the round (from 1) and a generator of random numbers seeded for it."""
+
+    round: int
+    rng: np.random.Generator
+
+
+class Proposer(Protocol):
+    """Where candidates come from."""
+
+    def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
+        """About ``n`` SMILES; repeats and impossible ones are screened out afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class PoolProposer:
+    """Molecules of a fixed list: all that were not taken yet, or a random ``n`` of them."""
+
+    smiles: tuple[str, ...]
+    taken: frozenset[str]
+
+    def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
+        free = [s for s in self.smiles if s not in self.taken]
+        if n >= len(free):
+            return free
+        return [free[i] for i in sorted(context.rng.choice(len(free), n, replace=False))]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The canonical SMILES of what was proposed, and why it is rejected; no reason means it is not."""
+
+    smiles: str
+    reason: str = ""
+    detail: str = ""
+
+
+def examine(smiles: str, domain: Domain, taken: Mapping[str, Candidate], seen: set[str]) -> Verdict:
+    """Validity, domain, uniqueness and novelty of one proposal.
+
+    Args:
+        smiles: as proposed.
+        taken: molecules that the campaign has labelled, or failed to.
+        seen: canonical SMILES of this round's earlier proposals.
+
+    Returns:
+        A verdict with one of the reasons ``invalid_smiles``, ``unsupported`` (charge, fragments, radicals,
+        isotopes), ``foreign_element``, ``too_large``, ``repeated``, ``in_test_set``, ``in_validation_set``,
+        ``already_labelled``, ``failed_before``, or none.
+    """
+    from rdkit import Chem, rdBase
+
+    try:
+        key = canonical(smiles)
+    except DataError as error:
+        with rdBase.BlockLogs():
+            parses = Chem.MolFromSmiles(smiles) is not None
+        return Verdict(smiles, "unsupported" if parses else "invalid_smiles", str(error))
+    if outside := _outside(key, domain):
+        return Verdict(key, *outside)
+    if key in seen:
+        return Verdict(key, "repeated")
+    if key in taken:
+        known = taken[key]
+        if known.status == "failed":
+            return Verdict(key, "failed_before", known.reason)
+        return Verdict(key, _WHERE_KNOWN.get(known.role, "already_labelled"))
+    return Verdict(key)
+
+
+def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:
+    """Canonical, unique molecules of the domain, in the order given."""
+    seen: set[str] = set()
+    kept = []
+    for one in smiles:
+        verdict = examine(one, domain, {}, seen)
+        if not verdict.reason:
+            seen.add(verdict.smiles)
+            kept.append(verdict.smiles)
+    return kept
+
+
+def _outside(smiles: str, domain: Domain) -> tuple[str, str] | None:
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    foreign = {atom.GetSymbol() for atom in molecule.GetAtoms()} - set(domain.elements)
+    if foreign:
+        return "foreign_element", ", ".join(sorted(foreign))
+    if any(atom.GetTotalNumHs() for atom in molecule.GetAtoms()) and "H" not in domain.elements:
+        return "foreign_element", "H"
+    if molecule.GetNumHeavyAtoms() > domain.max_heavy_atoms:
+        return "too_large", f"{molecule.GetNumHeavyAtoms()} heavy atoms"
+    return None

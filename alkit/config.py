@@ -1,0 +1,303 @@
+"""The campaign file: its schema, and errors that name the key, the line and the nearest valid key."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from alkit.config_errors import sentence
+from alkit.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Domain(_Section):
+    """Which molecules the campaign is about; anything else is rejected with the reason."""
+
+    elements: list[str] = Field(
+        ["H", "C", "N", "O", "F"], min_length=1, description="Symbols allowed, H included."
+    )
+    max_heavy_atoms: PositiveInt = Field(9, description="Most atoms other than hydrogen.")
+
+    @model_validator(mode="after")
+    def _known_elements(self) -> "Domain":
+        from ase.data import atomic_numbers
+
+        for symbol in self.elements:
+            if symbol not in atomic_numbers or atomic_numbers[symbol] == 0:
+                raise ValueError(f"{symbol!r} is not the symbol of an element")
+        return self
+
+
+class Start(_Section):
+    """Random molecules labelled before the first round; drawn once, from the seed."""
+
+    training: PositiveInt = Field(100, description="Labels of the first training set.")
+    validation: Annotated[int, Field(ge=5)] = Field(
+        40, description="Labels for early stopping and calibration; they count as labels."
+    )
+    test: Annotated[int, Field(ge=5)] = Field(
+        100, description="Labels of the fixed test set; never acquired from."
+    )
+
+
+class PoolProposer(_Section):
+    kind: Literal["pool"]
+    file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
+    per_round: PositiveInt | None = Field(
+        None, description="Random subset proposed each round; all by default."
+    )
+
+
+class GeneratorProposer(_Section):
+    kind: Literal["generator"]
+    per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
+    steps: PositiveInt = Field(1600, description="GAN steps before the first round, on the seed molecules.")
+    steps_per_round: PositiveInt = Field(
+        150, description="GAN steps each round, on seeds and labelled molecules."
+    )
+    replay: PositiveFloat = Field(
+        3.0, description="Sampling weight of acquired molecules against seed molecules."
+    )
+
+
+Proposer = Annotated[PoolProposer | GeneratorProposer, Field(discriminator="kind")]
+
+
+class Surrogate(_Section):
+    """The SchNet ensemble and its trainer."""
+
+    mode: Literal["2d", "3d"] = Field("3d", description="2d needs the SMILES alone; 3d a geometry.")
+    geometry: Literal["mmff", "etkdg", "dataset"] = Field(
+        "mmff", description="Where 3d geometries come from, in training and screening alike."
+    )
+    members: Annotated[int, Field(ge=2)] = 3
+    features: PositiveInt = 128
+    interactions: PositiveInt = 3
+    gaussians: PositiveInt = 20
+    cutoff: PositiveFloat = Field(5.0, description="Å.")
+    epochs: PositiveInt = 200
+    batch_size: PositiveInt = 32
+    lr: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    plateau_patience: PositiveInt = 10
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    stop_patience: PositiveInt = 30
+    gradient_clip: PositiveFloat = 10.0
+    warm_start: bool = Field(False, description="Go on from the last round's weights.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Simulator(_Section):
+    """What labels, and how."""
+
+    kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
+    workers: PositiveInt = Field(2, description="Labels computed at once, one process each.")
+    timeout: PositiveFloat = Field(120.0, description="Seconds a label may take before its worker is killed.")
+
+
+class Acquisition(_Section):
+    name: str = Field(description="A built-in, an installed plug-in, or './file.py:function'.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Arguments of that acquisition function."
+    )
+
+
+class Stop(_Section):
+    """Any one of these ends the campaign; the report names which."""
+
+    rounds: PositiveInt | None = Field(5, description="Rounds of acquisition.")
+    labels: PositiveInt | None = Field(None, description="Training and validation labels together.")
+    hours: PositiveFloat | None = Field(
+        None, description="Wall time of this campaign, all its runs together."
+    )
+    target_mae: PositiveFloat | None = Field(None, description="eV, reached on the validation set.")
+    plateau: PositiveInt | None = Field(None, description="Rounds without a better validation MAE.")
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Stop":
+        if self.rounds is None and self.labels is None and self.hours is None:
+            raise ValueError(
+                "at least one of rounds, labels and hours must be set, or the campaign never ends"
+            )
+        return self
+
+
+class Tracking(_Section):
+    uri: str = Field("sqlite:///mlflow.db", description="MLflow tracking store.")
+    experiment: str = "alkit"
+
+
+class CampaignConfig(_Section):
+    """One campaign. Input paths are relative to this file; the campaign folder to the working directory."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        description="Names runs and folder."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
+    target: Literal["u0", "energy"] = Field(
+        "u0", description="u0: with zero-point energy; energy: electronic."
+    )
+    seeds: Path | None = Field(
+        None, description="SMILES file the start and test sets come from; built in by default."
+    )
+    dataset: Path | None = Field(None, description="ASE database that `alkit data import` wrote.")
+    domain: Domain = Field(default_factory=Domain)
+    start: Start = Field(default_factory=Start)
+    proposer: Proposer
+    surrogate: Surrogate = Field(default_factory=Surrogate)
+    acquisition: Acquisition = Field(default_factory=lambda: Acquisition(name="lcmd"))
+    batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
+    simulator: Simulator = Field(default_factory=Simulator)
+    stop: Stop = Field(default_factory=Stop)
+    tracking: Tracking = Field(default_factory=Tracking)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: Any) -> Any:
+        """`acquisition: lcmd` and `simulator: xtb` are short for their `name` and `kind`."""
+        if isinstance(data, dict):
+            data = dict(data)
+            for key, inner in (("acquisition", "name"), ("simulator", "kind"), ("proposer", "kind")):
+                if isinstance(data.get(key), str):
+                    data[key] = {inner: data[key]}
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CampaignConfig":
+        if self.dataset is None:
+            if self.simulator.kind == "lookup":
+                raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")
+            if self.surrogate.mode == "3d" and self.surrogate.geometry == "dataset":
+                raise ValueError("surrogate.geometry: dataset needs `dataset`; or choose mmff or etkdg")
+            if isinstance(self.proposer, PoolProposer) and self.proposer.file is None:
+                raise ValueError("proposer: pool needs `file`, or `dataset` for the whole campaign")
+        return self
+
+    @property
+    def campaign_folder(self) -> Path:
+        return self.folder or Path("runs") / self.name
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
+    """Read and check a campaign file.
+
+    Args:
+        path: YAML.
+        overrides: ``key.inner=value`` each, the value in YAML.
+
+    Raises:
+        ConfigError: anything wrong with it, in one sentence with the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no campaign file {path}; `alkit campaign template` prints one to start from."
+        )
+    text = path.read_text()
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "somewhere"
+        raise ConfigError(f"{path}, {where}: not YAML ({getattr(error, 'problem', error)}).") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no campaign: a mapping of keys like `name: first` is expected.")
+    for override in overrides:
+        _override(data, override)
+    return check_config(data, path=path, text=text)
+
+
+def check_config(data: dict[str, Any], *, path: Path | None = None, text: str = "") -> CampaignConfig:
+    """A campaign from its keys; input paths are relative to the folder of ``path``, or the working directory.
+
+    Raises:
+        ConfigError: anything wrong with it, in one sentence.
+    """
+    try:
+        config = CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(sentence(error, CampaignConfig, path, text)) from None
+    return _resolved(config, path.resolve().parent if path else Path.cwd())
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    keys, equals, value = override.partition("=")
+    if not equals or not keys:
+        raise ConfigError(f"--set {override!r} is not of the form key=value, such as stop.rounds=2.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value is not YAML.") from None
+    *outer, last = keys.split(".")
+    for key in outer:
+        inner = data.setdefault(key, {})
+        if isinstance(inner, str):  # the short form, such as `simulator: xtb`
+            inner = {"name" if key == "acquisition" else "kind": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {key!r} holds a single value, not keys.")
+        data[key] = inner
+        data = inner
+    data[last] = parsed
+
+
+def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
+    """Input paths made absolute, and checked to exist."""
+    changes: dict[str, Any] = {}
+    for key in ("seeds", "dataset"):
+        if (given := getattr(config, key)) is not None:
+            changes[key] = _existing(base, given, key)
+    proposer = config.proposer
+    if isinstance(proposer, PoolProposer) and proposer.file is not None:
+        changes["proposer"] = proposer.model_copy(
+            update={"file": _existing(base, proposer.file, "proposer.file")}
+        )
+    changes["acquisition"] = config.acquisition.model_copy(
+        update={"name": absolute_code_path(config.acquisition.name, base)}
+    )
+    changes["simulator"] = config.simulator.model_copy(
+        update={"kind": absolute_code_path(config.simulator.kind, base)}
+    )
+    return config.model_copy(update=changes)
+
+
+def _existing(base: Path, given: Path, key: str) -> Path:
+    path = (base / given.expanduser()).resolve()
+    if not path.is_file():
+        hint = " `alkit data import` makes one." if key == "dataset" else ""
+        raise ConfigError(f"{key}: there is no file {path}.{hint}")
+    return path
+
+
+def absolute_code_path(name: str, base: Path) -> str:
+    """``./file.py:function`` with the file made absolute; other names as they are."""
+    file, colon, function = name.rpartition(":")
+    return f"{(base / file).resolve()}:{function}" if colon and file.endswith(".py") else name
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Lines ``key: old -> new`` for what differs."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += difference(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} -> {b}")
+    return lines

@@ -1,0 +1,81 @@
+"""Validation errors of a campaign file as one sentence: the key, the line and the nearest valid key."""
+
+import difflib
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+
+def sentence(error: ValidationError, schema: type[BaseModel], path: Path | None, text: str) -> str:
+    """The first problem of ``error``, found in ``text`` of the file ``path``."""
+    problem = error.errors()[0]
+    section, keys = _walk(schema, problem["loc"])
+    name = ".".join(str(key) for key in keys)
+    line = _line_of(text, keys)
+    where = f"{path}, line {line}" if line else str(path or "campaign")
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key {name!r}; {_nearest(str(keys[-1]), section)}."
+    if problem["type"] == "missing":
+        return f"{where}: the key {name!r} is missing."
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if given is None or isinstance(given, str | int | float) else ""
+    return f"{where}: {name + ': ' if name else ''}{message[0].lower() + message[1:]}{shown}."
+
+
+def _nearest(key: str, section: type[BaseModel] | None) -> str:
+    valid = sorted(section.model_fields) if section else []
+    near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    return f"the nearest valid key is {near[0]!r}" if near else f"valid keys: {', '.join(valid)}"
+
+
+def _walk(schema: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel] | None, list[Any]]:
+    """The section that holds the last key of ``location``, and the keys as the file has them.
+
+    Pydantic puts the tag of a union (``proposer`` -> ``pool``) among the keys; the file does not.
+    """
+    section: type[BaseModel] | None = schema
+    keys: list[Any] = []
+    options: dict[str, type[BaseModel]] = {}
+    for position, key in enumerate(location):
+        if options and key in options:
+            section, options = options[key], {}
+            continue
+        keys.append(key)
+        if position == len(location) - 1 or section is None:
+            break
+        field = section.model_fields.get(key) if isinstance(key, str) else None
+        models = _models(field.annotation) if field else []
+        options = {_tag(model): model for model in models} if len(models) > 1 else {}
+        section = models[0] if len(models) == 1 else section if options else None
+    return section, keys
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Sections that a field's annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models(part)]
+
+
+def _tag(model: type[BaseModel]) -> str:
+    return str(typing.get_args(model.model_fields["kind"].annotation)[0])
+
+
+def _line_of(text: str, keys: list[Any]) -> int | None:
+    """Line (from 1) of the deepest of ``keys`` that the file has."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        for name, value in node.value:
+            if name.value == str(key):
+                line, node = name.start_mark.line + 1, value
+                break
+        else:
+            break
+    return line

@@ -1,0 +1,85 @@
+"""How good a surrogate is, and how good nothing at all would be: errors beside the trivial baselines."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+KCAL_PER_MOL = 0.0433641  # eV
+CHEMICAL_ACCURACY = KCAL_PER_MOL  # an MAE of 1 kcal/mol
+
+
+def error_metrics(truth: NDArray, mean: NDArray, std: NDArray) -> dict[str, float]:
+    """``mae``, ``rmse``, ``q95``, ``max`` of the absolute error (eV), ``r2``, and of the uncertainty
+    ``coverage_90`` and ``spearman`` (rank correlation of std and absolute error).
+
+    Args:
+        truth, mean, std: ``(n,)`` eV.
+    """
+    from surrogate.calibration import coverage_90
+
+    truth, mean, std = (np.asarray(values, dtype=np.float64) for values in (truth, mean, std))
+    errors = mean - truth
+    sizes = np.abs(errors)
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    rank = spearmanr(std, sizes).statistic if len(sizes) > 2 and np.ptp(std) > 0 else 0.0
+    return {
+        "mae": float(sizes.mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "r2": 1.0 - float((errors**2).sum()) / spread if spread > 0 else 0.0,
+        "q95": float(np.quantile(sizes, 0.95)),
+        "max": float(sizes.max()),
+        "coverage_90": coverage_90(errors, std),
+        "spearman": float(rank),
+    }
+
+
+def baseline_metrics(
+    labelled: Sequence[str], values: NDArray, test: Sequence[str], truth: NDArray
+) -> dict[str, float]:
+    """MAE (eV) on the test set of predictors that learn the same labels without any model worth the name.
+
+    ``baseline_mean``: the mean label; ``baseline_elements``: linear in element counts; ``baseline_bonds``:
+    linear in counts of elements and of bonds by elements and order.
+    """
+    values, truth = np.asarray(values), np.asarray(truth)
+    found = {"baseline_mean": float(np.abs(truth - values.mean()).mean())}
+    for name, features in (("elements", element_counts), ("bonds", bond_counts)):
+        predicted = _linear(labelled, values, test, features)
+        found[f"baseline_{name}"] = float(np.abs(truth - predicted).mean())
+    return found
+
+
+def _linear(
+    labelled: Sequence[str], values: NDArray, test: Sequence[str], features: Callable[[str], Counter[str]]
+) -> NDArray[np.float64]:
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+
+    # The small ridge only settles counts that always come together; it is far from shrinking anything else.
+    model = make_pipeline(DictVectorizer(sparse=False), Ridge(alpha=1e-2))
+    model.fit([features(s) for s in labelled], values)
+    return model.predict([features(s) for s in test])
+
+
+def element_counts(smiles: str) -> Counter[str]:
+    """Atoms of each element, hydrogens included."""
+    return Counter(atom.GetSymbol() for atom in _with_hydrogens(smiles).GetAtoms())
+
+
+def bond_counts(smiles: str) -> Counter[str]:
+    """Atoms of each element, and bonds of each pair of elements and order."""
+    counts = element_counts(smiles)
+    for bond in _with_hydrogens(smiles).GetBonds():
+        ends = sorted((bond.GetBeginAtom().GetSymbol(), bond.GetEndAtom().GetSymbol()))
+        counts[f"{ends[0]}-{ends[1]} {bond.GetBondTypeAsDouble()}"] += 1
+    return counts
+
+
+def _with_hydrogens(smiles: str):
+    from rdkit import Chem
+
+    return Chem.AddHs(Chem.MolFromSmiles(smiles))

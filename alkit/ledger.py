@@ -1,0 +1,256 @@
+"""The ledger: what happened to every candidate and every label of a campaign.
+
+One SQLite file, one writer. A stage's rows and the mark that it is finished are one transaction, so a stage
+that was killed leaves nothing behind and simply runs again; only labels are committed one by one, because
+each of them cost something.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.errors import CampaignError
+from alkit.simulators.base import Label, Level
+
+Role = Literal["training", "validation", "test"]
+# proposed -> rejected | screened -> not_acquired | acquired -> labelled | failed
+Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
+
+_FORMAT = "1"
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE candidates (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, smiles TEXT NOT NULL, status TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '', role TEXT NOT NULL DEFAULT 'training'
+);
+CREATE INDEX candidates_by_round ON candidates (round, status);
+CREATE INDEX candidates_by_smiles ON candidates (smiles);
+CREATE TABLE geometries (
+    smiles TEXT NOT NULL, geometry TEXT NOT NULL, numbers BLOB NOT NULL, positions BLOB NOT NULL,
+    PRIMARY KEY (smiles, geometry)
+);
+CREATE TABLE labels (
+    smiles TEXT NOT NULL, method TEXT NOT NULL, property TEXT NOT NULL, unit TEXT NOT NULL,
+    value REAL NOT NULL, parts TEXT NOT NULL, numbers BLOB NOT NULL, positions BLOB NOT NULL,
+    seconds REAL NOT NULL, PRIMARY KEY (smiles, method, property, unit)
+);
+CREATE TABLE stages (
+    round INTEGER NOT NULL, stage TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (round, stage)
+);
+CREATE TABLE metrics (
+    round INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (round, name)
+);
+"""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One proposal of one molecule; the same molecule may be proposed again in another round."""
+
+    id: int
+    round: int
+    smiles: str
+    status: Status
+    reason: str
+    role: Role
+
+
+class Ledger:
+    """Opens or makes the ledger of a campaign.
+
+    Raises:
+        CampaignError: the file is not a ledger, or one of another format.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        fresh = not path.exists()
+        # Autocommit: transactions are opened by `stage` alone, never implicitly by the sqlite3 module.
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            if fresh or not self._tables():
+                self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                self.set_meta("format", _FORMAT)
+            found = self.meta("format")
+        except sqlite3.DatabaseError as error:
+            raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
+        if found != _FORMAT:
+            raise CampaignError(f"{path} has format {found}; this version of alkit reads format {_FORMAT}.")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _tables(self) -> int:
+        return self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+
+    # --- meta ---------------------------------------------------------------------------------------------
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # --- stages -------------------------------------------------------------------------------------------
+    @contextmanager
+    def stage(self, round_: int, stage: str) -> Iterator[None]:
+        """Everything written inside, and the mark that the stage is finished, or nothing."""
+        started = time.monotonic()
+        self._db.execute("BEGIN")
+        try:
+            yield
+            self._db.execute(
+                "INSERT INTO stages VALUES (?, ?, ?)", (round_, stage, time.monotonic() - started)
+            )
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def commit(self) -> None:
+        """Inside a stage: what was written so far is on disk from here on."""
+        self._db.execute("COMMIT")
+        self._db.execute("BEGIN")
+
+    def finished(self, round_: int, stage: str) -> bool:
+        row = self._db.execute("SELECT 1 FROM stages WHERE round = ? AND stage = ?", (round_, stage))
+        return row.fetchone() is not None
+
+    def stages(self) -> list[tuple[int, str, float]]:
+        """Finished stages in order: round, stage, seconds."""
+        return self._db.execute("SELECT round, stage, seconds FROM stages ORDER BY rowid").fetchall()
+
+    # --- candidates ---------------------------------------------------------------------------------------
+    def add_candidates(
+        self, round_: int, smiles: Iterable[str], *, status: Status = "proposed", role: Role = "training"
+    ) -> None:
+        rows = [(round_, s, status, role) for s in smiles]
+        self._db.executemany("INSERT INTO candidates (round, smiles, status, role) VALUES (?, ?, ?, ?)", rows)
+
+    def candidates(
+        self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None
+    ) -> list[Candidate]:
+        """In the order of proposal."""
+        where, values = ["1"], []  # type: list[str], list[Any]
+        if round_ is not None:
+            where.append("round = ?")
+            values.append(round_)
+        if role is not None:
+            where.append("role = ?")
+            values.append(role)
+        if status:
+            where.append(f"status IN ({', '.join('?' * len(status))})")
+            values.extend(status)
+        query = f"SELECT id, round, smiles, status, reason, role FROM candidates WHERE {' AND '.join(where)}"
+        return [Candidate(*row) for row in self._db.execute(f"{query} ORDER BY id", values)]
+
+    def mark(
+        self, candidate: int, status: Status, *, reason: str = "", detail: str = "", smiles: str | None = None
+    ) -> None:
+        """Move one candidate on; ``smiles`` replaces what was proposed by its canonical form."""
+        self._db.execute(
+            "UPDATE candidates SET status = ?, reason = ?, detail = ?, smiles = coalesce(?, smiles) "
+            "WHERE id = ?",
+            (status, reason, detail[:500], smiles, candidate),
+        )
+
+    def reasons(self) -> list[tuple[int, str, str, int]]:
+        """Round, status, reason, count of every group of candidates."""
+        return self._db.execute(
+            "SELECT round, status, reason, count(*) FROM candidates GROUP BY round, status, reason "
+            "ORDER BY round, status, count(*) DESC"
+        ).fetchall()
+
+    def known(self) -> dict[str, Candidate]:
+        """Molecules that were labelled, or failed to be: a campaign does not propose them again."""
+        taken = self.candidates(status=("acquired", "labelled", "failed"))
+        return {candidate.smiles: candidate for candidate in taken}
+
+    # --- geometries ---------------------------------------------------------------------------------------
+    def add_geometry(self, smiles: str, geometry: str, numbers: NDArray, positions: NDArray) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO geometries VALUES (?, ?, ?, ?)",
+            (smiles, geometry, _pack(numbers, "<i4"), _pack(positions, "<f8")),
+        )
+
+    def geometry(self, smiles: str, geometry: str) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
+        """``(n,)`` atomic numbers and ``(n, 3)`` Å, or None."""
+        row = self._db.execute(
+            "SELECT numbers, positions FROM geometries WHERE smiles = ? AND geometry = ?", (smiles, geometry)
+        ).fetchone()
+        return _unpack(*row) if row else None
+
+    # --- labels -------------------------------------------------------------------------------------------
+    def add_label(self, label: Label) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                label.smiles,
+                *_level(label.level),
+                label.value,
+                json.dumps(label.parts),
+                _pack(label.numbers, "<i4"),
+                _pack(label.positions, "<f8"),
+                label.seconds,
+            ),
+        )
+
+    def label(self, smiles: str, level: Level) -> Label | None:
+        row = self._db.execute(
+            "SELECT value, parts, numbers, positions, seconds FROM labels "
+            "WHERE smiles = ? AND method = ? AND property = ? AND unit = ?",
+            (smiles, *_level(level)),
+        ).fetchone()
+        if row is None:
+            return None
+        value, parts, numbers, positions, seconds = row
+        return Label(smiles, value, level, json.loads(parts), *_unpack(numbers, positions), seconds)
+
+    def labelled(self, role: Role, *, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
+        """Labelled candidates of a role with their values (eV), in the order of proposal."""
+        rows = self._db.execute(
+            "SELECT c.id, c.round, c.smiles, c.status, c.reason, c.role, l.value FROM candidates c "
+            "JOIN labels l ON l.smiles = c.smiles "
+            "WHERE c.status = 'labelled' AND c.role = ? AND c.round <= ? ORDER BY c.id",
+            (role, 2**31 if up_to_round is None else up_to_round),
+        )
+        return [(Candidate(*row[:-1]), row[-1]) for row in rows]
+
+    def label_seconds(self) -> list[tuple[int, float]]:
+        """Atoms and seconds of every label."""
+        rows = self._db.execute("SELECT length(numbers) / 4, seconds FROM labels ORDER BY smiles")
+        return rows.fetchall()
+
+    # --- metrics ------------------------------------------------------------------------------------------
+    def add_metrics(self, round_: int, metrics: dict[str, float]) -> None:
+        rows = [(round_, name, float(value)) for name, value in metrics.items()]
+        self._db.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?)", rows)
+
+    def metrics(self) -> list[dict[str, float]]:
+        """One dictionary per evaluated round, ``round`` among its keys, in order."""
+        rounds: dict[int, dict[str, float]] = {}
+        for round_, name, value in self._db.execute("SELECT * FROM metrics ORDER BY round, name"):
+            rounds.setdefault(round_, {"round": round_})[name] = value
+        return list(rounds.values())
+
+
+def _level(level: Level) -> tuple[str, str, str]:
+    return level.method, level.property, level.unit
+
+
+def _pack(values: NDArray, kind: str) -> bytes:
+    return np.ascontiguousarray(values, dtype=kind).tobytes()
+
+
+def _unpack(numbers: bytes, positions: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    return np.frombuffer(numbers, "<i4"), np.frombuffer(positions, "<f8").reshape(-1, 3)

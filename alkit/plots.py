@@ -1,0 +1,96 @@
+"""The plots of a campaign, as PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from alkit.evaluation import CHEMICAL_ACCURACY, KCAL_PER_MOL
+
+_BLUE, _ORANGE, _GREY = "#2563a8", "#d9722e", "#8a8f98"
+_SIZE, _DPI = (5.6, 4.2), 160
+
+
+def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
+    """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels."""
+    figure, axes = _figure()
+    labels = [row["labels"] for row in metrics]
+    axes.plot(labels, [row["mae"] for row in metrics], "o-", color=_BLUE, lw=2, label="MAE")
+    axes.plot(
+        labels, [row["q95"] for row in metrics], "s--", color=_BLUE, alpha=0.5, ms=4, label="95 % quantile"
+    )
+    for key, name, style in (("elements", "element counts", "-"), ("bonds", "bond counts", "--")):
+        axes.plot(
+            labels, [row[f"baseline_{key}"] for row in metrics], style, color=_GREY, label=f"{name}, MAE"
+        )
+    axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
+    axes.set(yscale="log", xlabel="labels (training and validation)", ylabel="error on the test set, eV")
+    axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev)).set_ylabel("kcal/mol")
+    axes.set_title("Learning curve", loc="left")
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=_DPI)
+
+
+def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
+    """Prediction against label on the test set, ``(n,)`` eV each, with one calibrated standard deviation."""
+    figure, axes = _figure()
+    low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
+    margin = 0.03 * (high - low)
+    ends = [low - margin, high + margin]
+    axes.plot(ends, ends, color=_GREY, lw=1)
+    axes.errorbar(truth, predicted, yerr=std, fmt="o", ms=3.5, color=_BLUE, alpha=0.7, elinewidth=0.7)
+    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="label, eV", ylabel="prediction, eV")
+    axes.set_title(f"Test set: MAE {np.abs(predicted - truth).mean():.3f} eV, n = {len(truth)}", loc="left")
+    figure.savefig(path, dpi=_DPI)
+
+
+def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
+    """Absolute error against calibrated standard deviation on the test set, ``(n,)`` eV each."""
+    figure, axes = _figure()
+    errors = np.maximum(np.abs(predicted - truth), 1e-4)
+    axes.loglog(std, errors, "o", ms=3.5, color=_BLUE, alpha=0.7)
+    # Spreads often lie in one decade: the lines must follow them, not the other way round.
+    ends = np.array([std.min() / 1.25, std.max() * 1.25])
+    axes.plot(ends, 1.645 * ends, color=_ORANGE, lw=1.2, label="90 % of a normal distribution lie below")
+    axes.plot(ends, ends, color=_GREY, lw=1, label="one standard deviation")
+    axes.set(xlabel="predicted standard deviation, eV", ylabel="absolute error, eV", xlim=ends)
+    axes.set_title("Does the uncertainty know?", loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=_DPI)
+
+
+def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> None:
+    """A grid of drawings, six a row."""
+    from rdkit import Chem
+    from rdkit.Chem import Draw
+
+    drawn = [Chem.MolFromSmiles(one) for one in smiles]
+    options = Draw.rdMolDraw2D.MolDrawOptions()
+    options.legendFontSize = 15
+    image = Draw.MolsToGridImage(
+        drawn,
+        molsPerRow=6,
+        subImgSize=(190, 170),
+        legends=list(captions),
+        drawOptions=options,
+        returnPNG=True,
+    )
+    path.write_bytes(image if isinstance(image, bytes) else image.data)
+
+
+def _figure():
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, lw=0.6)
+    return figure, axes
+
+
+def _to_kcal(energy):
+    return energy / KCAL_PER_MOL
+
+
+def _to_ev(energy):
+    return energy * KCAL_PER_MOL

@@ -1,0 +1,158 @@
+"""The report of a campaign: plots, one HTML page to look at, and the table in the terminal."""
+
+import base64
+import csv
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from alkit import plots
+from alkit.config import CampaignConfig
+from alkit.evaluation import KCAL_PER_MOL
+from alkit.ledger import Ledger
+from alkit.state import replace_file
+
+_MOST_DRAWN = 36
+_COLUMNS = ("mae", "rmse", "q95", "max")
+
+
+def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
+    """Draw the plots and write ``report.html`` from what the ledger holds; returns the page's path."""
+    from jinja2 import Environment, StrictUndefined
+
+    metrics = ledger.metrics()
+    drawings = _draw(ledger, metrics, folder) if metrics else {}
+    template = files("alkit").joinpath("templates/report.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    html = page.render(
+        name=config.name,
+        level=ledger.meta("level") or config.target,
+        stopped_by=ledger.meta("stopped_by"),
+        rows=[_row(row) for row in metrics],
+        facts=_facts(config, metrics),
+        drawings=drawings,
+        fates=_fates(ledger),
+        failures=_failures(ledger),
+        seconds=_stage_seconds(ledger),
+        config=json.dumps(config.as_dict(), indent=2),
+    )
+    replace_file(folder / "report.html", lambda path: path.write_text(html, encoding="utf-8"))
+    return folder / "report.html"
+
+
+def table(metrics: Sequence[dict[str, float]], title: str) -> Table:
+    """The rounds as a terminal table: errors on the test set in eV and, in brackets, kcal/mol."""
+    shown = Table(title=title, title_justify="left", caption_justify="left")
+    for heading in ("round", "labels", "MAE", "RMSE", "q95", "max", "R²", "mean", "elements", "bonds"):
+        shown.add_column(heading, justify="right")
+    for row in map(_row, metrics):
+        both = [f"{row[name]} ({row[name + '_kcal']})" for name in _COLUMNS]
+        baselines = [row[f"baseline_{name}"] for name in ("mean", "elements", "bonds")]
+        shown.add_row(row["round"], row["labels"], *both, row["r2"], *baselines)
+    shown.caption = (
+        "Errors on the fixed test set: eV (kcal/mol). mean, elements, bonds: MAE in eV of trivial predictors "
+        "of the same labels."
+    )
+    return shown
+
+
+def verdict(metrics: Sequence[dict[str, float]]) -> str:
+    """What the numbers mean, in a sentence."""
+    last = metrics[-1]
+    if last["mae"] > last["baseline_elements"]:
+        return "Not trained: the surrogate is worse than counting elements."
+    gain = last["baseline_elements"] / last["mae"]
+    kcal = last["mae"] / KCAL_PER_MOL
+    accuracy = "chemically accurate" if kcal <= 1 else f"{kcal:.1f} times chemical accuracy"
+    return (
+        f"With {last['labels']:.0f} labels the test MAE is {last['mae']:.3f} eV ({accuracy}), "
+        f"{gain:.1f} times below counting elements."
+    )
+
+
+def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """Epoch and metrics, named ``member_k/…``, of a round's ``training.csv``."""
+    with path.open(newline="") as file:
+        return [
+            (
+                int(row["epoch"]),
+                {
+                    f"member_{row['member']}/{name}": float(value)
+                    for name, value in row.items()
+                    if name not in ("member", "epoch") and value
+                },
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def _draw(ledger: Ledger, metrics: list[dict[str, float]], folder: Path) -> dict[str, str]:
+    """Plots as files in ``plots/``; their names and contents as data URIs."""
+    target = folder / "plots"
+    target.mkdir(exist_ok=True)
+    last = int(metrics[-1]["round"])
+    predictions = folder / "rounds" / f"{last:02d}" / "test_predictions.csv"
+    # comments=None: `#` is a triple bond here.
+    columns = np.loadtxt(predictions, delimiter=",", skiprows=1, usecols=(1, 2, 3), ndmin=2, comments=None)
+    truth, predicted, std = columns.T
+    plots.learning_curve(metrics, target / "learning_curve.png")
+    plots.parity(truth, predicted, std, target / "parity.png")
+    plots.uncertainty(truth, predicted, std, target / "uncertainty.png")
+    acquired = [(c, value) for c, value in ledger.labelled("training") if c.round > 0]
+    if acquired:
+        newest = acquired[::-1][:_MOST_DRAWN][::-1]
+        captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
+        plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
+    names = ("learning_curve", "parity", "uncertainty", "acquired")
+    return {name: _data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()}
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _row(row: dict[str, float]) -> dict[str, str]:
+    """A round's metrics as text."""
+    text = {name: f"{row[name]:.0f}" for name in ("round", "labels", "test_size")}
+    text |= {name: f"{row[name]:.3f}" for name in _COLUMNS}
+    text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in _COLUMNS}
+    text |= {name: f"{row[name]:.3f}" for name in row if name.startswith("baseline_")}
+    text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}"}
+    text |= {
+        "coverage": f"{100 * row['coverage_90']:.0f} %",
+        "validation_mae": f"{row['validation_mae']:.3f}",
+    }
+    return text
+
+
+def _facts(config: CampaignConfig, metrics: list[dict[str, float]]) -> list[tuple[str, str]]:
+    surrogate = config.surrogate
+    mode = "2D, topological distances" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
+    return [
+        ("verdict", verdict(metrics) if metrics else "no round has been evaluated yet"),
+        ("surrogate", f"{surrogate.members} SchNets, {mode}, {surrogate.features} features"),
+        ("acquisition", config.acquisition.name),
+        ("proposer", config.proposer.kind),
+        ("seed", str(config.seed)),
+    ]
+
+
+def _fates(ledger: Ledger) -> list[tuple[int, str, str, int]]:
+    words = {"not_acquired": "not acquired"}
+    return [(r, words.get(status, status), reason or "–", n) for r, status, reason, n in ledger.reasons()]
+
+
+def _failures(ledger: Ledger) -> list[tuple[int, str, str]]:
+    return [(c.round, c.smiles, c.reason) for c in ledger.candidates(status=("failed",))]
+
+
+def _stage_seconds(ledger: Ledger) -> list[dict[str, Any]]:
+    rounds: dict[int, dict[str, str]] = {}
+    for round_, stage, seconds in ledger.stages():
+        rounds.setdefault(round_, {})[stage] = f"{seconds:.1f}"
+    return [{"round": round_, "stages": stages} for round_, stages in rounds.items()]

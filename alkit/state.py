@@ -1,0 +1,138 @@
+"""What every stage of a round can reach: settings, ledger, folder, seeds, molecules with their geometry."""
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alkit.acquisition.base import Acquisition
+from alkit.candidates import in_domain
+from alkit.config import CampaignConfig
+from alkit.errors import CampaignError, LabelError
+from alkit.ledger import Ledger
+from alkit.molecules import Molecule, embed
+from alkit.progress import CampaignProgress
+from alkit.simulators.base import SimulatorSpec
+
+if TYPE_CHECKING:
+    from alkit.datasets import Dataset
+    from surrogate import Graph
+
+
+@dataclass
+class RoundState:
+    """A campaign at one of its rounds. Stages hand results on through the ledger and the round's folder
+    alone, so that a stage can run in another process than the one before it."""
+
+    config: CampaignConfig
+    folder: Path
+    ledger: Ledger
+    acquisition: Acquisition
+    progress: CampaignProgress
+    round: int
+    _graphs: dict[str, "Graph"] = field(default_factory=dict, repr=False)
+
+    def path(self, name: str, *, round_: int | None = None) -> Path:
+        """A file of this round, or of another."""
+        return self.folder / "rounds" / f"{self.round if round_ is None else round_:02d}" / name
+
+    def seed(self, purpose: str) -> int:
+        """A seed for one purpose in this round; the same whenever the stage runs again."""
+        sequence = np.random.SeedSequence([self.config.seed, self.round, zlib.crc32(purpose.encode())])
+        return int(sequence.generate_state(1)[0]) & 0x7FFFFFFF
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        return np.random.default_rng(self.seed(purpose))
+
+    @cached_property
+    def dataset(self) -> "Dataset | None":
+        from alkit.datasets import Dataset
+
+        return Dataset.open(self.config.dataset) if self.config.dataset else None
+
+    @cached_property
+    def seed_molecules(self) -> list[str]:
+        """Canonical SMILES that the start and test sets are drawn from, and a generator first learns from."""
+        return in_domain(self._given_seeds(), self.config.domain)
+
+    def _given_seeds(self) -> Sequence[str]:
+        if self.config.seeds is not None:
+            from alkit.datasets import read_smiles
+
+            return read_smiles(self.config.seeds)
+        if self.dataset is not None:
+            return self.dataset.smiles
+        from alkit.enumeration import seed_molecules
+
+        return seed_molecules()
+
+    @property
+    def simulator(self) -> SimulatorSpec:
+        """The simulator with what the campaign knows already: the target, and where the data set is."""
+        settings = dict(self.config.simulator.settings)
+        if self.config.simulator.kind in ("xtb", "lookup"):
+            settings.setdefault("target", self.config.target)
+        if self.config.simulator.kind == "lookup":
+            settings.setdefault("dataset", str(self.config.dataset))
+        return SimulatorSpec(self.config.simulator.kind, settings)
+
+    def place(self, smiles: str) -> None:
+        """Give a molecule its geometry, once for the whole campaign.
+
+        Raises:
+            LabelError: ``embed_failed``, ``mmff_failed`` or ``not_in_dataset``.
+        """
+        source = self.config.surrogate.geometry
+        if self.ledger.geometry(smiles, source) is not None:
+            return
+        if source == "dataset":
+            if self.dataset is None or smiles not in self.dataset:
+                raise LabelError("not_in_dataset", smiles)
+            return
+        molecule = embed(smiles, geometry=source, seed=self.config.seed)
+        self.ledger.add_geometry(smiles, source, molecule.numbers, molecule.positions)
+
+    def molecule(self, smiles: str) -> Molecule:
+        """A molecule that ``place`` has seen, where its label starts from."""
+        source = self.config.surrogate.geometry
+        if source == "dataset" and self.dataset is not None:
+            i = self.dataset.index(smiles)
+            return Molecule(smiles, self.dataset.numbers(i), self.dataset.positions(i), source)
+        stored = self.ledger.geometry(smiles, source)
+        if stored is None:
+            raise CampaignError(
+                f"The ledger has no {source} geometry of {smiles}; it was changed from outside."
+            )
+        return Molecule(smiles, *stored, source)
+
+    def graphs(
+        self, smiles: Iterable[str], *, on_graph: Callable[[int], None] | None = None
+    ) -> list["Graph"]:
+        """What the surrogate sees of molecules: the same in training and in screening."""
+        from surrogate import graph_2d, graph_3d
+
+        settings, graphs = self.config.surrogate, []
+        for one in smiles:
+            if one not in self._graphs:
+                if settings.mode == "2d":
+                    self._graphs[one] = graph_2d(one, cutoff=settings.cutoff)
+                else:
+                    placed = self.molecule(one)
+                    self._graphs[one] = graph_3d(placed.numbers, placed.positions, cutoff=settings.cutoff)
+            graphs.append(self._graphs[one])
+            if on_graph:
+                on_graph(1)
+        return graphs
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside ``path`` and put it in place whole: a file that exists is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.part{path.suffix}")
+    write(partial)
+    os.replace(partial, path)

@@ -1,0 +1,35 @@
+"""When a campaign ends: any one rule is enough, and the one that did is named.
+
+Every rule reads the ledger alone, so a resumed campaign ends where an uninterrupted one does. The test set
+has no part in it: rules that need an error take the validation error.
+"""
+
+from collections.abc import Sequence
+
+from alkit.config import Stop
+
+
+def reason_to_stop(stop: Stop, metrics: Sequence[dict[str, float]], seconds: float) -> str | None:
+    """The rule that ends the campaign after the last evaluated round, in words, or None.
+
+    Args:
+        stop: the rules.
+        metrics: one dictionary per evaluated round, with ``round``, ``labels`` and ``validation_mae`` (eV).
+        seconds: wall time of all stages so far.
+    """
+    if not metrics:
+        return None
+    last = metrics[-1]
+    errors = [row["validation_mae"] for row in metrics]
+    since_best = len(errors) - 1 - errors.index(min(errors))
+    if stop.target_mae is not None and last["validation_mae"] <= stop.target_mae:
+        return f"validation MAE {last['validation_mae']:.4f} eV reached the target of {stop.target_mae:g} eV"
+    if stop.labels is not None and last["labels"] >= stop.labels:
+        return f"{last['labels']:.0f} labels, of {stop.labels} asked for"
+    if stop.rounds is not None and last["round"] >= stop.rounds:
+        return f"{stop.rounds} rounds, as asked for"
+    if stop.hours is not None and seconds >= 3600 * stop.hours:
+        return f"{seconds / 3600:.2f} hours of work, of {stop.hours:g} allowed"
+    if stop.plateau is not None and since_best >= stop.plateau:
+        return f"no better validation MAE for {stop.plateau} rounds"
+    return None

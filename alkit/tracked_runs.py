@@ -1,0 +1,54 @@
+"""Which MLflow run a campaign and its rounds write to, and what they write."""
+
+from pathlib import Path
+
+from alkit import report
+from alkit.config import CampaignConfig
+from alkit.ledger import Ledger
+from alkit.state import RoundState
+from alkit.tracking import Ending, Tracker
+
+
+class CampaignRuns:
+    """The campaign's MLflow runs; their ids live in the ledger, so a resumed campaign goes on in them."""
+
+    def __init__(self, tracker: Tracker, ledger: Ledger, config: CampaignConfig):
+        self._tracker, self._ledger = tracker, ledger
+        self._parent = self._open("mlflow_run", config.name, None)
+        self._child: str | None = None
+        tracker.log_params(self._parent, config.as_dict())
+
+    def _open(self, key: str, name: str, parent: str | None) -> str:
+        run = self._tracker.open_run(name, parent=parent, resume=self._ledger.meta(key))
+        self._ledger.set_meta(key, run)
+        return run
+
+    def open_round(self, round_: int) -> None:
+        self._child = self._open(f"mlflow_round_{round_}", f"round {round_}", self._parent)
+
+    def close_round(self, ending: Ending) -> None:
+        if self._child is not None:
+            self._tracker.close_run(self._child, ending)
+            self._child = None
+
+    def close(self, ending: Ending) -> None:
+        self.close_round(ending)
+        self._tracker.close_run(self._parent, ending)
+
+    def log_round(self, state: RoundState) -> None:
+        """Metrics, training curves, model and plots; the metrics once more on the parent, over labels."""
+        if self._child is None:
+            raise RuntimeError("log_round needs open_round first")
+        metrics = dict(state.ledger.metrics()[-1])
+        round_ = int(metrics.pop("round"))
+        self._tracker.log_metrics(self._parent, metrics, step=int(metrics["labels"]))
+        self._tracker.log_metrics(self._child, metrics, step=round_)
+        self._tracker.log_series(self._child, report.training_curves(state.path("training.csv")))
+        self._tracker.log_files(self._child, state.path("model"), "model")
+        self._tracker.log_files(self._child, state.path("test_predictions.csv"))
+        self._tracker.log_files(self._child, state.folder / "plots", "plots")
+
+    def log_campaign(self, folder: Path) -> None:
+        self._tracker.log_files(self._parent, folder / "campaign.yaml")
+        self._tracker.log_files(self._parent, folder / "report.html")
+        self._tracker.log_files(self._parent, folder / "plots", "plots")

@@ -1,0 +1,119 @@
+"""MLflow: one parent run for the campaign, one child run for each round."""
+
+import logging
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+from alkit.errors import ConfigError
+
+Ending = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Tracker:
+    """Writes to a tracking store with explicit run ids, so that a resumed campaign goes on in its own runs.
+
+    Args:
+        uri: MLflow tracking store; with ``sqlite:///…`` the artifacts go to ``mlartifacts`` beside it.
+        experiment: made if it does not exist.
+
+    Raises:
+        ConfigError: the store cannot be opened.
+    """
+
+    def __init__(self, uri: str, experiment: str):
+        self._client = _client(uri)
+        try:
+            found = self._client.get_experiment_by_name(experiment)
+            self._experiment = (
+                found.experiment_id
+                if found
+                else self._client.create_experiment(experiment, artifact_location=_artifacts(uri))
+            )
+        except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
+            raise ConfigError(
+                f"tracking.uri {uri}: the MLflow store cannot be opened ({type(error).__name__}: "
+                f"{str(error).splitlines()[0][:200]})."
+            ) from error
+
+    def open_run(self, name: str, *, parent: str | None = None, resume: str | None = None) -> str:
+        """The id of a new run, or of ``resume``, which is set running again."""
+        from mlflow.entities import RunStatus
+
+        if resume is not None and self._exists(resume):
+            self._client.update_run(resume, status=RunStatus.to_string(RunStatus.RUNNING))
+            return resume
+        tags = {"mlflow.runName": name, "mlflow.source.name": "alkit", "mlflow.source.type": "LOCAL"}
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent
+        return self._client.create_run(self._experiment, tags=tags).info.run_id
+
+    def _exists(self, run: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_run(run).info.lifecycle_stage == "active"
+        except MlflowException:  # deleted by the user between two runs of the campaign
+            return False
+
+    def close_run(self, run: str, ending: Ending) -> None:
+        self._client.set_terminated(run, status=ending)
+
+    def log_params(self, run: str, params: dict[str, Any]) -> None:
+        """Nested settings flattened to dotted names; setting the same value again is no error."""
+        from mlflow.entities import Param
+
+        pairs = [Param(key, str(value)[:500]) for key, value in _flat(params).items()]
+        self._client.log_batch(run, params=pairs)
+
+    def log_metrics(self, run: str, metrics: dict[str, float], *, step: int = 0) -> None:
+        self.log_series(run, [(step, metrics)])
+
+    def log_series(self, run: str, rows: list[tuple[int, dict[str, float]]]) -> None:
+        """Metrics of many steps in as few calls as MLflow allows."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        points = [
+            Metric(name, float(value), now, step) for step, metrics in rows for name, value in metrics.items()
+        ]
+        for start in range(0, len(points), 1000):
+            self._client.log_batch(run, metrics=points[start : start + 1000])
+
+    def log_files(self, run: str, path: Path, folder: str | None = None) -> None:
+        """A file, or all files of a folder, as artifacts."""
+        if path.is_dir():
+            self._client.log_artifacts(run, str(path), folder)
+        else:
+            self._client.log_artifact(run, str(path), folder)
+
+
+def _client(uri: str) -> Any:
+    # Nothing leaves the machine unasked; must be set before MLflow is imported.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        # The first use of a database prints every migration that creates its tables.
+        for name in ("alembic", "mlflow.store.db.utils", "mlflow"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            return MlflowClient(tracking_uri=uri)
+        except Exception as error:  # as above: several libraries' errors
+            raise ConfigError(f"tracking.uri {uri}: {str(error).splitlines()[0][:200]}.") from error
+
+
+def _artifacts(uri: str) -> str | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat

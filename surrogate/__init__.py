@@ -1,0 +1,28 @@
+"""SchNet surrogates of a molecular energy: inputs, training, ensembles, calibration.
+
+Useful alone: nothing here knows of campaigns, labels or files of alkit. Energies are eV, lengths Å.
+Names load on first use, so that ``import surrogate`` costs neither torch nor RDKit.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Calibration": "calibration",
+    "Ensemble": "ensemble",
+    "Prediction": "ensemble",
+    "Graph": "inputs",
+    "graph_2d": "inputs",
+    "graph_3d": "inputs",
+    "ModelSettings": "settings",
+    "TrainingSettings": "settings",
+    "SurrogateError": "errors",
+    "AtomReferences": "targets",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'surrogate' has no attribute {name!r}")
+    return getattr(import_module(f"surrogate.{_HOME[name]}"), name)

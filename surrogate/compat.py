@@ -1,0 +1,18 @@
+"""What schnetpack 2.0.4 needs to import under torch 2.13; nothing else may import schnetpack before this.
+
+schnetpack 2.0.4 (the newest for Python 3.11) imports ``T_co`` from ``torch.utils.data.dataloader``, which
+later torch renamed to ``_T_co``. The name only serves a type annotation there.
+"""
+
+import torch.utils.data.dataloader as _dataloader
+
+if not hasattr(_dataloader, "T_co"):
+    _dataloader.T_co = _dataloader._T_co  # type: ignore[attr-defined]
+
+import schnetpack
+import schnetpack.nn
+import schnetpack.properties
+import schnetpack.representation
+import schnetpack.task
+
+__all__ = ["schnetpack"]

@@ -1,0 +1,187 @@
+"""A deep ensemble of SchNets: mean, calibrated uncertainty and embeddings of molecules."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from surrogate.batches import GraphDataset, loader
+from surrogate.calibration import Calibration
+from surrogate.errors import SurrogateError
+from surrogate.inputs import Graph
+from surrogate.schnet import build_model, embed
+from surrogate.settings import ModelSettings, TrainingSettings
+from surrogate.targets import AtomReferences
+from surrogate.training import TrainingHistory, train
+
+_FORMAT = 1
+OnMember = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What an ensemble of ``s`` members says of ``n`` molecules.
+
+    Attributes:
+        samples: ``(s, n)`` eV, one row per member.
+        std: ``(n,)`` eV, calibrated standard deviation.
+        embeddings: ``(n, d)``, the members' pooled last atom features side by side.
+    """
+
+    samples: NDArray[np.float64]
+    std: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """``(n,)`` eV."""
+        return self.samples.mean(axis=0)
+
+
+@dataclass(eq=False)
+class Ensemble:
+    """Members differ in their first weights and in the order of batches (Lakshminarayanan et al., NeurIPS
+    2017, https://doi.org/10.48550/arXiv.1612.01474)."""
+
+    settings: ModelSettings
+    references: AtomReferences
+    members: list[nn.Module]
+    calibration: Calibration = field(default_factory=Calibration)
+    histories: list[TrainingHistory] = field(default_factory=list)
+
+    @classmethod
+    def fit(
+        cls,
+        settings: ModelSettings,
+        training_settings: TrainingSettings,
+        *,
+        training: tuple[Sequence[Graph], NDArray],
+        validation: tuple[Sequence[Graph], NDArray],
+        members: int,
+        seed: int,
+        warm_start: "Ensemble | None" = None,
+        on_epoch: OnMember | None = None,
+    ) -> "Ensemble":
+        """Train every member, then calibrate the spread on the validation molecules.
+
+        Args:
+            training, validation: graphs and ``(n,)`` labels in eV. Validation labels stop the training and
+                calibrate; count them as labels.
+            members: at least 2, or there is no spread.
+            seed: member ``k`` draws from ``seed + k``.
+            warm_start: an earlier ensemble whose weights the members go on from.
+            on_epoch: called with member, epoch and metrics.
+
+        Raises:
+            SurrogateError: fewer than two members, an empty set, elements outside the settings, or labels
+                that are not finite.
+        """
+        if members < 2:
+            raise SurrogateError(f"members is {members}; an ensemble needs at least 2 to have a spread.")
+        references = AtomReferences.fit(_numbers(settings), *training)
+        data = GraphDataset(training[0], np.asarray(training[1]) - references(training[0]))
+        held_out = GraphDataset(validation[0], np.asarray(validation[1]) - references(validation[0]))
+        ensemble = cls(settings, references, [])
+        for k in range(members):
+            model = build_model(settings, seed=seed + k)
+            if warm_start is not None:
+                model.load_state_dict(warm_start.members[k].state_dict())
+            told = None if on_epoch is None else (lambda epoch, row, k=k: on_epoch(k, epoch, row))
+            ensemble.histories.append(
+                train(model, data, held_out, training_settings, seed=seed + k, on_epoch=told)
+            )
+            ensemble.members.append(model)
+        raw = ensemble.predict(validation[0])
+        ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, _spread(raw.samples))
+        return ensemble
+
+    def predict(
+        self, graphs: Sequence[Graph], *, batch_size: int = 256, on_batch: Callable[[int], None] | None = None
+    ) -> Prediction:
+        """Energies in eV, on a GPU where there is one.
+
+        Raises:
+            SurrogateError: an element that the model was not built for.
+        """
+        offsets = self.references(graphs)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        models = [member.to(device).eval() for member in self.members]
+        energies: list[NDArray] = []
+        embeddings: list[NDArray] = []
+        with torch.inference_mode():
+            for batch in loader(GraphDataset(graphs), batch_size=batch_size):
+                batch = {key: value.to(device) for key, value in batch.items()}
+                outputs = [embed(model, batch) for model in models]
+                energies.append(torch.stack([energy for energy, _ in outputs]).double().cpu().numpy())
+                embeddings.append(torch.cat([pooled for _, pooled in outputs], dim=1).cpu().numpy())
+                if on_batch:
+                    on_batch(len(energies[-1][0]))
+        for member in self.members:
+            member.cpu()
+        if not energies:
+            empty = np.empty((0, len(models) * self.settings.features), dtype=np.float32)
+            return Prediction(np.empty((len(models), 0)), np.empty(0), empty)
+        samples = np.concatenate(energies, axis=1) + offsets
+        return Prediction(samples, self.calibration(_spread(samples)), np.concatenate(embeddings))
+
+    def save(self, folder: Path) -> None:
+        """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
+        it is complete."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for k, member in enumerate(self.members):
+            torch.save(member.state_dict(), folder / f"member_{k}.pt")
+        description = {
+            "format": _FORMAT,
+            "model": self.settings.as_dict(),
+            "members": len(self.members),
+            "references": asdict(self.references),
+            "calibration": asdict(self.calibration),
+        }
+        partial = folder / "ensemble.json.part"
+        partial.write_text(json.dumps(description, indent=2))
+        os.replace(partial, folder / "ensemble.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Ensemble":
+        """Read what ``save`` wrote; weights are read as data, never as code.
+
+        Raises:
+            SurrogateError: no model in the folder, or one of another format.
+        """
+        path = Path(folder) / "ensemble.json"
+        if not path.is_file():
+            raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
+        description = json.loads(path.read_text())
+        if description.get("format") != _FORMAT:
+            raise SurrogateError(
+                f"{path} has format {description.get('format')}; this version reads format {_FORMAT}."
+            )
+        settings = ModelSettings(**description["model"])
+        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        members = []
+        for k in range(description["members"]):
+            model = build_model(settings, seed=0)
+            model.load_state_dict(torch.load(Path(folder) / f"member_{k}.pt", weights_only=True))
+            members.append(model.eval())
+        return cls(settings, references, members, Calibration(**description["calibration"]))
+
+
+def _numbers(settings: ModelSettings) -> list[int]:
+    """Atomic numbers of the model's elements."""
+    from ase.data import atomic_numbers
+
+    unknown = [symbol for symbol in settings.elements if symbol not in atomic_numbers]
+    if unknown:
+        raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
+    return sorted(atomic_numbers[symbol] for symbol in settings.elements)
+
+
+def _spread(samples: NDArray) -> NDArray[np.float64]:
+    """``(n,)`` standard deviation over members, as an estimate from a small sample."""
+    return samples.std(axis=0, ddof=1)

@@ -1,0 +1,73 @@
+"""What the network learns: the energy beyond a sum over its atoms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate.errors import SurrogateError
+from surrogate.inputs import Graph
+
+
+@dataclass(frozen=True, eq=False)
+class AtomReferences:
+    """Energy per element (eV) whose sum over a molecule is subtracted before training and added after.
+
+    The fit is a ridge regression on element counts, drawn towards one shared energy per atom instead of
+    towards zero: an element that the sample lacks, or has once, gets that shared value and never blows up.
+    """
+
+    numbers: tuple[int, ...]
+    energies: tuple[float, ...]
+
+    @classmethod
+    def fit(
+        cls, numbers: Sequence[int], graphs: Sequence[Graph], energies: NDArray, *, ridge: float = 1e-2
+    ) -> "AtomReferences":
+        """Least squares with a small ridge.
+
+        Args:
+            numbers: atomic numbers the model is built for.
+            graphs: ``n`` molecules.
+            energies: ``(n,)`` eV.
+            ridge: weight of the pull towards the shared value, in molecules.
+
+        Raises:
+            SurrogateError: no molecules, or energies that are not finite.
+        """
+        energies = np.asarray(energies, dtype=np.float64)
+        if len(graphs) == 0:
+            raise SurrogateError("There is no labelled molecule to fit; at least one is needed.")
+        if not np.isfinite(energies).all():
+            bad = int(np.flatnonzero(~np.isfinite(energies))[0])
+            raise SurrogateError(
+                f"Label {bad} is {energies[bad]}; every label must be a finite number in eV."
+            )
+        counts = element_counts(numbers, graphs)
+        shared = energies.sum() / counts.sum()
+        left = counts.T @ counts + ridge * np.eye(len(numbers))
+        right = counts.T @ (energies - shared * counts.sum(axis=1))
+        return cls(tuple(numbers), tuple(shared + np.linalg.solve(left, right)))
+
+    def __call__(self, graphs: Sequence[Graph]) -> NDArray[np.float64]:
+        """``(n,)`` eV: the sum of references of each molecule."""
+        return element_counts(self.numbers, graphs) @ np.array(self.energies)
+
+
+def element_counts(numbers: Sequence[int], graphs: Sequence[Graph]) -> NDArray[np.float64]:
+    """``(n, len(numbers))`` atoms of each element.
+
+    Raises:
+        SurrogateError: a molecule has an element that is not among ``numbers``.
+    """
+    columns = np.array(numbers)
+    counts = np.array([(graph.numbers[:, None] == columns).sum(axis=0) for graph in graphs], dtype=np.float64)
+    counts = counts.reshape(len(graphs), len(columns))
+    strange = np.flatnonzero(counts.sum(axis=1) != [len(graph) for graph in graphs])
+    if len(strange):
+        found = sorted(set(graphs[strange[0]].numbers.tolist()) - set(columns.tolist()))
+        raise SurrogateError(
+            f"Molecule {strange[0]} has atomic numbers {found}; the model is built for {list(columns)}."
+        )
+    return counts

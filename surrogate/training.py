@@ -1,0 +1,155 @@
+"""Training one SchNet with schnetpack's AtomisticTask under a Lightning Trainer."""
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import torchmetrics
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from torch import nn
+
+from surrogate.batches import TARGET, GraphDataset, loader
+from surrogate.compat import schnetpack
+from surrogate.errors import SurrogateError
+from surrogate.settings import TrainingSettings
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+# What AtomisticTask logs, and the name the history gives it.
+_LOGGED = {
+    "train_loss": "train_loss",
+    "val_loss": "val_loss",
+    f"val_{TARGET}_MAE": "val_MAE",
+    f"val_{TARGET}_MSE": "val_MSE",
+}
+
+
+@dataclass
+class TrainingHistory:
+    """One row per epoch: ``train_loss``, ``val_loss``, ``val_MAE`` (eV), ``val_MSE`` (eV²), ``lr``."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+def train(
+    model: nn.Module,
+    training: GraphDataset,
+    validation: GraphDataset,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+) -> TrainingHistory:
+    """Train in place; the model ends with the weights of its best validation epoch, on the CPU.
+
+    Args:
+        model: as ``build_model`` gives it, or warm from an earlier round.
+        training, validation: disjoint; targets in eV relative to the atom references.
+        seed: of the order of batches.
+        on_epoch: called with the epoch and its metrics.
+
+    Raises:
+        SurrogateError: an empty set, or a loss that is no longer finite.
+    """
+    if len(training) == 0 or len(validation) == 0:
+        raise SurrogateError(
+            f"{len(training)} training and {len(validation)} validation molecules; both need at least one."
+        )
+    best = _BestWeights(on_epoch)
+    with _Quiet(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        trainer = _trainer(settings, [best, EarlyStopping("val_loss", patience=settings.stop_patience)])
+        trainer.fit(
+            _task(model, settings),
+            loader(training, batch_size=settings.batch_size, shuffle_seed=seed),
+            loader(validation, batch_size=max(settings.batch_size, 100)),
+        )
+    if best.weights is None:
+        raise SurrogateError("The validation loss was never finite; a smaller learning rate (lr) may help.")
+    model.cpu().load_state_dict(best.weights)
+    model.eval()
+    return best.history
+
+
+def _task(model: nn.Module, settings: TrainingSettings) -> pl.LightningModule:
+    output = schnetpack.task.ModelOutput(
+        name=TARGET,
+        loss_fn=nn.MSELoss(),
+        metrics={"MAE": torchmetrics.MeanAbsoluteError(), "MSE": torchmetrics.MeanSquaredError()},
+    )
+    return schnetpack.task.AtomisticTask(
+        model=model,
+        outputs=[output],
+        optimizer_cls=torch.optim.AdamW,
+        optimizer_args={"lr": settings.lr, "weight_decay": settings.weight_decay},
+        # torch's own scheduler: schnetpack 2.0.4's subclass passes `verbose`, which torch has dropped.
+        scheduler_cls=torch.optim.lr_scheduler.ReduceLROnPlateau,
+        scheduler_args={"patience": settings.plateau_patience, "factor": settings.plateau_factor},
+        scheduler_monitor="val_loss",
+    )
+
+
+def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Trainer:
+    accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[settings.device]
+    return pl.Trainer(
+        max_epochs=settings.epochs,
+        accelerator=accelerator,
+        devices=1,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=Path.cwd(),
+    )
+
+
+class _BestWeights(Callback):
+    """Keeps the weights of the best validation epoch, and the history.
+
+    Lightning's ModelCheckpoint would pickle the whole module beside the weights (AtomisticTask saves it as a
+    hyper-parameter), and files with code in them are not loaded anywhere in alkit.
+    """
+
+    def __init__(self, on_epoch: OnEpoch | None):
+        self.on_epoch = on_epoch
+        self.history = TrainingHistory()
+        self.weights: dict[str, torch.Tensor] | None = None
+        self._best_loss = float("inf")
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        seen = trainer.callback_metrics
+        row = {name: float(seen[key]) for key, name in _LOGGED.items() if key in seen}
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.history.epochs.append(row)
+        if row["val_loss"] < self._best_loss:
+            self._best_loss = row["val_loss"]
+            self.history.best_epoch = trainer.current_epoch
+            self.weights = copy.deepcopy({k: v.cpu() for k, v in task.model.state_dict().items()})
+        if self.on_epoch:
+            self.on_epoch(trainer.current_epoch, row)
+
+
+class _Quiet:
+    """Lightning tells on every fit which devices it found; a campaign fits dozens of times."""
+
+    def __enter__(self) -> None:
+        self._logger = logging.getLogger("pytorch_lightning")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+        warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module` and is already saved.*")
+
+    def __exit__(self, *error: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        self._logger.setLevel(self._level)
