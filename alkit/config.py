@@ -53,7 +53,7 @@ class Start(_Section):
 
 
 class PoolProposer(_Section):
-    kind: Literal["pool"]
+    kind: Literal["pool"] = Field(description="pool: a list of molecules; or generator.")
     file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
     per_round: PositiveInt | None = Field(
         None, description="Random subset proposed each round; all by default."
@@ -61,11 +61,11 @@ class PoolProposer(_Section):
 
 
 class GeneratorProposer(_Section):
-    kind: Literal["generator"]
+    kind: Literal["generator"] = Field(description="generator: a graph GAN; or pool.")
     per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
     steps: PositiveInt = Field(1600, description="GAN steps before the first round, on the seed molecules.")
     steps_per_round: PositiveInt = Field(
-        150, description="GAN steps each round, on seeds and labelled molecules."
+        300, description="GAN steps each round, on seeds and labelled molecules."
     )
     replay: PositiveFloat = Field(
         3.0, description="Sampling weight of acquired molecules against seed molecules."
@@ -82,21 +82,21 @@ class Surrogate(_Section):
     geometry: Literal["mmff", "etkdg", "dataset"] = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
-    members: Annotated[int, Field(ge=2)] = 3
-    features: PositiveInt = 128
-    interactions: PositiveInt = 3
-    gaussians: PositiveInt = 20
+    members: Annotated[int, Field(ge=2)] = Field(3, description="SchNets in the ensemble.")
+    features: PositiveInt = Field(128, description="Width of atom features and filters.")
+    interactions: PositiveInt = Field(3, description="Interaction blocks.")
+    gaussians: PositiveInt = Field(20, description="Radial basis functions.")
     cutoff: PositiveFloat = Field(5.0, description="Å.")
-    epochs: PositiveInt = 200
-    batch_size: PositiveInt = 32
-    lr: PositiveFloat = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    plateau_patience: PositiveInt = 10
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    stop_patience: PositiveInt = 30
-    gradient_clip: PositiveFloat = 10.0
+    epochs: PositiveInt = Field(200, description="At most; early stopping often ends sooner.")
+    batch_size: PositiveInt = Field(32, description="Molecules in a training step.")
+    lr: PositiveFloat = Field(1e-3, description="First learning rate of AdamW.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="Of AdamW.")
+    plateau_patience: PositiveInt = Field(10, description="Epochs without gain before lr is cut.")
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="What lr is cut by.")
+    stop_patience: PositiveInt = Field(30, description="Epochs without gain before training ends.")
+    gradient_clip: PositiveFloat = Field(10.0, description="Largest norm of the gradient.")
     warm_start: bool = Field(False, description="Go on from the last round's weights.")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
 
 
 class Simulator(_Section):
@@ -137,7 +137,7 @@ class Stop(_Section):
 
 class Tracking(_Section):
     uri: str = Field("sqlite:///mlflow.db", description="MLflow tracking store.")
-    experiment: str = "alkit"
+    experiment: str = Field("alkit", description="MLflow experiment.")
 
 
 class CampaignConfig(_Section):
@@ -146,7 +146,7 @@ class CampaignConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         description="Names runs and folder."
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random draw.")
     folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
     target: Literal["u0", "energy"] = Field(
         "u0", description="u0: with zero-point energy; energy: electronic."
@@ -155,15 +155,15 @@ class CampaignConfig(_Section):
         None, description="SMILES file the start and test sets come from; built in by default."
     )
     dataset: Path | None = Field(None, description="ASE database that `alkit data import` wrote.")
-    domain: Domain = Field(default_factory=Domain)
-    start: Start = Field(default_factory=Start)
+    domain: Domain = Field(default_factory=lambda: Domain.model_validate({}))
+    start: Start = Field(default_factory=lambda: Start.model_validate({}))
     proposer: Proposer
-    surrogate: Surrogate = Field(default_factory=Surrogate)
+    surrogate: Surrogate = Field(default_factory=lambda: Surrogate.model_validate({}))
     acquisition: Acquisition = Field(default_factory=lambda: Acquisition(name="lcmd"))
     batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
-    simulator: Simulator = Field(default_factory=Simulator)
-    stop: Stop = Field(default_factory=Stop)
-    tracking: Tracking = Field(default_factory=Tracking)
+    simulator: Simulator = Field(default_factory=lambda: Simulator.model_validate({}))
+    stop: Stop = Field(default_factory=lambda: Stop.model_validate({}))
+    tracking: Tracking = Field(default_factory=lambda: Tracking.model_validate({}))
 
     @model_validator(mode="before")
     @classmethod

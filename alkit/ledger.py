@@ -141,7 +141,8 @@ class Ledger:
         self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None
     ) -> list[Candidate]:
         """In the order of proposal."""
-        where, values = ["1"], []  # type: list[str], list[Any]
+        where: list[str] = ["1"]
+        values: list[int | str] = []
         if round_ is not None:
             where.append("round = ?")
             values.append(round_)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -67,7 +68,7 @@ def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> Non
     from rdkit.Chem import Draw
 
     drawn = [Chem.MolFromSmiles(one) for one in smiles]
-    options = Draw.rdMolDraw2D.MolDrawOptions()
+    options: Any = Draw.rdMolDraw2D.MolDrawOptions()
     options.legendFontSize = 15
     image = Draw.MolsToGridImage(
         drawn,

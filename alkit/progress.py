@@ -38,7 +38,7 @@ class CampaignProgress:
             disable=console is None or not console.is_terminal,
             transient=True,
         )
-        self._campaign = self._bars.add_task("campaign", total=None)
+        self._campaign = self._bars.add_task("campaign", total=None, visible=False)
 
     def __enter__(self) -> "CampaignProgress":
         self._bars.start()
@@ -49,7 +49,7 @@ class CampaignProgress:
 
     def expect(self, done: int, total: int | None) -> None:
         """Stages finished before, and stages of the whole campaign as far as its stop rules say."""
-        self._bars.update(self._campaign, completed=done, total=total)
+        self._bars.update(self._campaign, completed=done, total=total, visible=True)
 
     def say(self, text: str) -> None:
         if self.console is not None:
@@ -63,10 +63,27 @@ class CampaignProgress:
         self.say(f"[dim]{name}[/dim]")
 
     @contextmanager
+    def counter(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar that is told ``(done, total or None)``, where the total shows only on the way."""
+        task = self._bars.add_task(f"  {what}", total=None)
+
+        def update(done: int, total: int | None) -> None:
+            self._bars.update(task, completed=done, total=total)
+
+        try:
+            yield update
+        finally:
+            self._bars.remove_task(task)
+
+    @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:
         """A bar of its own for ``total`` steps; the function given advances it."""
         task = self._bars.add_task(f"  {what}", total=total)
+
+        def advance(n: int) -> None:
+            self._bars.update(task, advance=n)
+
         try:
-            yield lambda n=1: self._bars.update(task, advance=n)
+            yield advance
         finally:
             self._bars.remove_task(task)

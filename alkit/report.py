@@ -41,8 +41,12 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
         seconds=_stage_seconds(ledger),
         config=json.dumps(config.as_dict(), indent=2),
     )
-    replace_file(folder / "report.html", lambda path: path.write_text(html, encoding="utf-8"))
+    replace_file(folder / "report.html", lambda path: _write(path, html))
     return folder / "report.html"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def table(metrics: Sequence[dict[str, float]], title: str) -> Table:
@@ -58,6 +62,27 @@ def table(metrics: Sequence[dict[str, float]], title: str) -> Table:
         "Errors on the fixed test set: eV (kcal/mol). mean, elements, bonds: MAE in eV of trivial predictors "
         "of the same labels."
     )
+    return shown
+
+
+def status(ledger: Ledger, config: CampaignConfig) -> str:
+    """Where the campaign stands, in a sentence."""
+    stages = ledger.stages()
+    if stopped_by := ledger.meta("stopped_by"):
+        return f"{config.name}: finished, {stopped_by}."
+    if not stages:
+        return f"{config.name}: round 0 has begun, no stage of it is finished."
+    round_, stage, _ = stages[-1]
+    return f"{config.name}: unfinished; the last finished stage is {stage} of round {round_}."
+
+
+def fates_table(ledger: Ledger) -> Table:
+    """What became of every candidate, as a terminal table."""
+    shown = Table(title="Candidates", title_justify="left")
+    for heading, side in (("round", "right"), ("fate", "left"), ("reason", "left"), ("molecules", "right")):
+        shown.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for round_, fate, reason, count in _fates(ledger):
+        shown.add_row(str(round_), fate, reason, str(count))
     return shown
 
 

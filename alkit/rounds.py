@@ -19,7 +19,8 @@ from alkit import evaluation, generation
 from alkit.acquisition.base import Pool, RoundContext, select
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.ledger import Candidate, Role
+from alkit.ledger import Candidate, Role, Status
+from alkit.models import Provenance
 from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
 
@@ -95,7 +96,7 @@ def screen(state: RoundState) -> None:
                     state.place(verdict.smiles)
                 except LabelError as error:
                     reason, detail = error.reason, error.detail
-            status = "rejected" if reason else "screened"
+            status: Status = "rejected" if reason else "screened"
             state.ledger.mark(candidate.id, status, reason=reason, detail=detail, smiles=verdict.smiles)
             advance(1)
 
@@ -217,6 +218,11 @@ def _train_surrogate(state: RoundState) -> None:
             on_epoch=lambda member, epoch, row: advance(1),
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
+    counted = sum(len(labels) for _, labels in sets.values())
+    provenance = Provenance(
+        settings["geometry"], state.config.seed, state.ledger.meta("level") or "", counted
+    )
+    provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 
 

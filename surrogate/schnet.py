@@ -1,5 +1,7 @@
 """schnetpack's SchNet with an atom-wise energy head, built from settings."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
         )
 
 
-def embed(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def embed(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Energy and embedding of every molecule of a batch.
 
     Returns:

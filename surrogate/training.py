@@ -1,6 +1,5 @@
 """Training one SchNet with schnetpack's AtomisticTask under a Lightning Trainer."""
 
-import copy
 import logging
 import warnings
 from collections.abc import Callable
@@ -61,7 +60,7 @@ def train(
         raise SurrogateError(
             f"{len(training)} training and {len(validation)} validation molecules; both need at least one."
         )
-    best = _BestWeights(on_epoch)
+    best = _BestWeights(model, on_epoch)
     with _Quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         trainer = _trainer(settings, [best, EarlyStopping("val_loss", patience=settings.stop_patience)])
@@ -119,7 +118,8 @@ class _BestWeights(Callback):
     hyper-parameter), and files with code in them are not loaded anywhere in alkit.
     """
 
-    def __init__(self, on_epoch: OnEpoch | None):
+    def __init__(self, model: nn.Module, on_epoch: OnEpoch | None):
+        self._model = model
         self.on_epoch = on_epoch
         self.history = TrainingHistory()
         self.weights: dict[str, torch.Tensor] | None = None
@@ -133,7 +133,8 @@ class _BestWeights(Callback):
         if row["val_loss"] < self._best_loss:
             self._best_loss = row["val_loss"]
             self.history.best_epoch = trainer.current_epoch
-            self.weights = copy.deepcopy({k: v.cpu() for k, v in task.model.state_dict().items()})
+            weights = self._model.state_dict()
+            self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
         if self.on_epoch:
             self.on_epoch(trainer.current_epoch, row)
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from botorch.acquisition import (
+    AcquisitionFunction,
     qLogExpectedImprovement,
     qUpperConfidenceBound,
 )
@@ -35,6 +36,7 @@ class PoolModel(EnsembleModel):
     def __init__(self, samples: Tensor):
         super().__init__()
         self._num_outputs = 1
+        self.samples: Tensor
         self.register_buffer("samples", samples)
 
     def forward(self, X: Tensor) -> Tensor:
@@ -89,6 +91,7 @@ class BoTorch:
         sign = -1.0 if self.minimise else 1.0
         model, choices = pool_model(pool, sign=sign)
         sampler = EveryMember(torch.Size([len(pool.samples)]))
+        acquisition: AcquisitionFunction
         if self.function == "qPosteriorStandardDeviation":
             acquisition = qPosteriorStandardDeviation(model, sampler=sampler)
         elif self.function == "qUpperConfidenceBound":

@@ -124,9 +124,9 @@ def read_uncharacterized(path: Path) -> frozenset[int]:
     """Ids (from 1) of a list: one on each line, or QM9's own file with its nine lines of header."""
     lines = open_text(path)
     bare = [line.strip() for line in lines if line.strip()]
-    if not all(line.isdigit() for line in bare):
+    if not all(line.isdecimal() for line in bare):
         bare = [line.split()[0] for line in lines[9:] if line.strip()]
-    ids = frozenset(int(word) for word in bare if word.isdigit())
+    ids = frozenset(int(word) for word in bare if word.isdecimal())
     if not ids or min(ids) < 1 or max(ids) > N_QM9:
         raise DataError(f"{path} is not a list of QM9 ids between 1 and {N_QM9}.")
     return ids
@@ -185,13 +185,13 @@ def parse_xyz(text: str, where: str) -> RawMolecule:
     """
     lines = text.splitlines()
     head = lines[0].strip() if lines else ""
-    if not head.isdigit() or int(head) < 1:
+    if not head.isdecimal() or int(head) < 1:
         raise DataError(f"{where}, line 1: {head!r} is not a number of atoms.")
     n = int(head)
     if len(lines) < n + 4:
         raise DataError(f"{where}, line {len(lines)}: the file ends early; {n} atoms take {n + 5} lines.")
     words = lines[1].split()
-    if len(words) != 17 or words[0] != "gdb" or not words[1].isdigit():
+    if len(words) != 17 or words[0] != "gdb" or not words[1].isdecimal():
         raise DataError(
             f"{where}, line 2: expected 'gdb', an id and 15 properties, found {len(words)} words."
         )

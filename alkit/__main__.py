@@ -1,0 +1,5 @@
+"""``python -m alkit``."""
+
+from alkit.cli import main
+
+main()

@@ -1,0 +1,276 @@
+"""``alkit …``: parses, calls, prints. What is heavy is imported inside the commands, so help is instant."""
+
+import json
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="Active learning that makes a molecular-energy surrogate chemically accurate from few labels.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+campaign = typer.Typer(help="Run and inspect active-learning campaigns.", no_args_is_help=True)
+data = typer.Typer(help="Import and download data sets.", no_args_is_help=True)
+app.add_typer(campaign, name="campaign")
+app.add_typer(data, name="data")
+
+Mode = Literal["2d", "3d"]
+Target = Literal["u0", "energy"]
+Config = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
+Folder = Annotated[Path, typer.Argument(help="Campaign folder, such as runs/quickstart.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as stop.rounds=2.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
+
+
+@campaign.command("run")
+def campaign_run(config: Config, set_: Overrides = None) -> None:
+    """Run a campaign, or go on with one that was stopped."""
+    from alkit import report
+    from alkit.campaign import Campaign
+    from alkit.config import load_config
+
+    out, progress = _console()
+    result = Campaign(load_config(config, set_ or []), progress=progress).run()
+    out.print(report.table(result.metrics, f"{result.folder.name}: finished, {result.stopped_by}"))
+    if result.metrics:
+        out.print(report.verdict(result.metrics))
+    out.print(f"Report: {_shown(result.folder / 'report.html')}", soft_wrap=True)
+
+
+@campaign.command("status")
+def campaign_status(folder: Folder) -> None:
+    """Show how far a campaign is and what became of its candidates."""
+    from alkit import report
+    from alkit.campaign import open_campaign
+
+    out, _ = _console()
+    config, ledger = open_campaign(folder)
+    out.print(report.status(ledger, config), soft_wrap=True)
+    if metrics := ledger.metrics():
+        out.print(report.table(metrics, "Rounds so far"))
+    out.print(report.fates_table(ledger))
+
+
+@campaign.command("report")
+def campaign_report(folder: Folder) -> None:
+    """Write the campaign's report.html anew."""
+    from alkit import report
+    from alkit.campaign import open_campaign
+
+    config, ledger = open_campaign(folder)
+    typer.echo(_shown(report.write(ledger, config, folder)))
+
+
+@campaign.command("validate")
+def campaign_validate(config: Config, set_: Overrides = None) -> None:
+    """Check a campaign file and everything it names, without running it."""
+    from alkit.campaign import Campaign
+    from alkit.config import load_config
+
+    Campaign(load_config(config, set_ or [])).check()
+    typer.echo(f"{config} is a valid campaign.")
+
+
+@campaign.command("template")
+def campaign_template(
+    proposer: Annotated[Literal["generator", "pool"], typer.Option(help="Kind of proposer.")] = "generator",
+) -> None:
+    """Print a campaign file with every key, its default and what it means."""
+    from alkit.config_template import template
+
+    typer.echo(template(proposer), nl=False)
+
+
+@campaign.command("schema")
+def campaign_schema() -> None:
+    """Print the JSON Schema of campaign files, for editors."""
+    from alkit.config import CampaignConfig
+
+    typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="ASE database, or CSV with smiles and the target in eV.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
+    mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = "3d",
+    geometry: Annotated[
+        Literal["dataset", "mmff", "etkdg"] | None, typer.Option(help="Source of 3D geometries.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
+    ] = None,
+    members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
+    features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 128,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    lr: Annotated[float, typer.Option(help="First learning rate.")] = 1e-3,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option()] = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
+    from alkit import commands, report
+
+    console, progress = _console()
+    metrics = commands.train(
+        data,
+        out,
+        target=target,
+        mode=mode,
+        geometry=geometry,
+        limit=limit,
+        members=members,
+        model={"features": features},
+        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "device": device},
+        seed=seed,
+        progress=progress,
+    )
+    console.print(report.table([metrics], f"{out}: {metrics['test_size']} test molecules"))
+    console.print(report.verdict([metrics]))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
+    molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
+    out: Out = None,
+) -> None:
+    """Predict energies with their uncertainty, as CSV in eV."""
+    from alkit import commands
+
+    done, failed = commands.predict(model, molecules, out, _console()[1])
+    typer.echo(f"{done} predicted, {failed} without a prediction (see the column reason).", err=True)
+
+
+@app.command()
+def generate(
+    source: Annotated[
+        Path, typer.Argument(help="Campaign folder, generator.pt, or SMILES file to train on.")
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many to sample.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps, for a SMILES file.")] = 1600,
+    max_atoms: Annotated[int, typer.Option(min=2, max=64, help="Most heavy atoms, for a SMILES file.")] = 9,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Sample molecules from a graph GAN, as SMILES."""
+    from alkit import commands
+
+    different = commands.generate(
+        source, n, out, steps=steps, max_atoms=max_atoms, seed=seed, progress=_console()[1]
+    )
+    typer.echo(f"{n} sampled, {different} different.", err=True)
+
+
+@app.command()
+def label(
+    molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
+    target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
+    method: Annotated[Literal["GFN2-xTB", "GFN1-xTB"], typer.Option(help="Level of theory.")] = "GFN2-xTB",
+    workers: Workers = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds a label may take.")] = 120.0,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Label molecules with xtb: relaxed atomization energies, as CSV in eV."""
+    from alkit import commands
+    from alkit.simulators.base import SimulatorSpec
+
+    spec = SimulatorSpec("xtb", {"target": target, "method": method})
+    done, failed = commands.label(
+        molecules, out, simulator=spec, workers=workers, timeout=timeout, seed=seed, progress=_console()[1]
+    )
+    typer.echo(f"{done} labelled, {failed} failed (see the column reason).", err=True)
+
+
+@data.command("import")
+def data_import(
+    name: Annotated[Literal["qm9"], typer.Argument(help="Which data set.")],
+    source: Annotated[Path, typer.Option("--from", help="Its published file or folder.")],
+    database: Annotated[Path, typer.Option("--to", help="ASE database to write.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many molecules.")] = None,
+    uncharacterized: Annotated[
+        Path | None, typer.Option(help="QM9's list of molecules that failed its consistency check.")
+    ] = None,
+) -> None:
+    """Import QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz) into an ASE database."""
+    from alkit.datasets import import_qm9
+
+    _, progress = _console()
+    with progress, progress.counter("importing") as count:
+        report = import_qm9(source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count)
+    typer.echo(f"{database}: {report}")
+
+
+@data.command("fetch")
+def data_fetch(
+    name: Annotated[Literal["qm9"], typer.Argument(help="Which data set.")],
+    folder: Annotated[Path, typer.Option("--to", help="Folder for the published files.")] = Path("data"),
+    url: Annotated[str | None, typer.Option(help="Take the molecules from this mirror.")] = None,
+    md5: Annotated[str | None, typer.Option(help="Its checksum; the published one by default.")] = None,
+) -> None:
+    """Download QM9's published files, resuming what was cut off and checking their checksums."""
+    from alkit.datasets import QM9_SOURCES, fetch
+
+    _, progress = _console()
+    for key, source in QM9_SOURCES.items():
+        if url is not None and key != "molecules":
+            continue
+        destination = folder / source.filename
+        with progress, progress.counter(source.filename) as count:
+            found = fetch(url or source.url, destination, md5=md5 or source.md5, on_progress=count)
+        typer.echo(f"{found.path}: {found.size} bytes, md5 {found.md5}.")
+
+
+def _console() -> tuple[Any, Any]:
+    """A console for results, and progress on standard error, so that output can be piped."""
+    from rich.console import Console
+
+    from alkit.progress import CampaignProgress
+
+    # Tables keep their columns in a file or a pipe, where rich would assume 80.
+    wide = None if sys.stdout.isatty() else 140
+    return Console(width=wide, highlight=False), CampaignProgress(Console(stderr=True, highlight=False))
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Errors that the user can mend: one sentence, exit code 2, no traceback."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted; the same command goes on from here.", err=True)
+        sys.exit(130)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        typer.echo(f"alkit: {error}", err=True)
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

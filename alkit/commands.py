@@ -1,0 +1,246 @@
+"""What the stand-alone commands do: train, predict, generate and label without a campaign."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit import datasets, evaluation
+from alkit.datasets import Dataset
+from alkit.engines import LocalEngine
+from alkit.errors import CampaignError, DataError, LabelError
+from alkit.models import Provenance, load_model, predict_smiles
+from alkit.molecules import embed
+from alkit.progress import CampaignProgress
+from alkit.simulators.base import Label, SimulatorSpec
+
+_FEWEST_TO_TRAIN = 20
+
+
+def train(
+    data: Path,
+    out: Path,
+    *,
+    target: str,
+    mode: str,
+    geometry: str | None,
+    limit: int | None,
+    members: int,
+    model: dict[str, Any],
+    training: dict[str, Any],
+    seed: int,
+    progress: CampaignProgress,
+) -> dict[str, float]:
+    """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
+
+    Args:
+        data: an ASE database of `alkit data import`, or a CSV with the columns ``smiles`` and ``target``, eV.
+        out: model folder; must not hold one.
+        geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
+        limit: use this many molecules, drawn at random.
+        model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
+
+    Returns:
+        Errors on the test set and of the trivial baselines, eV.
+
+    Raises:
+        AlkitError, SurrogateError: unusable data or settings.
+    """
+    from surrogate import Ensemble, ModelSettings, TrainingSettings
+
+    if (out / "ensemble.json").exists():
+        raise CampaignError(f"{out} holds a trained model already; give another --out.")
+    source = _Labelled(data, target, mode, geometry, seed)
+    order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
+    with progress, progress.steps("building graphs", len(order)) as advance:
+        usable = source.build(order, model.get("cutoff", 5.0), advance)
+    if len(usable) < _FEWEST_TO_TRAIN:
+        raise DataError(f"{data}: {len(usable)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed.")
+    tenth = max(2, len(usable) // 10)
+    test, validation, fit = usable[:tenth], usable[tenth : 2 * tenth], usable[2 * tenth :]
+    settings = TrainingSettings(**training)
+    with progress, progress.steps("training", members * settings.epochs) as advance:
+        ensemble = Ensemble.fit(
+            ModelSettings(mode=mode, elements=source.elements, **model),
+            settings,
+            training=source.pairs(fit),
+            validation=source.pairs(validation),
+            members=members,
+            seed=seed,
+            on_epoch=lambda member, epoch, row: advance(1),
+        )
+    labels = len(fit) + len(validation)
+    Provenance(source.geometry, seed, source.level, labels).save(out)
+    ensemble.save(out)
+    graphs, truth = source.pairs(test)
+    predicted = ensemble.predict(graphs)
+    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
+    known = fit + validation
+    metrics |= evaluation.baseline_metrics(
+        [source.smiles[i] for i in known], source.values[known], [source.smiles[i] for i in test], truth
+    )
+    return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
+
+
+class _Labelled:
+    """Molecules with labels from either kind of file, and their graphs."""
+
+    def __init__(self, data: Path, target: str, mode: str, geometry: str | None, seed: int):
+        self.mode, self.seed = mode, seed
+        self.dataset: Dataset | None = None
+        if data.suffix == ".csv":
+            table = datasets.read_labelled(data, target)
+            self.smiles, self.values, self.level = (
+                table.smiles,
+                np.asarray(table.values),
+                f"{data.name} {target}",
+            )
+            self.geometry = geometry or "mmff"
+        else:
+            self.dataset = Dataset.open(data)
+            self.smiles, self.values = self.dataset.smiles, self.dataset.atomization(target)
+            self.level = f"{self.dataset.level} {target}"
+            self.geometry = geometry or "dataset"
+        if self.geometry == "dataset" and self.dataset is None:
+            raise DataError(f"{data} has no geometries; --geometry is mmff or etkdg for a CSV.")
+        self._graphs: dict[int, Any] = {}
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        from ase.data import chemical_symbols
+
+        found = {int(z) for graph in self._graphs.values() for z in graph.numbers}
+        return tuple(chemical_symbols[z] for z in sorted(found))
+
+    def build(self, order: NDArray, cutoff: float, advance: Callable[[int], None]) -> list[int]:
+        """Graphs of these molecules; returns those that have one."""
+        for i in order.tolist():
+            try:
+                self._graphs[i] = self._graph(i, cutoff)
+            except LabelError as error:
+                print(f"left out: {error}", file=sys.stderr)
+            advance(1)
+        return list(self._graphs)
+
+    def pairs(self, indices: list[int]) -> tuple[list[Any], NDArray]:
+        return [self._graphs[i] for i in indices], self.values[indices]
+
+    def _graph(self, i: int, cutoff: float):
+        from surrogate import graph_2d, graph_3d
+
+        if self.mode == "2d":
+            return graph_2d(self.smiles[i], cutoff=cutoff)
+        if self.geometry == "dataset" and self.dataset is not None:
+            return graph_3d(self.dataset.numbers(i), self.dataset.positions(i), cutoff=cutoff)
+        placed = embed(self.smiles[i], geometry=self.geometry, seed=self.seed)
+        return graph_3d(placed.numbers, placed.positions, cutoff=cutoff)
+
+
+def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignProgress) -> tuple[int, int]:
+    """Write a CSV of predictions in eV; returns how many molecules have one, and how many do not."""
+    ensemble, provenance = load_model(model)
+    smiles = datasets.read_smiles(molecules)
+    done = failed = 0
+    with _output(out) as file, progress, progress.steps("predicting", len(smiles)) as advance:
+        rows = csv.writer(file)
+        rows.writerow(["smiles", "prediction_eV", "std_eV", "reason"])
+        for row in predict_smiles(ensemble, provenance, smiles, on_molecule=advance):
+            rows.writerow([row.smiles, row.mean, row.std, row.reason])
+            done, failed = done + (not row.reason), failed + bool(row.reason)
+    return done, failed
+
+
+def generate(
+    source: Path,
+    n: int,
+    out: Path | None,
+    *,
+    steps: int,
+    max_atoms: int,
+    seed: int,
+    progress: CampaignProgress,
+) -> int:
+    """Write ``n`` sampled SMILES, from a campaign's generator or from one trained here on a SMILES file.
+
+    Returns:
+        How many of them are different molecules.
+    """
+    from generator import GeneratorSettings, GraphGAN
+
+    stored = sorted(source.glob("rounds/*/generator.pt")) if source.is_dir() else []
+    if source.is_dir() and not stored:
+        raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
+    if stored or source.suffix == ".pt":
+        gan = GraphGAN.load(stored[-1] if stored else source)
+    else:
+        gan = GraphGAN(GeneratorSettings(max_atoms=max_atoms), seed=seed)
+        molecules = datasets.read_smiles(source)
+        with progress, progress.steps("training the generator", steps) as advance:
+            gan.fit(molecules, steps=steps, seed=seed, on_progress=lambda done, total: advance(1))
+    sampled = gan.sample(n, seed=seed)
+    with _output(out) as file:
+        file.writelines(f"{one}\n" for one in sampled)
+    return len(set(sampled))
+
+
+def label(
+    molecules: Path,
+    out: Path | None,
+    *,
+    simulator: SimulatorSpec,
+    workers: int,
+    timeout: float,
+    seed: int,
+    progress: CampaignProgress,
+) -> tuple[int, int]:
+    """Write a CSV of labels as they arrive; returns how many molecules have one, and how many do not."""
+    smiles = list(dict.fromkeys(datasets.read_smiles(molecules)))
+    done = failed = 0
+    with (
+        LocalEngine(simulator, workers=workers, timeout=timeout) as engine,
+        _output(out) as file,
+        progress,
+        progress.steps(f"labelling at {engine.level}", len(smiles)) as advance,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(["smiles", f"{engine.level.property}_eV", "method", "seconds", "reason"])
+
+        def placed() -> Iterator[Any]:
+            nonlocal failed
+            for one in smiles:
+                try:
+                    yield embed(one, seed=seed)
+                except LabelError as error:
+                    failed += 1
+                    rows.writerow([one, "", engine.level.method, "", error.reason])
+                    advance(1)
+
+        for molecule, outcome in engine.label_all(placed()):
+            if isinstance(outcome, Label):
+                done += 1
+                value, seconds, reason = f"{outcome.value:.6f}", f"{outcome.seconds:.2f}", ""
+            else:
+                failed += 1
+                value, seconds, reason = "", "", outcome.reason
+            rows.writerow([molecule.smiles, value, engine.level.method, seconds, reason])
+            file.flush()
+            advance(1)
+    return done, failed
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[IO[str]]:
+    """A new file, or standard output; an existing file is never overwritten."""
+    if out is None:
+        yield sys.stdout
+        return
+    if out.exists():
+        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        yield file

@@ -1,0 +1,42 @@
+"""A campaign file with every key, its default and what it means, made from the schema itself."""
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from alkit.config import CampaignConfig, GeneratorProposer, PoolProposer
+
+_PROPOSERS: dict[str, type[BaseModel]] = {"generator": GeneratorProposer, "pool": PoolProposer}
+_WIDTH = 34
+
+
+def template(proposer: str = "generator") -> str:
+    """YAML of a campaign with the proposer of that kind; it runs as it is, ``pool`` once a file is named."""
+    given = {"name": "my-campaign", "proposer": {"kind": proposer}}
+    lines = ["# A campaign of alkit. Every key is here with its default; what you leave out keeps it."]
+    lines += _section(CampaignConfig, given, _PROPOSERS[proposer], indent=0)
+    return "\n".join(lines) + "\n"
+
+
+def _section(
+    schema: type[BaseModel], given: dict[str, Any], proposer: type[BaseModel] | None, *, indent: int
+) -> list[str]:
+    lines = []
+    for key, field in schema.model_fields.items():
+        default = given.get(key, field.get_default(call_default_factory=True, validated_data={}))
+        inner = proposer if key == "proposer" else field.annotation
+        margin = " " * indent
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            values = default.model_dump() if isinstance(default, BaseModel) else default
+            lines += ["", f"{margin}{key}:", *_section(inner, values, None, indent=indent + 2)]
+            continue
+        value = "" if default is PydanticUndefined else _inline(default)
+        note = f"# {field.description}" if field.description else ""
+        lines.append(f"{margin}{key}: {value}".ljust(_WIDTH if note else 0) + (f" {note}" if note else ""))
+    return lines
+
+
+def _inline(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")

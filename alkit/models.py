@@ -1,0 +1,130 @@
+"""A trained surrogate on disk, with what its right use needs: geometry source and level of theory."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alkit.errors import CampaignError, DataError, LabelError
+from alkit.molecules import EMBEDDABLE, canonical, embed
+from alkit.state import replace_file
+
+if TYPE_CHECKING:
+    from surrogate import Ensemble, Graph
+
+_FILE = "model.json"
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the molecules of a model get their geometry, and what its numbers are.
+
+    Attributes:
+        geometry: source of 3D geometries, the same in training and prediction.
+        seed: of the embedding.
+        level: level of theory of the labels.
+        labels: how many labels it has seen, validation included.
+    """
+
+    geometry: str
+    seed: int
+    level: str
+    labels: int
+
+    def save(self, folder: Path) -> None:
+        replace_file(folder / _FILE, lambda path: _dump(path, asdict(self)))
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """Prediction for one molecule in eV, or the reason why there is none."""
+
+    smiles: str
+    mean: float | None = None
+    std: float | None = None
+    reason: str = ""
+
+
+def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
+    """A model from its folder, or the newest of a campaign's folder.
+
+    Raises:
+        SurrogateError, CampaignError: there is none.
+    """
+    from surrogate import Ensemble
+
+    rounds = sorted(Path(folder).glob("rounds/*/model/ensemble.json"))
+    home = rounds[-1].parent if rounds else Path(folder)
+    ensemble = Ensemble.load(home)
+    if not (home / _FILE).is_file():
+        raise CampaignError(f"{home} has no {_FILE}, which says where the model's geometries come from.")
+    return ensemble, Provenance(**json.loads((home / _FILE).read_text()))
+
+
+def predict_smiles(
+    ensemble: "Ensemble",
+    provenance: Provenance,
+    smiles: Iterable[str],
+    *,
+    on_molecule: Callable[[int], None] | None = None,
+) -> Iterator[PredictionRow]:
+    """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
+
+    Raises:
+        DataError: the model needs geometries that a SMILES cannot give.
+    """
+    if ensemble.settings.mode == "3d" and provenance.geometry not in EMBEDDABLE:
+        raise DataError(
+            f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; train "
+            "one with geometry mmff or etkdg, or in 2d mode."
+        )
+    chunk: list[str] = []
+    for one in smiles:
+        chunk.append(one)
+        if len(chunk) == _CHUNK:
+            yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
+            chunk = []
+    yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
+
+
+def _predict_chunk(
+    ensemble: "Ensemble", provenance: Provenance, chunk: list[str], on_molecule: Callable[[int], None] | None
+) -> Iterator[PredictionRow]:
+    from surrogate import SurrogateError
+
+    graphs, rows = [], []
+    for one in chunk:
+        try:
+            graph = _graph(ensemble, provenance, one)
+            ensemble.references([graph])  # refuses an element that the model was not built for
+            graphs.append(graph)
+            rows.append(PredictionRow(one))
+        except LabelError as error:
+            rows.append(PredictionRow(one, reason=error.reason))
+        except (DataError, SurrogateError) as error:
+            rows.append(PredictionRow(one, reason=str(error)))
+        if on_molecule:
+            on_molecule(1)
+    predicted = ensemble.predict(graphs)
+    values = iter(zip(predicted.mean, predicted.std, strict=True))
+    for row in rows:
+        if not row.reason:
+            mean, std = next(values)
+            row = PredictionRow(row.smiles, float(mean), float(std))
+        yield row
+
+
+def _graph(ensemble: "Ensemble", provenance: Provenance, smiles: str) -> "Graph":
+    from surrogate import graph_2d, graph_3d
+
+    key, cutoff = canonical(smiles), ensemble.settings.cutoff
+    if ensemble.settings.mode == "2d":
+        return graph_2d(key, cutoff=cutoff)
+    placed = embed(key, geometry=provenance.geometry, seed=provenance.seed)
+    return graph_3d(placed.numbers, placed.positions, cutoff=cutoff)
+
+
+def _dump(path: Path, values: dict) -> None:
+    path.write_text(json.dumps(values, indent=2))
