@@ -72,7 +72,9 @@ def examine(smiles: str, domain: Domain, taken: Mapping[str, Candidate], seen: s
         key = canonical(smiles)
     except DataError as error:
         with rdBase.BlockLogs():
-            parses = Chem.MolFromSmiles(smiles) is not None
+            molecule = Chem.MolFromSmiles(smiles)
+        # RDKit takes what follows a blank for a name, and no text at all for a molecule without atoms.
+        parses = molecule is not None and molecule.GetNumAtoms() > 0 and len(smiles.split()) == 1
         return Verdict(smiles, "unsupported" if parses else "invalid_smiles", str(error))
     if outside := _outside(key, domain):
         return Verdict(key, *outside)

@@ -21,6 +21,7 @@ data = typer.Typer(help="Import and download data sets.", no_args_is_help=True)
 app.add_typer(campaign, name="campaign")
 app.add_typer(data, name="data")
 
+_INTERRUPTED = 130
 Mode = Literal["2d", "3d"]
 Target = Literal["u0", "energy"]
 Config = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
@@ -35,7 +36,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
 
 @campaign.command("run")
 def campaign_run(config: Config, set_: Overrides = None) -> None:
-    """Run a campaign, or go on with one that was stopped."""
+    """Run a campaign; the same command goes on with one that was interrupted."""
     from alkit import report
     from alkit.campaign import Campaign
     from alkit.config import load_config
@@ -209,6 +210,7 @@ def data_import(
     from alkit.datasets import import_qm9
 
     _, progress = _console()
+    database.parent.mkdir(parents=True, exist_ok=True)
     with progress, progress.counter("importing") as count:
         report = import_qm9(source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count)
     typer.echo(f"{database}: {report}")
@@ -254,16 +256,17 @@ def _interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Errors that the user can mend: one sentence, exit code 2, no traceback."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
-    except KeyboardInterrupt:
-        typer.echo("\nInterrupted; the same command goes on from here.", err=True)
-        sys.exit(130)
+        app(args=arguments)
+    except SystemExit as ending:
+        if ending.code == _INTERRUPTED:  # Typer has turned a KeyboardInterrupt into this
+            typer.echo("\nInterrupted; what was done is kept.", err=True)
+        raise
     except Exception as error:
         code = getattr(error, "exit_code", None)
         if code is None:

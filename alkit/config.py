@@ -210,7 +210,12 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> Camp
         raise ConfigError(
             f"There is no campaign file {path}; `alkit campaign template` prints one to start from."
         )
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not a text file in UTF-8 ({error.reason} at byte {error.start})."
+        ) from None
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -24,7 +24,8 @@ def error_metrics(truth: NDArray, mean: NDArray, std: NDArray) -> dict[str, floa
     errors = mean - truth
     sizes = np.abs(errors)
     spread = float(((truth - truth.mean()) ** 2).sum())
-    rank = spearmanr(std, sizes).statistic if len(sizes) > 2 and np.ptp(std) > 0 else 0.0
+    ranked = len(sizes) > 2 and np.ptp(std) > 0 and np.ptp(sizes) > 0  # else the correlation is NaN
+    rank = spearmanr(std, sizes).statistic if ranked else 0.0
     return {
         "mae": float(sizes.mean()),
         "rmse": float(np.sqrt((errors**2).mean())),

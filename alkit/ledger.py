@@ -49,6 +49,8 @@ CREATE TABLE metrics (
     round INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (round, name)
 );
 """
+# The format goes in with the tables: a file killed in between would have tables and be refused for ever.
+_CREATE = f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('format', '{_FORMAT}'); COMMIT;"
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,14 @@ class Ledger:
 
     def __init__(self, path: Path):
         self.path = path
-        fresh = not path.exists()
-        # Autocommit: transactions are opened by `stage` alone, never implicitly by the sqlite3 module.
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            if fresh or not self._tables():
-                self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-                self.set_meta("format", _FORMAT)
+            # Autocommit: transactions are opened by `stage` alone, never implicitly by the sqlite3 module.
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            if not self._tables():  # new; anything else than a ledger fails below, before it is written to
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.executescript(_CREATE)
             found = self.meta("format")
+            self._db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
         if found != _FORMAT:
@@ -91,7 +91,7 @@ class Ledger:
         self._db.close()
 
     def _tables(self) -> int:
-        return self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+        return self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
     # --- meta ---------------------------------------------------------------------------------------------
     def meta(self, key: str) -> str | None:
@@ -198,11 +198,11 @@ class Ledger:
             (
                 label.smiles,
                 *_level(label.level),
-                label.value,
-                json.dumps(label.parts),
+                float(label.value),  # a simulator may well answer in numpy's float32, which SQLite refuses
+                json.dumps({name: float(part) for name, part in label.parts.items()}),
                 _pack(label.numbers, "<i4"),
                 _pack(label.positions, "<f8"),
-                label.seconds,
+                float(label.seconds),
             ),
         )
 
@@ -218,7 +218,15 @@ class Ledger:
         return Label(smiles, value, level, json.loads(parts), *_unpack(numbers, positions), seconds)
 
     def labelled(self, role: Role, *, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
-        """Labelled candidates of a role with their values (eV), in the order of proposal."""
+        """Labelled candidates of a role with their values (eV), in the order of proposal.
+
+        Raises:
+            CampaignError: the ledger holds labels of several levels of theory, which are never mixed.
+        """
+        levels = self._db.execute("SELECT DISTINCT method, property, unit FROM labels").fetchall()
+        if len(levels) > 1:
+            found = ", ".join(sorted(str(Level(*level)) for level in levels))
+            raise CampaignError(f"{self.path} holds labels of several levels of theory ({found}).")
         rows = self._db.execute(
             "SELECT c.id, c.round, c.smiles, c.status, c.reason, c.role, l.value FROM candidates c "
             "JOIN labels l ON l.smiles = c.smiles "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from alkit.evaluation import CHEMICAL_ACCURACY, KCAL_PER_MOL
@@ -28,9 +29,12 @@ def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
         )
     axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
     axes.set(yscale="log", xlabel="labels (training and validation)", ylabel="error on the test set, eV")
-    axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev)).set_ylabel("kcal/mol")
+    _plain_ticks(axes.yaxis)
+    right = axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev))
+    right.set_ylabel("kcal/mol")
+    _plain_ticks(right.yaxis)
     axes.set_title("Learning curve", loc="left")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.savefig(path, dpi=_DPI)
 
 
@@ -57,8 +61,10 @@ def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) ->
     axes.plot(ends, 1.645 * ends, color=_ORANGE, lw=1.2, label="90 % of a normal distribution lie below")
     axes.plot(ends, ends, color=_GREY, lw=1, label="one standard deviation")
     axes.set(xlabel="predicted standard deviation, eV", ylabel="absolute error, eV", xlim=ends)
-    axes.set_title("Does the uncertainty know?", loc="left")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    _plain_ticks(axes.xaxis)
+    _plain_ticks(axes.yaxis)
+    axes.set_title("Error against predicted uncertainty, test set", loc="left")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     figure.savefig(path, dpi=_DPI)
 
 
@@ -87,6 +93,13 @@ def _figure():
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, lw=0.6)
     return figure, axes
+
+
+def _plain_ticks(axis) -> None:
+    """0.1 and 0.2, not powers of ten, on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _to_kcal(energy):

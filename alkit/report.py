@@ -17,7 +17,8 @@ from alkit.evaluation import KCAL_PER_MOL
 from alkit.ledger import Ledger
 from alkit.state import replace_file
 
-_MOST_DRAWN = 36
+_MOST_DRAWN = 24
+_FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
 _COLUMNS = ("mae", "rmse", "q95", "max")
 
 
@@ -79,10 +80,13 @@ def status(ledger: Ledger, config: CampaignConfig) -> str:
 def fates_table(ledger: Ledger) -> Table:
     """What became of every candidate, as a terminal table."""
     shown = Table(title="Candidates", title_justify="left")
-    for heading, side in (("round", "right"), ("fate", "left"), ("reason", "left"), ("molecules", "right")):
-        shown.add_column(heading, justify=side)  # type: ignore[arg-type]
-    for round_, fate, reason, count in _fates(ledger):
-        shown.add_row(str(round_), fate, reason, str(count))
+    rounds, rows = _fates(ledger)
+    shown.add_column("fate")
+    shown.add_column("reason")
+    for round_ in rounds:
+        shown.add_column(f"round {round_}", justify="right")
+    for fate, reason, counts in rows:
+        shown.add_row(fate, reason, *counts)
     return shown
 
 
@@ -148,10 +152,7 @@ def _row(row: dict[str, float]) -> dict[str, str]:
     text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in _COLUMNS}
     text |= {name: f"{row[name]:.3f}" for name in row if name.startswith("baseline_")}
     text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}"}
-    text |= {
-        "coverage": f"{100 * row['coverage_90']:.0f} %",
-        "validation_mae": f"{row['validation_mae']:.3f}",
-    }
+    text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
     return text
 
 
@@ -167,9 +168,17 @@ def _facts(config: CampaignConfig, metrics: list[dict[str, float]]) -> list[tupl
     ]
 
 
-def _fates(ledger: Ledger) -> list[tuple[int, str, str, int]]:
-    words = {"not_acquired": "not acquired"}
-    return [(r, words.get(status, status), reason or "–", n) for r, status, reason, n in ledger.reasons()]
+def _fates(ledger: Ledger) -> tuple[list[int], list[tuple[str, str, list[str]]]]:
+    """The rounds, and a row for each fate: what, why, and how many molecules in each round."""
+    counted = {(status, reason, round_): n for round_, status, reason, n in ledger.reasons()}
+    rounds = sorted({round_ for _, _, round_ in counted})
+    kinds = sorted(
+        {(status, reason) for status, reason, _ in counted}, key=lambda k: (_FATES.index(k[0]), k[1])
+    )
+    return rounds, [
+        (status.replace("_", " "), reason, [str(counted.get((status, reason, r), "–")) for r in rounds])
+        for status, reason in kinds
+    ]
 
 
 def _failures(ledger: Ledger) -> list[tuple[int, str, str]]:

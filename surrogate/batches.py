@@ -55,7 +55,8 @@ def _shifted(indices: Sequence[np.ndarray], offsets: np.ndarray) -> Tensor:
 def loader(data: GraphDataset, *, batch_size: int, shuffle_seed: int | None = None) -> DataLoader:
     """Batches in order, or shuffled from a seed of their own."""
     shuffle = shuffle_seed is not None
-    generator = torch.Generator().manual_seed(shuffle_seed) if shuffle_seed is not None else None
+    # Given in both cases: without one, a loader draws from the global random state even when it keeps order.
+    generator = torch.Generator().manual_seed(shuffle_seed or 0)
     return DataLoader(
         data, batch_size=batch_size, shuffle=shuffle, generator=generator, collate_fn=data.collate
     )

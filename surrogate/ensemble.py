@@ -2,8 +2,9 @@
 
 import json
 import os
+import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 from surrogate.schnet import build_model, embed
 from surrogate.settings import ModelSettings, TrainingSettings
-from surrogate.targets import AtomReferences
+from surrogate.targets import AtomReferences, checked_labels
 from surrogate.training import TrainingHistory, train
 
 _FORMAT = 1
@@ -79,14 +80,16 @@ class Ensemble:
             on_epoch: called with member, epoch and metrics.
 
         Raises:
-            SurrogateError: fewer than two members, an empty set, elements outside the settings, or labels
-                that are not finite.
+            SurrogateError: fewer than two members, an empty set, elements outside the settings, labels that
+                are not finite, or a warm start from too few members or from another architecture.
         """
         if members < 2:
             raise SurrogateError(f"members is {members}; an ensemble needs at least 2 to have a spread.")
+        if warm_start is not None:
+            _check_warm_start(warm_start, settings, members)
         references = AtomReferences.fit(_numbers(settings), *training)
-        data = GraphDataset(training[0], np.asarray(training[1]) - references(training[0]))
-        held_out = GraphDataset(validation[0], np.asarray(validation[1]) - references(validation[0]))
+        data = GraphDataset(training[0], checked_labels(*training) - references(training[0]))
+        held_out = GraphDataset(validation[0], checked_labels(*validation) - references(validation[0]))
         ensemble = cls(settings, references, [])
         for k in range(members):
             model = build_model(settings, seed=seed + k)
@@ -98,7 +101,7 @@ class Ensemble:
             )
             ensemble.members.append(model)
         raw = ensemble.predict(validation[0])
-        ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, _spread(raw.samples))
+        ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
         return ensemble
 
     def predict(
@@ -128,7 +131,7 @@ class Ensemble:
             empty = np.empty((0, len(models) * self.settings.features), dtype=np.float32)
             return Prediction(np.empty((len(models), 0)), np.empty(0), empty)
         samples = np.concatenate(energies, axis=1) + offsets
-        return Prediction(samples, self.calibration(_spread(samples)), np.concatenate(embeddings))
+        return Prediction(samples, self.calibration(samples), np.concatenate(embeddings))
 
     def save(self, folder: Path) -> None:
         """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
@@ -152,7 +155,7 @@ class Ensemble:
         """Read what ``save`` wrote; weights are read as data, never as code.
 
         Raises:
-            SurrogateError: no model in the folder, or one of another format.
+            SurrogateError: no model in the folder, one of another format, or weights that cannot be read.
         """
         path = Path(folder) / "ensemble.json"
         if not path.is_file():
@@ -167,7 +170,7 @@ class Ensemble:
         members = []
         for k in range(description["members"]):
             model = build_model(settings, seed=0)
-            model.load_state_dict(torch.load(Path(folder) / f"member_{k}.pt", weights_only=True))
+            _load_weights(model, Path(folder) / f"member_{k}.pt")
             members.append(model.eval())
         return cls(settings, references, members, Calibration(**description["calibration"]))
 
@@ -179,9 +182,27 @@ def _numbers(settings: ModelSettings) -> list[int]:
     unknown = [symbol for symbol in settings.elements if symbol not in atomic_numbers]
     if unknown:
         raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
-    return sorted(atomic_numbers[symbol] for symbol in settings.elements)
+    return sorted({atomic_numbers[symbol] for symbol in settings.elements})
 
 
-def _spread(samples: NDArray) -> NDArray[np.float64]:
-    """``(n,)`` standard deviation over members, as an estimate from a small sample."""
-    return samples.std(axis=0, ddof=1)
+def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) -> None:
+    """Weights may only go on in the network they were trained in; further elements do no harm."""
+    if len(earlier.members) < members:
+        raise SurrogateError(
+            f"members is {members}, but the ensemble to start from has {len(earlier.members)}."
+        )
+    if replace(earlier.settings, elements=()) != replace(settings, elements=()):
+        raise SurrogateError(
+            f"The ensemble to start from has {earlier.settings}, but {settings} is asked for; use the same."
+        )
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    """Weights as data: ``weights_only`` refuses whatever a pickle could run."""
+    try:
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
+    except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise SurrogateError(f"{path} does not hold the weights of this model ({reason}).") from error

@@ -33,7 +33,7 @@ class ModelSettings:
         if self.mode not in ("2d", "3d"):
             raise SurrogateError(f"mode is {self.mode!r}; it is '2d' or '3d'.")
         for name in ("features", "interactions", "gaussians", "cutoff"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise SurrogateError(f"{name} is {getattr(self, name)}; it must be above 0.")
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,8 +64,10 @@ class TrainingSettings:
     device: Literal["auto", "cpu", "cuda"] = field(default="auto")
 
     def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise SurrogateError(f"device is {self.device!r}; it is 'auto', 'cpu' or 'cuda'.")
         for name in ("epochs", "batch_size", "lr", "stop_patience", "gradient_clip"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise SurrogateError(f"{name} is {getattr(self, name)}; it must be above 0.")
         if not 0 < self.plateau_factor < 1:
             raise SurrogateError(f"plateau_factor is {self.plateau_factor}; it must lie between 0 and 1.")

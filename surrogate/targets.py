@@ -34,16 +34,11 @@ class AtomReferences:
             ridge: weight of the pull towards the shared value, in molecules.
 
         Raises:
-            SurrogateError: no molecules, or energies that are not finite.
+            SurrogateError: no molecules, or energies that are not finite or not one per molecule.
         """
-        energies = np.asarray(energies, dtype=np.float64)
         if len(graphs) == 0:
             raise SurrogateError("There is no labelled molecule to fit; at least one is needed.")
-        if not np.isfinite(energies).all():
-            bad = int(np.flatnonzero(~np.isfinite(energies))[0])
-            raise SurrogateError(
-                f"Label {bad} is {energies[bad]}; every label must be a finite number in eV."
-            )
+        energies = checked_labels(graphs, energies)
         counts = element_counts(numbers, graphs)
         shared = energies.sum() / counts.sum()
         left = counts.T @ counts + ridge * np.eye(len(numbers))
@@ -53,6 +48,23 @@ class AtomReferences:
     def __call__(self, graphs: Sequence[Graph]) -> NDArray[np.float64]:
         """``(n,)`` eV: the sum of references of each molecule."""
         return element_counts(self.numbers, graphs) @ np.array(self.energies)
+
+
+def checked_labels(graphs: Sequence[Graph], energies: NDArray) -> NDArray[np.float64]:
+    """``(n,)`` eV, one finite number per molecule.
+
+    Raises:
+        SurrogateError: they are not.
+    """
+    energies = np.asarray(energies, dtype=np.float64)
+    if energies.shape != (len(graphs),):
+        raise SurrogateError(
+            f"Labels have shape {energies.shape}; one per molecule, shape {(len(graphs),)}, is expected."
+        )
+    if not np.isfinite(energies).all():
+        bad = int(np.flatnonzero(~np.isfinite(energies))[0])
+        raise SurrogateError(f"Label {bad} is {energies[bad]}; every label must be a finite number in eV.")
+    return energies
 
 
 def element_counts(numbers: Sequence[int], graphs: Sequence[Graph]) -> NDArray[np.float64]:

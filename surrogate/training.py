@@ -54,7 +54,7 @@ def train(
         on_epoch: called with the epoch and its metrics.
 
     Raises:
-        SurrogateError: an empty set, or a loss that is no longer finite.
+        SurrogateError: an empty set, a loss that is never finite, or a GPU asked for where there is none.
     """
     if len(training) == 0 or len(validation) == 0:
         raise SurrogateError(
@@ -95,6 +95,8 @@ def _task(model: nn.Module, settings: TrainingSettings) -> pl.LightningModule:
 
 
 def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Trainer:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
     accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[settings.device]
     return pl.Trainer(
         max_epochs=settings.epochs,

@@ -151,8 +151,10 @@ def adapt(given: Any, name: str, settings: dict[str, Any] | None = None) -> Acqu
     if inspect.isclass(given):
         try:
             given = given(**settings)
-        except TypeError as error:
-            raise ConfigError(f"acquisition {name}: {error}.") from None
+        except ConfigError:
+            raise
+        except Exception as error:  # the user's class may refuse its settings with whatever it likes
+            raise ConfigError(f"acquisition {name}: {error}.") from error
     elif settings:
         raise ConfigError(f"acquisition {name} takes no settings, but {sorted(settings)} are given.")
     if isinstance(given, Acquisition):
@@ -175,13 +177,20 @@ def select(
             names the function and what it returned.
     """
     wanted = min(batch_size, len(pool))
+    if wanted == 0:
+        return []
     try:
         returned = acquisition.select(pool, context, wanted)
     except (AcquisitionError, ConfigError):
         raise
     except Exception as error:  # the user's code may raise anything; the message must say that it was theirs
         raise AcquisitionError(f"{name} failed: {type(error).__name__}: {error}.") from error
-    indices = np.asarray(returned)
+    try:
+        indices = np.asarray(returned)
+    except ValueError:
+        raise AcquisitionError(
+            f"{name} returned {returned!r:.100}; {wanted} integer indices are expected."
+        ) from None
     if indices.shape != (wanted,):
         raise AcquisitionError(
             f"{name} returned indices of shape {indices.shape}; {wanted} indices, shape {(wanted,)}, are "

@@ -18,9 +18,13 @@ class LargestClusterMaximumDistance:
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
-        scale = np.concatenate([context.embeddings, pool.embeddings]).std(axis=0) + 1e-12
-        points = (pool.embeddings / scale).astype(np.float64)
-        distances, centres = _nearest(points, (context.embeddings / scale).astype(np.float64))
+        everything = np.concatenate([context.embeddings, pool.embeddings]).astype(np.float64)
+        # Centred first: a feature that never changes would otherwise become a huge constant when it is
+        # scaled, and drown all others in rounding errors.
+        everything -= everything.mean(axis=0)
+        everything /= everything.std(axis=0) + 1e-12
+        known, points = np.split(everything, [len(context.embeddings)])
+        distances, centres = _nearest(points, known)
         chosen: list[int] = []
         for _ in range(batch_size):
             sums = np.bincount(centres, weights=distances)

@@ -1,0 +1,291 @@
+"""The loop as a whole, on its real parts."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alkit.campaign import Campaign, open_campaign
+from alkit.errors import AcquisitionError, CampaignError, ConfigError
+from alkit.rounds import FIRST_STAGES, STAGES
+
+# Runs a campaign and kills it (kill -9) in one stage: at the end of its work, before the ledger has it; in
+# the labelling stages, after the third label was written.
+_KILLED_RUN = """
+import os, signal, sys
+from pathlib import Path
+from alkit import rounds
+from alkit.campaign import Campaign
+from alkit.ledger import Ledger
+
+config, doomed, round_ = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if doomed in ("start", "label"):
+    commit, written = Ledger.commit, []
+    def commit_then_die(ledger):
+        commit(ledger)
+        written.append(1)
+        if len(written) == 3:
+            die()
+    Ledger.commit = commit_then_die
+else:
+    table = rounds.stages_of(round_)
+    stage = table[doomed]
+    table[doomed] = lambda state: die(stage(state)) if state.round == round_ else stage(state)
+Campaign(config).run()
+"""
+
+
+def _contents(folder: Path) -> dict[str, list]:
+    """Everything in the ledger but times and MLflow's ids."""
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    queries = {
+        "candidates": "SELECT * FROM candidates ORDER BY id",
+        "geometries": "SELECT * FROM geometries ORDER BY smiles",
+        "labels": "SELECT smiles, method, property, unit, value, parts, numbers, positions FROM labels "
+        "ORDER BY smiles",
+        "stages": "SELECT round, stage FROM stages ORDER BY round, stage",
+    }
+    found = {name: db.execute(query).fetchall() for name, query in queries.items()}
+    found["metrics"] = db.execute("SELECT round, name FROM metrics ORDER BY round, name").fetchall()
+    return found
+
+
+def _metric_values(folder: Path) -> np.ndarray:
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    return np.array([row[0] for row in db.execute("SELECT value FROM metrics ORDER BY round, name")])
+
+
+def test_killed_in_every_stage_it_ends_as_if_it_never_was(tiny, write_config, tmp_path):
+    killed = write_config(tiny)
+    script = tmp_path / "killed.py"
+    script.write_text(_KILLED_RUN)
+    plan = [("start", 0), ("train", 0), ("evaluate", 0), *((stage, 1) for stage in STAGES)]
+    for stage, round_ in plan:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", script, killed, stage, str(round_)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        finished = [(r, s) for r, s, _ in open_campaign(Path(tiny["folder"]))[1].stages()]
+        assert (round_, stage) not in finished
+    resumed = Campaign(killed).run()
+
+    tiny["folder"] = str(tmp_path / "uninterrupted")
+    whole = Campaign(write_config(tiny, "whole.yaml")).run()
+    assert resumed.stopped_by == whole.stopped_by
+    assert _contents(resumed.folder) == _contents(whole.folder)
+    np.testing.assert_allclose(_metric_values(resumed.folder), _metric_values(whole.folder), rtol=1e-6)
+
+
+def test_a_campaign_leaves_what_it_promises(tiny, write_config):
+    import mlflow
+
+    result = Campaign(write_config(tiny)).run()
+
+    assert result.stopped_by == "1 rounds, as asked for"
+    assert [row["labels"] for row in result.metrics] == [17, 21]
+    assert all(np.isfinite(list(row.values())).all() for row in result.metrics)
+    _, ledger = open_campaign(result.folder)
+    assert [(r, s) for r, s, _ in ledger.stages()] == [
+        *((0, stage) for stage in FIRST_STAGES),
+        *((1, stage) for stage in STAGES),
+    ]
+    _every_candidate_has_an_end(ledger)
+    _test_molecules_are_never_acquired(ledger)
+    assert (result.folder / "report.html").read_text().count("data:image/png;base64,") == 4
+    _mlflow_has_a_parent_and_its_rounds(mlflow.MlflowClient(tiny["tracking"]["uri"]))
+
+    again = Campaign(tiny).run()  # says so, and does nothing
+    assert again == result
+
+
+def _every_candidate_has_an_end(ledger):
+    ends = {"labelled", "not_acquired", "rejected", "failed"}
+    assert {c.status for c in ledger.candidates()} <= ends
+    assert all(c.reason for c in ledger.candidates(status=("rejected", "failed")))
+
+
+def _test_molecules_are_never_acquired(ledger):
+    test = {c.smiles for c in ledger.candidates(role="test")}
+    others = {c.smiles for c in ledger.candidates(status=("labelled",)) if c.role != "test"}
+    assert len(test) == 6
+    assert not test & others
+
+
+def _mlflow_has_a_parent_and_its_rounds(client):
+    experiment = client.get_experiment_by_name("alkit")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"tiny", "round 0", "round 1"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    parent = runs["tiny"]
+    for name in ("round 0", "round 1"):
+        assert runs[name].data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert {f.path for f in client.list_artifacts(runs[name].info.run_id)} >= {"model", "plots"}
+        assert client.get_metric_history(runs[name].info.run_id, "member_0/val_MAE")
+    assert [m.step for m in client.get_metric_history(parent.info.run_id, "mae")] == [17, 21]
+    assert parent.data.params["surrogate.features"] == "16"
+
+
+def test_2d_mode_and_a_pool(tiny, write_config, tmp_path):
+    pool = tmp_path / "pool.smi"
+    pool.write_text("CCO\nCCN\nCCO\nC1CC1\nCC=O\nCCCCCCCC\n[Na+].[Cl-]\nCCS\n")
+    tiny["proposer"] = {"kind": "pool", "file": "pool.smi"}
+    tiny["surrogate"]["mode"] = "2d"
+    tiny["acquisition"] = "std"
+    tiny["stop"] = {"rounds": 5}
+    result = Campaign(write_config(tiny)).run()
+    assert result.stopped_by == "round 2: no proposal was left after screening"
+    _, ledger = open_campaign(result.folder)
+    taken = {c.smiles for c in ledger.candidates(status=("labelled",))}
+    assert {"CCO", "CCN", "C1CC1", "CC=O"} <= taken
+    assert not {"CCCCCCCC", "CCS"} & {c.smiles for c in ledger.candidates()}
+
+
+def test_a_users_function_in_15_lines(tiny, write_config, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent("""
+        import numpy as np
+
+        def score(pool, context):
+            far = np.linalg.norm(pool.embeddings[:, None] - context.embeddings[None], axis=-1).min(axis=1)
+            return pool.std * far
+        """)
+    )
+    tiny["acquisition"] = "./mine.py:score"
+    result = Campaign(write_config(tiny)).run()
+    assert result.metrics[-1]["labels"] == 21
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return pool.std[:-1]", "shape"),
+        ("return [float('nan')] * len(pool)", "finite"),
+        ("raise KeyError('oops')", "KeyError"),
+    ],
+)
+def test_a_function_that_fails_loses_nothing(tiny, write_config, tmp_path, body, said):
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"def score(pool, context):\n    {body}\n")
+    tiny["acquisition"] = "./mine.py:score"
+    tiny["surrogate"]["epochs"] = 1
+    config = write_config(tiny)
+    with pytest.raises(AcquisitionError, match=r"mine\.py:score") as error:
+        Campaign(config).run()
+    assert said in str(error.value)
+    _, ledger = open_campaign(Path(tiny["folder"]))
+    before = [label for label, _ in ledger.labelled("training")]
+    assert ledger.stages()[-1][:2] == (1, "predict")
+    ledger.close()
+
+    mine.write_text("def score(pool, context):\n    return pool.std\n")
+    result = Campaign(config).run()
+    _, ledger = open_campaign(result.folder)
+    assert [label for label, _ in ledger.labelled("training")][: len(before)] == before
+
+
+def test_python_callable_takes_the_place_of_the_config(tiny):
+    def first_ones(pool, context):
+        return -np.arange(len(pool))
+
+    result = Campaign(tiny, acquisition=first_ones).run()
+    _, ledger = open_campaign(result.folder)
+    offered = ledger.candidates(round_=1, status=("labelled", "not_acquired", "failed"))
+    assert [c.status for c in offered[:4]] == ["labelled"] * 4
+    with pytest.raises(CampaignError, match=r"acquisition\.name: python:.*first_ones -> lcmd"):
+        Campaign(tiny).run()
+
+
+def test_a_changed_config_is_refused_with_the_difference(tiny):
+    first = Campaign(tiny)
+    with first._locked():
+        first._open_ledger().close()
+    tiny["batch_size"] = 5
+    with pytest.raises(CampaignError, match=r"batch_size: 4 -> 5"):
+        Campaign(tiny).run()
+
+
+def test_an_occupied_folder_is_refused_and_left_alone(tiny):
+    folder = Path(tiny["folder"])
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("dear to me")
+    with pytest.raises(CampaignError, match=r"not empty.*thesis\.tex"):
+        Campaign(tiny).run()
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+
+
+def test_two_runs_at_once_are_refused(tiny):
+    first, second = Campaign(tiny), Campaign(tiny)
+    with first._locked(), pytest.raises(CampaignError, match="in use"):
+        second.run()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"start": {"training": 10000}}, "start asks for"),
+        (
+            {"target": "u0", "simulator": {"kind": "xtb", "settings": {"target": "energy"}}},
+            "labels GFN2-xTB energy",
+        ),
+        ({"simulator": {"kind": "xbt"}}, "'xtb'"),
+        ({"simulator": {"kind": "xtb", "settings": {"fmx": 1}}}, "fmax"),
+        ({"acquisition": "lmcd"}, "'lcmd'"),
+        (
+            {"acquisition": {"name": "botorch", "settings": {"function": "qEI"}}},
+            "qPosteriorStandardDeviation",
+        ),
+    ],
+)
+def test_what_can_be_known_before_is_refused_before(tiny, change, said):
+    with pytest.raises(ConfigError, match=said):
+        Campaign(tiny | change).check()
+    assert not Path(tiny["folder"]).exists()
+
+
+def test_an_empty_pool_is_refused(tiny, write_config, tmp_path):
+    (tmp_path / "pool.smi").write_text("[Na+].[Cl-]\nCCCCCCCCCC\n")
+    tiny["proposer"] = {"kind": "pool", "file": "pool.smi"}
+    with pytest.raises(ConfigError, match=r"pool\.smi: the pool is empty"):
+        Campaign(write_config(tiny)).check()
+
+
+def test_interrupted_by_a_signal_it_says_so_to_mlflow(tiny, write_config):
+    import mlflow
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alkit", "campaign", "run", write_config(tiny)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    client = mlflow.MlflowClient(tiny["tracking"]["uri"])
+    deadline = time.monotonic() + 120
+    while not _runs(client) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "what was done is kept" in errors
+    assert "Traceback" not in errors
+    assert _runs(client)["tiny"].info.status == "KILLED"
+
+
+def _runs(client):
+    experiment = client.get_experiment_by_name("alkit")
+    if experiment is None:
+        return {}
+    return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}

@@ -1,0 +1,212 @@
+"""The command line: what it prints, and one sentence with exit code 2 for whatever is wrong."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alkit import cli
+
+
+@pytest.fixture
+def alkit(capsys, tmp_path, monkeypatch):
+    """Run a command line in an empty folder; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            cli.main([str(argument) for argument in arguments])
+        except SystemExit as ending:
+            code = ending.code if isinstance(ending.code, int) else 1 if ending.code else 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def _refused(result: tuple[int, str, str], *said: str) -> None:
+    code, _, err = result
+    assert code == 2, result
+    assert err.startswith("alkit: ")
+    assert err.count("\n") == 1  # one sentence, no traceback
+    for words in said:
+        assert words in err
+
+
+def test_help_is_instant_and_loads_nothing_heavy():
+    started = time.monotonic()
+    code = "import sys; from alkit import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sorted({'torch', 'rdkit', 'mlflow', 'numpy', 'ase'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "campaign" in done.stdout
+    assert time.monotonic() - started < 20  # a hang, not a benchmark
+
+
+@pytest.mark.parametrize("module", ["alkit", "surrogate", "generator"])
+def test_importing_loads_neither_torch_nor_rdkit(module):
+    code = f"import sys, {module}; print({{'torch', 'rdkit'}} & set(sys.modules) or 'none')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "none"
+
+
+def test_template_validates_and_schema_is_one(alkit, tmp_path):
+    _, template, _ = alkit("campaign", "template")
+    (tmp_path / "mine.yaml").write_text(template)
+    code, out, _ = alkit("campaign", "validate", "mine.yaml", "--set", "start.test=30")
+    assert (code, out) == (0, "mine.yaml is a valid campaign.\n")
+    code, out, _ = alkit("campaign", "schema")
+    assert set(yaml.safe_load(template)) == set(json.loads(out)["properties"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nproposer: generator\nsurogate: {}\n", ["line 3", "'surogate'", "'surrogate'"]),
+        ("name: a\nproposer: generator\nbatch_size: many\n", ["line 3", "batch_size", "integer"]),
+        ("name: a\nproposer:\n  kind: pool\n  file: nowhere.smi\n", ["proposer.file", "nowhere.smi"]),
+        ("name: a\nproposer: generator\ndomain: {elements: [C, Qq]}\n", ["line 3", "'Qq'"]),
+        ("name: [a\n", ["not YAML"]),
+        ("", ["holds no campaign"]),
+        ("name: a\nproposer: generator\nacquisition: ./mine.py:score\n", ["no file", "mine.py"]),
+        ("name: a\nproposer: generator\nacquisition: best\n", ["'best'"]),
+        ("name: a\nproposer: generator\nsimulator: lookup\n", ["dataset"]),
+    ],
+)
+def test_bad_campaign_files(alkit, tmp_path, text, said):
+    (tmp_path / "bad.yaml").write_text(text)
+    for command in ("run", "validate"):
+        _refused(alkit("campaign", command, "bad.yaml"), *said)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_files_and_folders(alkit, tmp_path):
+    _refused(alkit("campaign", "run", "nowhere.yaml"), "nowhere.yaml", "template")
+    _refused(alkit("campaign", "status", "nowhere"), "nowhere")
+    _refused(alkit("campaign", "report", tmp_path), "not a campaign's folder")
+    _refused(alkit("predict", tmp_path, "in.smi"), "no trained model")
+    _refused(alkit("label", "nowhere.smi"), "nowhere.smi")
+    _refused(alkit("generate", tmp_path), "generator")
+    _refused(alkit("data", "import", "qm9", "--from", "nowhere.tar.bz2", "--to", "qm9.db"), "nowhere.tar.bz2")
+
+
+def test_bad_molecules(alkit, tmp_path):
+    (tmp_path / "bad.smi").write_text("CCO\nC1CC\n")
+    _refused(alkit("label", "bad.smi", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
+    assert not (tmp_path / "labels.csv").exists()
+    (tmp_path / "empty.smi").write_text("# nothing\n")
+    _refused(alkit("label", "empty.smi"), "empty.smi")
+    (tmp_path / "broken.xyz").write_text("3\ngdb 1 x\nO 0 0\n")
+    _refused(alkit("data", "import", "qm9", "--from", "broken.xyz", "--to", "qm9.db"), "broken.xyz, line")
+    assert not (tmp_path / "qm9.db").exists()
+
+
+def test_a_file_is_never_overwritten(alkit, tmp_path):
+    (tmp_path / "in.smi").write_text("CCO\n")
+    (tmp_path / "labels.csv").write_text("mine")
+    _refused(alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv"), "exists already")
+    assert (tmp_path / "labels.csv").read_text() == "mine"
+
+
+def test_label_train_predict_generate(alkit, tmp_path):
+    """What a user without a campaign does: label some molecules, train on them, predict others."""
+    from alkit.enumeration import seed_molecules
+
+    (tmp_path / "in.smi").write_text("\n".join(seed_molecules()[:45]))
+    code, _, err = alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv")
+    assert (code, err.split()[0]) == (0, "45")
+    with (tmp_path / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["energy_eV"]) < 0 for row in rows if not row["reason"])
+
+    arguments = ["--target", "energy_eV", "--features", 16, "--epochs", 3, "--members", 2, "--out", "model"]
+    code, out, _ = alkit("train", "labels.csv", *arguments)
+    assert code == 0
+    assert "elements" in out
+    _refused(alkit("train", "labels.csv", *arguments), "holds a trained model already")
+
+    (tmp_path / "new.smi").write_text("CCCO\nCC(=O)N\nCCS\n")
+    code, out, err = alkit("predict", "model", "new.smi")
+    predicted = list(csv.DictReader(out.splitlines()))
+    assert code == 0
+    assert [bool(row["prediction_eV"]) for row in predicted] == [True, True, False]
+    assert "16" in predicted[2]["reason"]  # sulfur
+    assert "2 predicted, 1 without" in err
+
+    code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--max-atoms", 7)
+    assert (code, len(out.split())) == (0, 25)
+
+
+def test_campaign_run_status_report_predict(alkit, tiny, write_config):
+    config = write_config(tiny)
+    code, out, _ = alkit("campaign", "run", config, "--set", "stop.rounds=1")
+    assert code == 0
+    assert "finished, 1 rounds, as asked for" in out
+    assert "MAE" in out
+    folder = Path(tiny["folder"])
+    code, out, _ = alkit("campaign", "status", folder)
+    assert "tiny: finished" in out
+    assert "not acquired" in out
+    (folder / "report.html").unlink()
+    assert alkit("campaign", "report", folder)[0] == 0
+    assert "<h1>tiny" in (folder / "report.html").read_text()
+    (folder.parent / "new.smi").write_text("CCCO\n")
+    code, out, _ = alkit("predict", folder, "new.smi")
+    assert float(out.splitlines()[1].split(",")[1]) < 0
+    _refused(alkit("campaign", "run", config, "--set", "stop.rounds=2"), "stop.rounds: 1 -> 2")
+
+
+def test_import_and_lookup_campaign(alkit, tmp_path, tiny, write_config):
+    """Real QM9 labels, where the development data is at hand; CI proves the same on made data below."""
+    source = Path(__file__).parents[3] / "shared" / "data" / "qm9_12k.npz"
+    if not source.is_file():
+        pytest.skip("the QM9 development data is not here")
+    code, out, _ = alkit("data", "import", "qm9", "--from", source, "--to", "data/qm9.db", "--limit", 60)
+    assert code == 0
+    assert "60 written" in out
+    _lookup_campaign(alkit, tiny, write_config)
+
+
+def test_lookup_campaign_on_a_made_data_set(alkit, tmp_path, tiny, write_config):
+    from alkit.datasets import Record, create_database
+    from alkit.enumeration import seed_molecules
+    from alkit.molecules import embed
+
+    (tmp_path / "data").mkdir()
+    molecules = [embed(s) for s in seed_molecules()[40:100]]
+    atoms = {1: -13.6, 6: -1029.0, 7: -1485.0, 8: -2042.0, 9: -2713.0}
+    records = [
+        Record(m.smiles, m.numbers, m.positions, {"energy_U0": sum(atoms[z] - 4.0 for z in m.numbers)})
+        for m in molecules
+    ]
+    create_database(
+        tmp_path / "data" / "qm9.db",
+        records,
+        units={"energy_U0": "eV"},
+        level="made up",
+        geometry="dataset",
+        source="test",
+        atomrefs={"energy_U0": atoms},
+    )
+    _lookup_campaign(alkit, tiny, write_config)
+
+
+def _lookup_campaign(alkit, tiny, write_config):
+    tiny |= {
+        "dataset": "data/qm9.db",
+        "target": "u0",
+        "simulator": "lookup",
+        "proposer": "pool",
+        "seeds": None,
+    }
+    tiny["domain"] = {"max_heavy_atoms": 9}
+    tiny["surrogate"]["geometry"] = "dataset"
+    code, out, err = alkit("campaign", "run", write_config(tiny))
+    assert code == 0, err
+    assert "21" in out

@@ -1,0 +1,59 @@
+"""What several tests share: a small real campaign, and an MLflow database whose tables are made once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+
+@pytest.fixture(scope="session")
+def _mlflow_database(tmp_path_factory) -> Path:
+    from alkit.tracking import Tracker
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Tracker(f"sqlite:///{path}", "unused")  # making the tables takes seconds
+    return path
+
+
+@pytest.fixture
+def mlflow_uri(_mlflow_database, tmp_path) -> str:
+    """A database of the test's own."""
+    shutil.copy(_mlflow_database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def tiny(tmp_path, mlflow_uri) -> dict:
+    """A campaign with every real part (GFN2-xTB, SchNet, GAN, MLflow), as small as they go."""
+    from alkit.enumeration import seed_molecules
+
+    seeds = tmp_path / "seeds.smi"
+    seeds.write_text("\n".join(s for s in seed_molecules() if 3 <= sum(c.isalpha() for c in s) <= 5))
+    return {
+        "name": "tiny",
+        "seed": 3,
+        "folder": str(tmp_path / "run"),
+        "target": "energy",
+        "seeds": str(seeds),
+        "domain": {"elements": ["H", "C", "N", "O", "F"], "max_heavy_atoms": 5},
+        "start": {"training": 12, "validation": 5, "test": 6},
+        "proposer": {"kind": "generator", "per_round": 30, "steps": 20, "steps_per_round": 5},
+        "surrogate": {"members": 2, "features": 16, "interactions": 1, "epochs": 4, "batch_size": 8},
+        "acquisition": "lcmd",
+        "batch_size": 4,
+        "stop": {"rounds": 1},
+        "tracking": {"uri": mlflow_uri},
+    }
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    """Write a campaign file; returns its path."""
+
+    def write(config: dict, name: str = "campaign.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        return path
+
+    return write

@@ -1,0 +1,275 @@
+"""surrogate.ensemble: fit, predict, save and load, and weights that are data."""
+
+import dataclasses
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surrogate import (
+    AtomReferences,
+    Calibration,
+    Ensemble,
+    ModelSettings,
+    SurrogateError,
+    TrainingSettings,
+    graph_2d,
+)
+from surrogate.ensemble import Prediction
+
+SMILES = [
+    "C",
+    "CC",
+    "CCO",
+    "CO",
+    "C=O",
+    "CC=O",
+    "C#N",
+    "CCN",
+    "CN",
+    "O",
+    "N",
+    "C=C",
+    "C#C",
+    "CCC",
+    "COC",
+    "NCO",
+]
+SETTINGS = ModelSettings(mode="2d", features=16, interactions=2, gaussians=8)
+QUICK = TrainingSettings(epochs=3, batch_size=4, device="cpu")
+GRAPHS = [graph_2d(smiles, cutoff=5.0) for smiles in SMILES]
+LABELS = np.array([-3.0 * len(graph) - 0.3 * len(graph.senders) ** 0.5 for graph in GRAPHS])
+SETS = {"training": (GRAPHS[:10], LABELS[:10]), "validation": (GRAPHS[10:], LABELS[10:])}
+
+
+def fit(**changes) -> Ensemble:
+    settings = changes.pop("settings", SETTINGS)
+    training_settings = changes.pop("training_settings", QUICK)
+    return Ensemble.fit(settings, training_settings, **{**SETS, "members": 2, "seed": 7, **changes})
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> Ensemble:
+    return fit()
+
+
+@pytest.fixture
+def saved(ensemble: Ensemble, tmp_path: Path) -> Path:
+    ensemble.save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def assert_same(one: Prediction, other: Prediction) -> None:
+    for field in dataclasses.fields(Prediction):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def test_prediction_has_the_promised_shapes(ensemble: Ensemble) -> None:
+    found = ensemble.predict(GRAPHS, batch_size=5)
+    assert found.samples.shape == (2, len(GRAPHS))
+    assert found.mean.shape == found.std.shape == (len(GRAPHS),)
+    assert found.embeddings.shape == (len(GRAPHS), 2 * SETTINGS.features)
+    assert found.samples.dtype == np.float64
+    assert (found.std > 0).all()
+    assert found.mean == pytest.approx(found.samples.mean(axis=0))
+    assert found.std == pytest.approx(ensemble.calibration(found.samples))
+    assert (found.samples[0] != found.samples[1]).any()
+    empty = ensemble.predict([])
+    assert empty.samples.shape == (2, 0)
+    assert empty.mean.shape == empty.std.shape == (0,)
+    assert empty.embeddings.shape == (0, found.embeddings.shape[1])
+
+
+def test_prediction_does_not_depend_on_the_batches(ensemble: Ensemble) -> None:
+    told: list[int] = []
+    whole, cut = ensemble.predict(GRAPHS), ensemble.predict(GRAPHS, batch_size=3, on_batch=told.append)
+    assert cut.samples == pytest.approx(whole.samples, abs=1e-4)
+    assert cut.embeddings == pytest.approx(whole.embeddings, abs=1e-4)
+    assert told == [3, 3, 3, 3, 3, 1]
+
+
+def test_the_energy_is_references_plus_network(ensemble: Ensemble) -> None:
+    shifted = AtomReferences(
+        ensemble.references.numbers, tuple(energy + 1.0 for energy in ensemble.references.energies)
+    )
+    moved = Ensemble(ensemble.settings, shifted, ensemble.members, ensemble.calibration)
+    atoms = np.array([len(graph) for graph in GRAPHS])
+    difference = moved.predict(GRAPHS).samples - ensemble.predict(GRAPHS).samples
+    assert difference == pytest.approx(np.tile(atoms, (2, 1)), abs=1e-9)
+
+
+def test_fit_is_repeatable_and_leaves_the_global_state(ensemble: Ensemble) -> None:
+    before = torch.get_rng_state()
+    again = fit()
+    assert_same(again.predict(GRAPHS), ensemble.predict(GRAPHS))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert again.calibration == ensemble.calibration
+    assert (fit(seed=8).predict(GRAPHS).samples != ensemble.predict(GRAPHS).samples).any()
+
+
+def test_members_do_not_depend_on_how_many_there_are(ensemble: Ensemble) -> None:
+    three = fit(members=3)
+    assert len(three.members) == len(three.histories) == 3
+    np.testing.assert_array_equal(three.predict(GRAPHS).samples[:2], ensemble.predict(GRAPHS).samples)
+
+
+def test_every_epoch_of_every_member_is_told() -> None:
+    told = []
+    found = fit(on_epoch=lambda member, epoch, row: told.append((member, epoch, row["val_loss"])))
+    expected = [
+        (member, epoch, row["val_loss"])
+        for member, history in enumerate(found.histories)
+        for epoch, row in enumerate(history.epochs)
+    ]
+    assert told == expected
+    assert {member for member, _, _ in told} == {0, 1}
+
+
+def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensemble) -> None:
+    graphs, labels = SETS["validation"]
+    samples = ensemble.predict(graphs).samples
+    assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples)
+
+
+def test_saved_and_loaded_is_bitwise_the_same(ensemble: Ensemble, saved: Path) -> None:
+    loaded = Ensemble.load(saved)
+    assert_same(loaded.predict(GRAPHS), ensemble.predict(GRAPHS))
+    assert loaded.settings == ensemble.settings
+    assert loaded.calibration == ensemble.calibration
+    assert loaded.references.energies == ensemble.references.energies
+    assert sorted(path.name for path in saved.iterdir()) == ["ensemble.json", "member_0.pt", "member_1.pt"]
+    json.loads((saved / "ensemble.json").read_text())
+
+
+def test_the_description_is_written_last(ensemble: Ensemble, tmp_path: Path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        ensemble.save(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(SurrogateError, match="holds no trained model"):
+        Ensemble.load(tmp_path)
+    ensemble.save(tmp_path)
+    assert_same(Ensemble.load(tmp_path).predict(GRAPHS), ensemble.predict(GRAPHS))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SurrogateError, match=r"holds no trained model: there is no ensemble\.json in it"):
+        Ensemble.load(tmp_path)
+    with pytest.raises(SurrogateError, match="holds no trained model"):
+        Ensemble.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("found", [None, 0, "1", 99])
+def test_another_format_is_refused(saved: Path, found: object) -> None:
+    description = json.loads((saved / "ensemble.json").read_text())
+    description["format"] = found
+    (saved / "ensemble.json").write_text(json.dumps(description))
+    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads format 1"):
+        Ensemble.load(saved)
+
+
+class Bait:
+    """Unpickling it makes a folder: the mark that a file's code was run."""
+
+    def __init__(self, mark: Path):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("dump", ["torch", "pickle"])
+def test_a_planted_pickle_is_refused_and_never_runs(saved: Path, tmp_path: Path, dump: str) -> None:
+    mark = tmp_path / "was run"
+    if dump == "torch":
+        torch.save({"weights": Bait(mark)}, saved / "member_0.pt")
+    else:
+        (saved / "member_0.pt").write_bytes(pickle.dumps(Bait(mark), protocol=2))
+    with pytest.raises(SurrogateError, match="does not hold the weights of this model"):
+        Ensemble.load(saved)
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Bait(mark)))  # the bait works: whoever unpickles it runs it
+    assert mark.exists()
+
+
+def test_weights_that_are_missing_or_of_another_model_are_told(saved: Path) -> None:
+    (saved / "member_1.pt").unlink()
+    with pytest.raises(SurrogateError, match=r"member_1\.pt is missing"):
+        Ensemble.load(saved)
+    torch.save({"a": torch.zeros(2)}, saved / "member_1.pt")
+    with pytest.raises(SurrogateError, match=r"member_1\.pt does not hold the weights of this model"):
+        Ensemble.load(saved)
+    (saved / "member_1.pt").write_bytes((saved / "member_0.pt").read_bytes()[:500])  # a copy cut short
+    with pytest.raises(SurrogateError, match=r"member_1\.pt does not hold the weights"):
+        Ensemble.load(saved)
+    shutil.copy(saved / "member_0.pt", saved / "member_1.pt")
+    twins = Ensemble.load(saved).predict(GRAPHS)
+    np.testing.assert_array_equal(twins.samples[0], twins.samples[1])
+
+
+def test_warm_start_begins_at_the_earlier_weights(ensemble: Ensemble) -> None:
+    still = TrainingSettings(epochs=1, lr=1e-12, weight_decay=0.0, device="cpu")
+    warm = fit(training_settings=still, warm_start=ensemble, seed=100)
+    cold = fit(training_settings=still, seed=100)
+    expected = ensemble.predict(GRAPHS).samples
+    assert warm.predict(GRAPHS).samples == pytest.approx(expected, abs=1e-4)
+    assert np.abs(cold.predict(GRAPHS).samples - expected).max() > 0.01
+    assert warm.members[0] is not ensemble.members[0]
+
+
+def test_a_warm_start_that_does_not_fit_is_refused(ensemble: Ensemble) -> None:
+    with pytest.raises(SurrogateError, match="members is 3, but the ensemble to start from has 2"):
+        fit(members=3, warm_start=ensemble)
+    other = dataclasses.replace(SETTINGS, features=8)
+    with pytest.raises(SurrogateError, match=r"features=16.* but .*features=8.* is asked for"):
+        fit(settings=other, warm_start=ensemble)
+    more = dataclasses.replace(SETTINGS, elements=(*SETTINGS.elements, "S"))
+    assert fit(settings=more, warm_start=ensemble).references.numbers == (1, 6, 7, 8, 9, 16)
+
+
+def test_one_member_has_no_spread() -> None:
+    with pytest.raises(SurrogateError, match="members is 1; an ensemble needs at least 2"):
+        fit(members=1)
+
+
+@pytest.mark.parametrize("which", ["training", "validation"])
+def test_labels_that_are_no_numbers_are_refused(which: str) -> None:
+    graphs, labels = SETS[which]
+    bad = labels.copy()
+    bad[1] = np.nan
+    with pytest.raises(SurrogateError, match="Label 1 is nan; every label must be a finite number in eV"):
+        fit(**{which: (graphs, bad)})
+    with pytest.raises(SurrogateError, match="one per molecule, shape"):
+        fit(**{which: (graphs, labels[:1])})
+
+
+def test_empty_sets_are_refused() -> None:
+    with pytest.raises(SurrogateError, match="no labelled molecule"):
+        fit(training=([], np.empty(0)))
+    with pytest.raises(SurrogateError, match="10 training and 0 validation molecules"):
+        fit(validation=([], np.empty(0)))
+
+
+def test_elements_are_checked(ensemble: Ensemble) -> None:
+    with pytest.raises(SurrogateError, match=r"Molecule 1 has atomic numbers \[17\]"):
+        ensemble.predict([GRAPHS[0], graph_2d("CCl", cutoff=5.0)])
+    with pytest.raises(SurrogateError, match="'Xq' is not the symbol of an element"):
+        fit(settings=dataclasses.replace(SETTINGS, elements=("H", "Xq")))
+    twice = dataclasses.replace(SETTINGS, elements=("H", "C", "N", "O", "F", "C"))
+    assert fit(settings=twice).references.numbers == (1, 6, 7, 8, 9)
+
+
+def test_prediction_is_the_same_wherever_the_ensemble_was_before(ensemble: Ensemble) -> None:
+    before = torch.get_rng_state()
+    first = ensemble.predict(GRAPHS)
+    assert_same(ensemble.predict(GRAPHS), first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {p.device.type for member in ensemble.members for p in member.parameters()} == {"cpu"}

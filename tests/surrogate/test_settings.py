@@ -1,0 +1,57 @@
+"""surrogate.settings: values that cannot be are refused, with the name of the setting."""
+
+import dataclasses
+import json
+
+import pytest
+
+from surrogate import ModelSettings, SurrogateError, TrainingSettings
+
+
+@pytest.mark.parametrize("settings", [ModelSettings(), TrainingSettings()])
+def test_defaults_survive_json(settings) -> None:
+    assert type(settings)(**json.loads(json.dumps(settings.as_dict()))) == settings
+
+
+def test_settings_are_read_only_and_compare() -> None:
+    assert ModelSettings(elements=["H", "C"]).elements == ("H", "C")  # as JSON gives them back
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ModelSettings().features = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"mode": "4d"}, "mode is '4d'; it is '2d' or '3d'."),
+        ({"features": 0}, "features is 0; it must be above 0."),
+        ({"interactions": -1}, "interactions is -1; it must be above 0."),
+        ({"gaussians": 0}, "gaussians is 0; it must be above 0."),
+        ({"cutoff": -5.0}, "cutoff is -5.0; it must be above 0."),
+        ({"cutoff": float("nan")}, "cutoff is nan; it must be above 0."),
+    ],
+)
+def test_model_settings_that_cannot_be(given: dict, sentence: str) -> None:
+    with pytest.raises(SurrogateError) as caught:
+        ModelSettings(**given)
+    assert str(caught.value) == sentence
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be above 0."),
+        ({"batch_size": 0}, "batch_size is 0; it must be above 0."),
+        ({"lr": -1e-3}, "lr is -0.001; it must be above 0."),
+        ({"lr": float("nan")}, "lr is nan; it must be above 0."),
+        ({"stop_patience": 0}, "stop_patience is 0; it must be above 0."),
+        ({"gradient_clip": 0.0}, "gradient_clip is 0.0; it must be above 0."),
+        ({"plateau_factor": 1.0}, "plateau_factor is 1.0; it must lie between 0 and 1."),
+        ({"plateau_factor": 0}, "plateau_factor is 0; it must lie between 0 and 1."),
+        ({"device": "gpu"}, "device is 'gpu'; it is 'auto', 'cpu' or 'cuda'."),
+    ],
+)
+def test_training_settings_that_cannot_be(given: dict, sentence: str) -> None:
+    with pytest.raises(SurrogateError) as caught:
+        TrainingSettings(**given)
+    assert str(caught.value) == sentence

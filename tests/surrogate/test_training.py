@@ -1,0 +1,147 @@
+"""surrogate.training: a toy energy that SchNet can learn, and what training promises of seeds and weights."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from ase.collections import g2
+
+from surrogate import ModelSettings, SurrogateError, TrainingSettings, graph_3d
+from surrogate.batches import TARGET, GraphDataset, collate
+from surrogate.schnet import build_model
+from surrogate.training import train
+
+SETTINGS = ModelSettings(features=16, interactions=2, gaussians=8)
+QUICK = TrainingSettings(epochs=3, batch_size=8, device="cpu")
+
+
+def toy_energy(numbers: np.ndarray, positions: np.ndarray) -> float:
+    """Pairs repel, by element and distance: smooth, and not a sum over atoms."""
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    pairs = np.exp(-distances) * np.outer(np.sqrt(numbers), np.sqrt(numbers))
+    return float(np.triu(pairs, k=1).sum()) / 5
+
+
+def toy_set() -> tuple[list, np.ndarray]:
+    atoms = [molecule(name) for name in g2.names]
+    kept = [one for one in atoms if 2 <= len(one) <= 9 and set(one.numbers) <= {1, 6, 7, 8, 9}]
+    graphs = [graph_3d(one.numbers, one.positions, cutoff=5.0) for one in kept]
+    energies = np.array([toy_energy(one.numbers, one.positions) for one in kept])
+    return graphs, energies - energies.mean()
+
+
+GRAPHS, ENERGIES = toy_set()
+TRAINING = GraphDataset(GRAPHS[::2], ENERGIES[::2])
+VALIDATION = GraphDataset(GRAPHS[1::2], ENERGIES[1::2])
+
+
+def run(settings: TrainingSettings = QUICK, *, seed: int = 0, model=None, **others):
+    model = model or build_model(SETTINGS, seed=1)
+    return model, train(model, TRAINING, VALIDATION, settings, seed=seed, **others)
+
+
+def validation_loss(model) -> float:
+    with torch.no_grad():
+        found = model(collate(VALIDATION.graphs))[TARGET]
+    return float(((found - VALIDATION.targets) ** 2).mean())
+
+
+def test_a_learnable_energy_is_learned() -> None:
+    model, history = run(TrainingSettings(epochs=40, batch_size=8, lr=5e-3, device="cpu"))
+    assert history.epochs[-1]["train_loss"] < 0.1 * history.epochs[0]["train_loss"]
+    trivial = float(VALIDATION.targets.var())  # what the mean predictor leaves
+    assert validation_loss(model) < 0.25 * trivial
+
+
+def test_the_history_has_every_quantity_of_every_epoch() -> None:
+    seen = []
+    _, history = run(on_epoch=lambda epoch, row: seen.append((epoch, row)))
+    assert seen == list(enumerate(history.epochs))
+    assert len(seen) == QUICK.epochs
+    for row in history.epochs[1:]:
+        assert row.keys() == {"train_loss", "val_loss", "val_MAE", "val_MSE", "lr"}
+        assert row["val_MSE"] == pytest.approx(row["val_loss"], rel=1e-4)
+        assert row["val_MAE"] ** 2 <= row["val_MSE"] * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_model_ends_with_its_best_validation_weights(seed: int) -> None:
+    jumpy = TrainingSettings(epochs=25, batch_size=4, lr=0.03, device="cpu")
+    model, history = run(jumpy, seed=seed)
+    losses = [row["val_loss"] for row in history.epochs]
+    assert validation_loss(model) == pytest.approx(min(losses), rel=1e-4)
+    assert losses[history.best_epoch] == min(losses)
+    assert losses[-1] > 1.01 * min(losses)  # the last epoch is not the best, or nothing was proved
+    assert not model.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    torch.manual_seed(1)
+    (one, first), other_order = run(seed=5), run(seed=6)[0]
+    torch.manual_seed(2)  # global state has no part in it
+    same, second = run(seed=5)
+    assert first.epochs == second.epochs
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other_order.parameters(), strict=True))
+
+
+def test_global_random_states_and_the_working_directory_are_left_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    run()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_goes_on_from_the_weights_it_is_given() -> None:
+    earlier, _ = run()
+    before = {name: value.clone() for name, value in earlier.state_dict().items()}
+    still = TrainingSettings(epochs=1, lr=1e-12, weight_decay=0.0, device="cpu")
+    model, _ = run(still, model=earlier)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=1e-9)
+
+
+def test_training_stops_early_and_cuts_the_rate_without_gain() -> None:
+    # What is learned is the opposite of what is validated on, so the validation loss soon only grows.
+    opposite = GraphDataset(TRAINING.graphs, -TRAINING.targets)
+    settings = TrainingSettings(epochs=60, lr=5e-3, plateau_patience=2, stop_patience=8, device="cpu")
+    history = train(build_model(SETTINGS, seed=1), TRAINING, opposite, settings, seed=0)
+    assert len(history.epochs) == history.best_epoch + 1 + settings.stop_patience < settings.epochs
+    rates = [row["lr"] for row in history.epochs]
+    assert rates[history.best_epoch] == settings.lr
+    assert rates[-1] == pytest.approx(settings.lr * settings.plateau_factor**2)
+
+
+def test_auto_takes_what_there_is_and_ends_on_the_cpu() -> None:
+    model, history = run(dataclasses.replace(QUICK, device="auto", epochs=1))
+    assert len(history.epochs) == 1
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    with pytest.raises(SurrogateError, match="device is 'cuda', but torch finds no GPU"):
+        run(dataclasses.replace(QUICK, device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_learns_as_well_as_the_cpu() -> None:
+    model, _ = run(TrainingSettings(epochs=40, batch_size=8, lr=5e-3, device="cuda"))
+    assert validation_loss(model) < 0.25 * float(VALIDATION.targets.var())
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])
+def test_an_empty_set_is_refused(sizes: tuple[int, int]) -> None:
+    training, validation = (GraphDataset(GRAPHS[:n], ENERGIES[:n]) for n in sizes)
+    with pytest.raises(SurrogateError, match=f"{sizes[0]} training and {sizes[1]} validation molecules"):
+        train(build_model(SETTINGS, seed=0), training, validation, QUICK, seed=0)
+
+
+def test_a_loss_that_is_never_finite_is_told() -> None:
+    with pytest.raises(SurrogateError, match="never finite; a smaller learning rate"):
+        run(TrainingSettings(epochs=2, lr=1e30, device="cpu"))
