@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from alkit.config_errors import sentence
+from alkit.config_errors import repeated_key, sentence
 from alkit.errors import ConfigError
 
 
@@ -178,6 +178,13 @@ class CampaignConfig(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CampaignConfig":
+        if isinstance(self.proposer, GeneratorProposer) and (
+            self.simulator.kind == "lookup" or self.surrogate.geometry == "dataset"
+        ):
+            raise ValueError(
+                "proposer: generator proposes molecules that no data set holds; with simulator: lookup or "
+                "surrogate.geometry: dataset use proposer: pool"
+            )
         if self.dataset is None:
             if self.simulator.kind == "lookup":
                 raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")
@@ -221,9 +228,12 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> Camp
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise ConfigError(f"{path}, {where}: not YAML ({getattr(error, 'problem', error)}).") from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}, {where}: not YAML ({problem}).") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no campaign: a mapping of keys like `name: first` is expected.")
+    if repeated := repeated_key(text):
+        raise ConfigError(f"{path}, line {repeated[1]}: the key {repeated[0]!r} is there twice; keep one.")
     for override in overrides:
         _override(data, override)
     return check_config(data, path=path, text=text)

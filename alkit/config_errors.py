@@ -26,6 +26,24 @@ def sentence(error: ValidationError, schema: type[BaseModel], path: Path | None,
     return f"{where}: {name + ': ' if name else ''}{message[0].lower() + message[1:]}{shown}."
 
 
+def repeated_key(text: str) -> tuple[str, int] | None:
+    """The first key that a mapping of ``text`` has twice, and the line of the second: YAML keeps the last
+    without a word."""
+    nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    while nodes:
+        node = nodes.pop(0)
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for name, value in node.value:
+                if str(name.value) in seen:
+                    return name.value, name.start_mark.line + 1
+                seen.add(str(name.value))
+                nodes.append(value)
+    return None
+
+
 def _nearest(key: str, section: type[BaseModel] | None) -> str:
     valid = sorted(section.model_fields) if section else []
     near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)

@@ -90,7 +90,8 @@ class BoTorch:
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         sign = -1.0 if self.minimise else 1.0
         model, choices = pool_model(pool, sign=sign)
-        sampler = EveryMember(torch.Size([len(pool.samples)]))
+        # The seed changes nothing; without one, the sampler draws one from the global random state.
+        sampler = EveryMember(torch.Size([len(pool.samples)]), seed=0)
         acquisition: AcquisitionFunction
         if self.function == "qPosteriorStandardDeviation":
             acquisition = qPosteriorStandardDeviation(model, sampler=sampler)

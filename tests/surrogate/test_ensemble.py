@@ -129,9 +129,9 @@ def test_members_do_not_depend_on_how_many_there_are(ensemble: Ensemble) -> None
 
 def test_every_epoch_of_every_member_is_told() -> None:
     told = []
-    found = fit(on_epoch=lambda member, epoch, row: told.append((member, epoch, row["val_loss"])))
+    found = fit(on_epoch=lambda member, epoch, row: told.append((member, epoch, row["val_MSE"])))
     expected = [
-        (member, epoch, row["val_loss"])
+        (member, epoch, row["val_MSE"])
         for member, history in enumerate(found.histories)
         for epoch, row in enumerate(history.epochs)
     ]

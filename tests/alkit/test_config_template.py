@@ -1,0 +1,64 @@
+"""alkit.config_template: a template that loads as it is, with every key of the schema."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from alkit.config import CampaignConfig, GeneratorProposer, PoolProposer, load_config
+from alkit.config_template import template
+from alkit.errors import ConfigError
+
+PROPOSERS = {"generator": GeneratorProposer, "pool": PoolProposer}
+
+
+def expected_keys(schema: type[BaseModel], proposer: type[BaseModel]) -> dict:
+    keys = {}
+    for name, field in schema.model_fields.items():
+        inner = proposer if name == "proposer" else field.annotation
+        is_section = isinstance(inner, type) and issubclass(inner, BaseModel)
+        keys[name] = expected_keys(inner, proposer) if is_section else None
+    return keys
+
+
+def found_keys(data: dict) -> dict:
+    return {
+        key: found_keys(value) if isinstance(value, dict) and value else None for key, value in data.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["generator", "pool"])
+def test_the_template_has_every_key_in_the_schemas_order(kind: str) -> None:
+    data = yaml.safe_load(template(kind))
+    expected = expected_keys(CampaignConfig, PROPOSERS[kind])
+    assert found_keys(data) == expected
+    assert list(data) == list(CampaignConfig.model_fields)
+
+
+def test_the_generator_template_is_all_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text(template(), encoding="utf-8")
+    path_short = tmp_path / "short.yaml"
+    path_short.write_text("name: my-campaign\nproposer: generator\n")
+    assert load_config(path) == load_config(path_short)
+
+
+def test_the_pool_template_runs_once_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text(template("pool"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="pool needs `file`"):
+        load_config(path)
+    (tmp_path / "pool.smi").write_text("C\n")
+    config = load_config(path, ["proposer.file=pool.smi"])
+    assert config.proposer == PoolProposer(kind="pool", file=tmp_path / "pool.smi")
+
+
+@pytest.mark.parametrize("kind", ["generator", "pool"])
+def test_every_key_is_explained_and_nothing_is_undefined(kind: str) -> None:
+    lines = template(kind).splitlines()
+    assert "Undefined" not in template(kind)
+    for line in lines[1:]:
+        if line and not line.endswith(":"):
+            assert " # " in line, line
+    assert template(kind).endswith("\n")
