@@ -30,11 +30,13 @@ _FEWEST_FOR_GENERATOR = 20
 
 @dataclass(frozen=True)
 class Result:
-    """How a campaign ended: its folder, the rule that stopped it, and the metrics of every round."""
+    """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
+    had been finished before this run."""
 
     folder: Path
     stopped_by: str
     metrics: list[dict[str, float]]
+    already_finished: bool = False
 
 
 class Campaign:
@@ -81,11 +83,7 @@ class Campaign:
             self._check(self._state(ledger))
 
     def _check(self, state: RoundState) -> None:
-        if create_simulator(state.simulator).level.property != self.config.target:
-            raise ConfigError(
-                f"target is {self.config.target}, but the simulator {self.config.simulator.kind} labels "
-                f"{create_simulator(state.simulator).level}."
-            )
+        state.check_level(create_simulator(state.simulator).level)
         start, found = self.config.start, len(state.seed_molecules)
         wanted = start.training + start.validation + start.test
         if wanted > found:
@@ -109,13 +107,12 @@ class Campaign:
             AlkitError: whatever a stage finds wrong; nothing done before is lost.
         """
         with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
-            stopped_by = ledger.meta("stopped_by")
-            if stopped_by is None:
-                state = self._state(ledger)
-                if not ledger.stages():
-                    self._check(state)
-                stopped_by = self._run(state)
-            return Result(self.folder, stopped_by, ledger.metrics())
+            if stopped_by := ledger.meta("stopped_by"):
+                return Result(self.folder, stopped_by, ledger.metrics(), already_finished=True)
+            state = self._state(ledger)
+            if not ledger.stages():
+                self._check(state)
+            return Result(self.folder, self._run(state), ledger.metrics())
 
     def _run(self, state: RoundState) -> str:
         tracker = Tracker(self.config.tracking.uri, self.config.tracking.experiment)

@@ -43,7 +43,8 @@ def campaign_run(config: Config, set_: Overrides = None) -> None:
 
     out, progress = _console()
     result = Campaign(load_config(config, set_ or []), progress=progress).run()
-    out.print(report.table(result.metrics, f"{result.folder.name}: finished, {result.stopped_by}"))
+    ending = "was finished already" if result.already_finished else "finished"
+    out.print(report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
     if result.metrics:
         out.print(report.verdict(result.metrics))
     out.print(f"Report: {_shown(result.folder / 'report.html')}", soft_wrap=True)

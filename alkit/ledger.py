@@ -101,6 +101,16 @@ class Ledger:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    @property
+    def level(self) -> Level | None:
+        """Level of theory of the campaign's labels, once there are any."""
+        stored = self.meta("level")
+        return Level(*json.loads(stored)) if stored else None
+
+    @level.setter
+    def level(self, level: Level) -> None:
+        self.set_meta("level", json.dumps(_level(level)))
+
     # --- stages -------------------------------------------------------------------------------------------
     @contextmanager
     def stage(self, round_: int, stage: str) -> Iterator[None]:
@@ -218,20 +228,14 @@ class Ledger:
         return Label(smiles, value, level, json.loads(parts), *_unpack(numbers, positions), seconds)
 
     def labelled(self, role: Role, *, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
-        """Labelled candidates of a role with their values (eV), in the order of proposal.
-
-        Raises:
-            CampaignError: the ledger holds labels of several levels of theory, which are never mixed.
-        """
-        levels = self._db.execute("SELECT DISTINCT method, property, unit FROM labels").fetchall()
-        if len(levels) > 1:
-            found = ", ".join(sorted(str(Level(*level)) for level in levels))
-            raise CampaignError(f"{self.path} holds labels of several levels of theory ({found}).")
+        """Labelled candidates of a role with their values at the campaign's level (eV), as proposed."""
+        if (level := self.level) is None:
+            return []
         rows = self._db.execute(
             "SELECT c.id, c.round, c.smiles, c.status, c.reason, c.role, l.value FROM candidates c "
-            "JOIN labels l ON l.smiles = c.smiles "
+            "JOIN labels l ON l.smiles = c.smiles AND l.method = ? AND l.property = ? AND l.unit = ? "
             "WHERE c.status = 'labelled' AND c.role = ? AND c.round <= ? ORDER BY c.id",
-            (role, 2**31 if up_to_round is None else up_to_round),
+            (*_level(level), role, 2**31 if up_to_round is None else up_to_round),
         )
         return [(Candidate(*row[:-1]), row[-1]) for row in rows]
 

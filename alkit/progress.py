@@ -37,6 +37,7 @@ class CampaignProgress:
             console=console or Console(quiet=True),
             disable=console is None or not console.is_terminal,
             transient=True,
+            speed_estimate_period=3600,  # stages are too slow for the usual 30 s to hold two of them
         )
         self._campaign = self._bars.add_task("campaign", total=None, visible=False)
 

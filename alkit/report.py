@@ -32,7 +32,7 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     html = page.render(
         name=config.name,
-        level=ledger.meta("level") or config.target,
+        level=ledger.level or config.target,
         stopped_by=ledger.meta("stopped_by"),
         rows=[_row(row) for row in metrics],
         facts=_facts(config, metrics),
@@ -70,7 +70,7 @@ def status(ledger: Ledger, config: CampaignConfig) -> str:
     """Where the campaign stands, in a sentence."""
     stages = ledger.stages()
     if stopped_by := ledger.meta("stopped_by"):
-        return f"{config.name}: finished, {stopped_by}."
+        return f"{config.name} finished: {stopped_by}."
     if not stages:
         return f"{config.name}: round 0 has begun, no stage of it is finished."
     round_, stage, _ = stages[-1]

@@ -109,8 +109,9 @@ def predict(state: RoundState) -> None:
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
     known = [candidate for candidate, _ in _counted_labels(state)]
     with state.progress.steps("predicting", len(screened) + len(known)) as advance:
-        pool = ensemble.predict(state.graphs(c.smiles for c in screened), on_batch=advance)
-        labelled = ensemble.predict(state.graphs(c.smiles for c in known), on_batch=advance)
+        device = state.config.surrogate.device
+        pool = ensemble.predict(state.graphs(c.smiles for c in screened), device=device, on_batch=advance)
+        labelled = ensemble.predict(state.graphs(c.smiles for c in known), device=device, on_batch=advance)
     arrays = {
         "ids": np.array([c.id for c in screened], dtype=np.int64),
         "samples": pool.samples,
@@ -162,11 +163,8 @@ def _label(state: RoundState, batch: list[Candidate]) -> None:
         LocalEngine(state.simulator, workers=simulator.workers, timeout=simulator.timeout) as engine,
         state.progress.steps(f"labelling at {engine.level}", len(batch)) as advance,
     ):
-        if engine.level.property != state.config.target:
-            raise ConfigError(
-                f"target is {state.config.target}, but the simulator {simulator.kind} labels {engine.level}."
-            )
-        state.ledger.set_meta("level", str(engine.level))
+        state.check_level(engine.level)
+        state.ledger.level = engine.level
         missing = []
         for smiles, candidate in ids.items():
             if state.ledger.label(smiles, engine.level) is None:
@@ -219,9 +217,7 @@ def _train_surrogate(state: RoundState) -> None:
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = sum(len(labels) for _, labels in sets.values())
-    provenance = Provenance(
-        settings["geometry"], state.config.seed, state.ledger.meta("level") or "", counted
-    )
+    provenance = Provenance(settings["geometry"], state.config.seed, str(state.ledger.level), counted)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 
@@ -233,7 +229,7 @@ def evaluate(state: RoundState) -> None:
     ensemble = Ensemble.load(state.path("model"))
     labelled, test = _counted_labels(state), state.ledger.labelled("test")
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
-    predicted = ensemble.predict(state.graphs(smiles))
+    predicted = ensemble.predict(state.graphs(smiles), device=state.config.surrogate.device)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
     known = [c.smiles for c, _ in labelled]
     metrics |= evaluation.baseline_metrics(known, np.array([v for _, v in labelled]), smiles, truth)
@@ -255,7 +251,8 @@ def evaluate(state: RoundState) -> None:
 
 def _validation_mae(state: RoundState, ensemble) -> float:
     rows = state.ledger.labelled("validation")
-    predicted = ensemble.predict(state.graphs(c.smiles for c, _ in rows))
+    device = state.config.surrogate.device
+    predicted = ensemble.predict(state.graphs(c.smiles for c, _ in rows), device=device)
     return float(np.abs(predicted.mean - [value for _, value in rows]).mean())
 
 

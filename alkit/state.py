@@ -13,11 +13,11 @@ import numpy as np
 from alkit.acquisition.base import Acquisition
 from alkit.candidates import in_domain
 from alkit.config import CampaignConfig
-from alkit.errors import CampaignError, LabelError
+from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.ledger import Ledger
 from alkit.molecules import Molecule, embed
 from alkit.progress import CampaignProgress
-from alkit.simulators.base import SimulatorSpec
+from alkit.simulators.base import Level, SimulatorSpec
 
 if TYPE_CHECKING:
     from alkit.datasets import Dataset
@@ -80,6 +80,19 @@ class RoundState:
         if self.config.simulator.kind == "lookup":
             settings.setdefault("dataset", str(self.config.dataset))
         return SimulatorSpec(self.config.simulator.kind, settings)
+
+    def check_level(self, level: Level) -> None:
+        """Levels of theory never mix: what the simulator labels must be what the campaign is about.
+
+        Raises:
+            ConfigError: another property than the target, or another level than the labels so far.
+        """
+        if level.property != self.config.target:
+            raise ConfigError(
+                f"target is {self.config.target}, but simulator {self.config.simulator.kind} labels {level}."
+            )
+        if (earlier := self.ledger.level) not in (None, level):
+            raise CampaignError(f"The campaign's labels are {earlier}, but the simulator now labels {level}.")
 
     def place(self, smiles: str) -> None:
         """Give a molecule its geometry, once for the whole campaign.

@@ -27,7 +27,7 @@ def reason_to_stop(stop: Stop, metrics: Sequence[dict[str, float]], seconds: flo
     if stop.labels is not None and last["labels"] >= stop.labels:
         return f"{last['labels']:.0f} labels, of {stop.labels} asked for"
     if stop.rounds is not None and last["round"] >= stop.rounds:
-        return f"{stop.rounds} rounds, as asked for"
+        return f"round {last['round']:.0f} of {stop.rounds} is done"
     if stop.hours is not None and seconds >= 3600 * stop.hours:
         return f"{seconds / 3600:.2f} hours of work, of {stop.hours:g} allowed"
     if stop.plateau is not None and since_best >= stop.plateau:

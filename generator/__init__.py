@@ -5,6 +5,7 @@ Torch is loaded on the first use of `GraphGAN` or `TrainingHistory`, not on impo
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from generator import metrics
     from generator.graphs import GeneratorSettings
     from generator.training import GraphGAN, TrainingHistory
+
+# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon as
+# anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["GeneratorError", "GeneratorSettings", "GraphGAN", "TrainingHistory", "metrics"]
 

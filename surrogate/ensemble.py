@@ -100,26 +100,36 @@ class Ensemble:
                 train(model, data, held_out, training_settings, seed=seed + k, on_epoch=told)
             )
             ensemble.members.append(model)
-        raw = ensemble.predict(validation[0])
+        raw = ensemble.predict(validation[0], device=training_settings.device)
         ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
         return ensemble
 
     def predict(
-        self, graphs: Sequence[Graph], *, batch_size: int = 256, on_batch: Callable[[int], None] | None = None
+        self,
+        graphs: Sequence[Graph],
+        *,
+        batch_size: int = 256,
+        device: str = "auto",
+        on_batch: Callable[[int], None] | None = None,
     ) -> Prediction:
-        """Energies in eV, on a GPU where there is one.
+        """Energies in eV.
+
+        Args:
+            device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
+            on_batch: called with the number of molecules of every batch that is done.
 
         Raises:
             SurrogateError: an element that the model was not built for.
         """
         offsets = self.references(graphs)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        models = [member.to(device).eval() for member in self.members]
+        gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        place = torch.device("cuda" if gpu else "cpu")
+        models = [member.to(place).eval() for member in self.members]
         energies: list[NDArray] = []
         embeddings: list[NDArray] = []
         with torch.inference_mode():
             for batch in loader(GraphDataset(graphs), batch_size=batch_size):
-                batch = {key: value.to(device) for key, value in batch.items()}
+                batch = {key: value.to(place) for key, value in batch.items()}
                 outputs = [embed(model, batch) for model in models]
                 energies.append(torch.stack([energy for energy, _ in outputs]).double().cpu().numpy())
                 embeddings.append(torch.cat([pooled for _, pooled in outputs], dim=1).cpu().numpy())

@@ -19,10 +19,12 @@ from surrogate.settings import TrainingSettings
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
+# The validation loss itself. Not the task's own `val_loss`: Lightning averages that over batches weighted by
+# what it takes for the batch size, the number of atoms.
+_MONITOR = f"val_{TARGET}_MSE"
 # What AtomisticTask logs, and the name the history gives it.
 _LOGGED = {
     "train_loss": "train_loss",
-    "val_loss": "val_loss",
     f"val_{TARGET}_MAE": "val_MAE",
     f"val_{TARGET}_MSE": "val_MSE",
 }
@@ -30,7 +32,7 @@ _LOGGED = {
 
 @dataclass
 class TrainingHistory:
-    """One row per epoch: ``train_loss``, ``val_loss``, ``val_MAE`` (eV), ``val_MSE`` (eV²), ``lr``."""
+    """One row per epoch: ``train_loss`` of the last batch, ``val_MAE`` (eV), ``val_MSE`` (eV²), ``lr``."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -63,7 +65,7 @@ def train(
     best = _BestWeights(model, on_epoch)
     with _Quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        trainer = _trainer(settings, [best, EarlyStopping("val_loss", patience=settings.stop_patience)])
+        trainer = _trainer(settings, [best, EarlyStopping(_MONITOR, patience=settings.stop_patience)])
         trainer.fit(
             _task(model, settings),
             loader(training, batch_size=settings.batch_size, shuffle_seed=seed),
@@ -90,7 +92,7 @@ def _task(model: nn.Module, settings: TrainingSettings) -> pl.LightningModule:
         # torch's own scheduler: schnetpack 2.0.4's subclass passes `verbose`, which torch has dropped.
         scheduler_cls=torch.optim.lr_scheduler.ReduceLROnPlateau,
         scheduler_args={"patience": settings.plateau_patience, "factor": settings.plateau_factor},
-        scheduler_monitor="val_loss",
+        scheduler_monitor=_MONITOR,
     )
 
 
@@ -132,8 +134,8 @@ class _BestWeights(Callback):
         row = {name: float(seen[key]) for key, name in _LOGGED.items() if key in seen}
         row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         self.history.epochs.append(row)
-        if row["val_loss"] < self._best_loss:
-            self._best_loss = row["val_loss"]
+        if row["val_MSE"] < self._best_loss:
+            self._best_loss = row["val_MSE"]
             self.history.best_epoch = trainer.current_epoch
             weights = self._model.state_dict()
             self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}

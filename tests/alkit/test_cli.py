@@ -147,12 +147,13 @@ def test_campaign_run_status_report_predict(alkit, tiny, write_config):
     config = write_config(tiny)
     code, out, _ = alkit("campaign", "run", config, "--set", "stop.rounds=1")
     assert code == 0
-    assert "finished, 1 rounds, as asked for" in out
+    assert "run finished: round 1 of 1 is done" in out
     assert "MAE" in out
     folder = Path(tiny["folder"])
     code, out, _ = alkit("campaign", "status", folder)
-    assert "tiny: finished" in out
+    assert "tiny finished" in out
     assert "not acquired" in out
+    assert "was finished already" in alkit("campaign", "run", config)[1]
     (folder / "report.html").unlink()
     assert alkit("campaign", "report", folder)[0] == 0
     assert "<h1>tiny" in (folder / "report.html").read_text()
