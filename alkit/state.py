@@ -85,7 +85,8 @@ class RoundState:
         """Levels of theory never mix: what the simulator labels must be what the campaign is about.
 
         Raises:
-            ConfigError: another property than the target, or another level than the labels so far.
+            ConfigError: another property than the target.
+            CampaignError: another level than that of the labels so far.
         """
         if level.property != self.config.target:
             raise ConfigError(

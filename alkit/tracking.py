@@ -27,16 +27,20 @@ class Tracker:
         self._client = _client(uri)
         try:
             found = self._client.get_experiment_by_name(experiment)
-            self._experiment = (
-                found.experiment_id
-                if found
-                else self._client.create_experiment(experiment, artifact_location=_artifacts(uri))
-            )
+            self._experiment = found.experiment_id if found else self._create(uri, experiment)
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
             raise ConfigError(
                 f"tracking.uri {uri}: the MLflow store cannot be opened ({type(error).__name__}: "
                 f"{str(error).splitlines()[0][:200]})."
             ) from error
+
+    def _create(self, uri: str, experiment: str) -> str:
+        return self._client.create_experiment(
+            experiment,
+            artifact_location=_artifacts(uri),
+            # Without it MLflow 3 shows its pages for language-model applications.
+            tags={"mlflow.experimentKind": "custom_model_development"},
+        )
 
     def open_run(self, name: str, *, parent: str | None = None, resume: str | None = None) -> str:
         """The id of a new run, or of ``resume``, which is set running again."""

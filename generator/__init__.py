@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from generator.graphs import GeneratorSettings
     from generator.training import GraphGAN, TrainingHistory
 
-# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon as
-# anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
+# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
+# as anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["GeneratorError", "GeneratorSettings", "GraphGAN", "TrainingHistory", "metrics"]

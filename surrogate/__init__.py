@@ -8,8 +8,8 @@ import os
 from importlib import import_module
 from typing import Any
 
-# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon as
-# anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
+# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
+# as anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {

@@ -17,7 +17,7 @@ from surrogate.calibration import Calibration
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 from surrogate.schnet import build_model, embed
-from surrogate.settings import ModelSettings, TrainingSettings
+from surrogate.settings import ModelSettings, TrainingSettings, pick_device
 from surrogate.targets import AtomReferences, checked_labels
 from surrogate.training import TrainingHistory, train
 
@@ -122,8 +122,7 @@ class Ensemble:
             SurrogateError: an element that the model was not built for.
         """
         offsets = self.references(graphs)
-        gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        place = torch.device("cuda" if gpu else "cpu")
+        place = torch.device(pick_device(device))
         models = [member.to(place).eval() for member in self.members]
         energies: list[NDArray] = []
         embeddings: list[NDArray] = []

@@ -8,6 +8,21 @@ from surrogate.errors import SurrogateError
 Mode = Literal["2d", "3d"]
 
 
+def pick_device(name: str) -> str:
+    """``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        SurrogateError: no such device, or a GPU is asked for and there is none.
+    """
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise SurrogateError(f"device is {name!r}; it is 'auto', 'cpu' or 'cuda'.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """Hyper-parameters of one SchNet.

@@ -15,7 +15,7 @@ from torch import nn
 from surrogate.batches import TARGET, GraphDataset, loader
 from surrogate.compat import schnetpack
 from surrogate.errors import SurrogateError
-from surrogate.settings import TrainingSettings
+from surrogate.settings import TrainingSettings, pick_device
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -97,12 +97,9 @@ def _task(model: nn.Module, settings: TrainingSettings) -> pl.LightningModule:
 
 
 def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Trainer:
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
-    accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[settings.device]
     return pl.Trainer(
         max_epochs=settings.epochs,
-        accelerator=accelerator,
+        accelerator=pick_device(settings.device),
         devices=1,
         gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,

@@ -1,0 +1,71 @@
+"""The report is made from a ledger; the page and the plots of a whole campaign are in test_campaign."""
+
+import numpy as np
+import pytest
+
+from alkit import plots, report
+from alkit.config import check_config
+from alkit.ledger import Ledger
+
+METRICS = {
+    "labels": 120, "test_size": 50, "mae": 0.2, "rmse": 0.3, "q95": 0.6, "max": 1.0, "r2": 0.99,
+    "coverage_90": 0.88, "spearman": 0.2, "validation_mae": 0.21,
+    "baseline_mean": 8.0, "baseline_elements": 0.6, "baseline_bonds": 0.4,
+}  # fmt: skip
+
+
+def test_a_ledger_without_rounds_still_has_a_report(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.add_candidates(0, ["C<b>"], status="acquired")
+    html = report.write(ledger, check_config({"name": "x", "proposer": "generator"}), tmp_path).read_text()
+    assert "no round has been evaluated yet" in html
+    assert "<img" not in html
+
+
+def test_what_the_numbers_mean():
+    good = report.verdict([METRICS])
+    assert "120 labels" in good
+    assert "3.0 times below counting elements" in good
+    assert report.verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
+    assert "(chemically accurate)" in report.verdict([METRICS | {"mae": 0.0433}])
+
+
+def test_table_shows_both_units():
+    table = report.table([METRICS | {"round": 0}], "x")
+    assert list(table.columns[2].cells) == ["0.200 (4.6)"]  # 0.2 eV is 4.6 kcal/mol
+
+
+def test_fates_are_counted_by_round(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for round_ in (1, 1, 2):
+        ledger.add_candidates(round_, ["C"])
+        ledger.mark(ledger.candidates()[-1].id, "rejected", reason="repeated")
+    ledger.add_candidates(2, ["CC"], status="labelled")
+    table = report.fates_table(ledger)
+    assert [list(column.cells) for column in table.columns] == [
+        ["labelled", "rejected"],
+        ["", "repeated"],
+        ["–", "2"],
+        ["1", "1"],
+    ]
+
+
+def test_training_curves_are_read_back(tmp_path):
+    (tmp_path / "training.csv").write_text("member,epoch,lr,val_MAE\n0,0,0.1,2.0\n1,3,0.05,\n")
+    assert report.training_curves(tmp_path / "training.csv") == [
+        (0, {"member_0/lr": 0.1, "member_0/val_MAE": 2.0}),
+        (3, {"member_1/lr": 0.05}),
+    ]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_plots_are_drawn_from_any_numbers(tmp_path, spread):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=20)
+    predicted, std = truth + spread * rng.normal(size=20), np.full(20, 0.1) + spread * rng.random(20)
+    plots.learning_curve([METRICS], tmp_path / "a.png")
+    plots.parity(truth, predicted, std, tmp_path / "b.png")
+    plots.uncertainty(truth, predicted, std, tmp_path / "c.png")
+    plots.molecules(["CCO", "C#C"], ["one", "two"], tmp_path / "d.png")
+    for name in "abcd":
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

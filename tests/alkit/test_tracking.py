@@ -1,0 +1,62 @@
+import pytest
+
+from alkit.errors import ConfigError
+from alkit.tracking import Tracker
+
+
+@pytest.fixture
+def tracker(mlflow_uri):
+    return Tracker(mlflow_uri, "test")
+
+
+@pytest.fixture
+def client(mlflow_uri):
+    from mlflow import MlflowClient
+
+    return MlflowClient(mlflow_uri)
+
+
+def test_a_resumed_run_is_the_same_run_set_running_again(tracker, client):
+    run = tracker.open_run("first")
+    tracker.close_run(run, "KILLED")
+    assert client.get_run(run).info.status == "KILLED"
+    assert tracker.open_run("first", resume=run) == run
+    assert client.get_run(run).info.status == "RUNNING"
+
+
+def test_a_deleted_run_is_replaced(tracker, client):
+    run = tracker.open_run("first")
+    client.delete_run(run)
+    assert tracker.open_run("first", resume=run) != run
+
+
+def test_params_are_flat_and_may_be_logged_again(tracker, client):
+    run = tracker.open_run("first")
+    for _ in range(2):
+        tracker.log_params(run, {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": None})
+    assert client.get_run(run).data.params == {"a.b": "1", "a.c.d": "[1, 2]", "e": "None"}
+
+
+def test_a_series_longer_than_one_request_arrives_whole(tracker, client):
+    run = tracker.open_run("first")
+    tracker.log_series(run, [(step, {"loss": 1.0 / (step + 1)}) for step in range(1234)])
+    history = client.get_metric_history(run, "loss")
+    assert len(history) == 1234
+    assert sorted(point.step for point in history) == list(range(1234))
+
+
+def test_files_lie_beside_the_database(tracker, client, tmp_path):
+    run = tracker.open_run("first")
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "a.png").write_bytes(b"png")
+    tracker.log_files(run, tmp_path / "plots", "plots")
+    assert [f.path for f in client.list_artifacts(run, "plots")] == ["plots/a.png"]
+    assert list((tmp_path / "mlartifacts").rglob("a.png"))
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///{folder}/file/mlflow.db", "gopher://x"])
+def test_a_store_that_cannot_be_opened(uri, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    uri = uri.format(folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"tracking\.uri"):
+        Tracker(uri, "test")
