@@ -40,10 +40,10 @@ class Pool:
         return self.samples.mean(axis=0)
 
     def posterior(self) -> Any:
-        """The ensemble as a BoTorch ``EnsemblePosterior`` over all ``n`` molecules."""
-        from alkit.acquisition.bayesian import pool_model
+        """The members' predictions, uncalibrated, as a BoTorch ``EnsemblePosterior`` over all molecules."""
+        from alkit.acquisition.posterior import pool_model
 
-        model, choices = pool_model(self)
+        model, choices = pool_model(self.samples)
         return model.posterior(choices)
 
 

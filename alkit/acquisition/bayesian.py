@@ -6,7 +6,6 @@ Balandat et al., NeurIPS 2020, https://doi.org/10.48550/arXiv.1910.06403
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from botorch.acquisition import (
     AcquisitionFunction,
@@ -14,41 +13,15 @@ from botorch.acquisition import (
     qUpperConfidenceBound,
 )
 from botorch.acquisition.monte_carlo import qPosteriorStandardDeviation
-from botorch.models.ensemble import EnsembleModel
 from botorch.optim import optimize_acqf_discrete
 from botorch.posteriors.ensemble import EnsemblePosterior
 from botorch.sampling.index_sampler import IndexSampler
-from torch import Tensor
 
 from alkit.acquisition.base import Pool, RoundContext
+from alkit.acquisition.posterior import pool_model
 from alkit.errors import ConfigError
 
 _FUNCTIONS = ("qPosteriorStandardDeviation", "qUpperConfidenceBound", "qLogExpectedImprovement")
-
-
-class PoolModel(EnsembleModel):
-    """The pool's samples as a BoTorch model; a molecule's input is its index.
-
-    Args:
-        samples: `s x n` predictions of the members.
-    """
-
-    def __init__(self, samples: Tensor):
-        super().__init__()
-        self._num_outputs = 1
-        self.samples: Tensor
-        self.register_buffer("samples", samples)
-
-    def forward(self, X: Tensor) -> Tensor:
-        """`(b) x q x 1` indices to `(b) x s x q x 1` values."""
-        values = self.samples[:, X.squeeze(-1).long()]  # s x (b) x q
-        return values.movedim(0, -2).unsqueeze(-1)
-
-
-def pool_model(pool: Pool, *, sign: float = 1.0) -> tuple[PoolModel, Tensor]:
-    """The model of the pool, and all its inputs, `n x 1`; ``sign`` -1 turns minimising into maximising."""
-    samples = torch.from_numpy(np.ascontiguousarray(sign * pool.samples))
-    return PoolModel(samples), torch.arange(len(pool), dtype=torch.float64).unsqueeze(-1)
 
 
 class EveryMember(IndexSampler):
@@ -89,7 +62,7 @@ class BoTorch:
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         sign = -1.0 if self.minimise else 1.0
-        model, choices = pool_model(pool, sign=sign)
+        model, choices = pool_model(sign * pool.samples)
         # The seed changes nothing; without one, the sampler draws one from the global random state.
         sampler = EveryMember(torch.Size([len(pool.samples)]), seed=0)
         acquisition: AcquisitionFunction

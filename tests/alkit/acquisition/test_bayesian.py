@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import Pool, RoundContext
-from alkit.acquisition.bayesian import BoTorch, pool_model
+from alkit.acquisition.bayesian import BoTorch
+from alkit.acquisition.posterior import pool_model
 from alkit.errors import ConfigError
 
 seeds = st.integers(0, 2**31 - 1)
@@ -45,7 +46,7 @@ def test_the_posterior_has_the_mean_and_variance_of_numpy(seed: int, members: in
 @settings(max_examples=20, deadline=None)
 def test_inputs_are_indices_and_batches_have_botorchs_shapes(seed: int) -> None:
     samples = random_samples(seed)
-    model, choices = pool_model(make_pool(samples), sign=-1.0)
+    model, choices = pool_model(-samples)
     assert choices.squeeze(-1).tolist() == list(range(12))
     picks = torch.randint(12, (4, 2, 1)).double()
     values = model(picks)
