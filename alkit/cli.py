@@ -228,6 +228,7 @@ def data_fetch(
     from alkit.datasets import QM9_SOURCES, fetch
 
     _, progress = _console()
+    folder.mkdir(parents=True, exist_ok=True)
     for key, source in QM9_SOURCES.items():
         if url is not None and key != "molecules":
             continue

@@ -1,10 +1,14 @@
 """The command line: what it prints, and one sentence with exit code 2 for whatever is wrong."""
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -105,6 +109,23 @@ def test_bad_molecules(alkit, tmp_path):
     (tmp_path / "broken.xyz").write_text("3\ngdb 1 x\nO 0 0\n")
     _refused(alkit("data", "import", "qm9", "--from", "broken.xyz", "--to", "qm9.db"), "broken.xyz, line")
     assert not (tmp_path / "qm9.db").exists()
+
+
+def test_fetch_from_a_mirror(alkit, tmp_path):
+    content = b"not really QM9" * 1000
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "qm9.tar.bz2").write_bytes(content)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "mirror")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/qm9.tar.bz2"
+        md5 = hashlib.md5(content).hexdigest()
+        code, out, _ = alkit("data", "fetch", "qm9", "--to", "data", "--url", url, "--md5", md5)
+        assert code == 0
+        assert md5 in out
+        assert (tmp_path / "data" / "dsgdb9nsd.xyz.tar.bz2").read_bytes() == content
+        _refused(alkit("data", "fetch", "qm9", "--to", "other", "--url", url), md5)  # not the published sum
+        server.shutdown()
 
 
 def test_a_file_is_never_overwritten(alkit, tmp_path):
