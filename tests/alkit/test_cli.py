@@ -111,11 +111,16 @@ def test_bad_molecules(alkit, tmp_path):
     assert not (tmp_path / "qm9.db").exists()
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def test_fetch_from_a_mirror(alkit, tmp_path):
     content = b"not really QM9" * 1000
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "qm9.tar.bz2").write_bytes(content)
-    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "mirror")
+    handler = partial(_Quiet, directory=tmp_path / "mirror")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/qm9.tar.bz2"
