@@ -17,12 +17,13 @@ from alkit.config import CampaignConfig, GeneratorProposer
 from alkit.errors import CampaignError, ConfigError
 from alkit.ledger import Ledger
 from alkit.progress import CampaignProgress
-from alkit.rounds import stages_of
+from alkit.rounds import model_settings, stages_of, training_settings
 from alkit.simulators.base import create_simulator
-from alkit.state import RoundState
+from alkit.state import RoundState, replace_file, write_text
 from alkit.stopping import reason_to_stop
 from alkit.tracked_runs import CampaignRuns
-from alkit.tracking import Ending, Tracker
+from alkit.tracking import Ending, Tracker, absolute_uri
+from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
 _FEWEST_FOR_GENERATOR = 20
@@ -93,11 +94,17 @@ class Campaign:
             )
         generation.pool_molecules(state)
         generates = isinstance(self.config.proposer, GeneratorProposer)
-        if generates and found - start.test < _FEWEST_FOR_GENERATOR:
+        learned = len(generation.learnable(state.seed_molecules)) - start.test
+        if generates and learned < _FEWEST_FOR_GENERATOR:
             raise ConfigError(
-                f"the generator would learn from {found - start.test} molecules; {_FEWEST_FOR_GENERATOR} is "
+                f"the generator would learn from {learned} neutral molecules; {_FEWEST_FOR_GENERATOR} is "
                 "the least, so give a larger `seeds` or a smaller start.test."
             )
+        if generates:
+            generation.settings(self.config)
+        model_settings(self.config)
+        training_settings(self.config)
+        pick_device(self.config.surrogate.device)
 
     def run(self) -> Result:
         """Run to the end, from wherever an earlier run was stopped.
@@ -115,17 +122,17 @@ class Campaign:
             return Result(self.folder, self._run(state), ledger.metrics())
 
     def _run(self, state: RoundState) -> str:
-        tracker = Tracker(self.config.tracking.uri, self.config.tracking.experiment)
+        tracker = Tracker(self._tracking_uri(state.ledger), self.config.tracking.experiment)
         runs = CampaignRuns(tracker, state.ledger, self.config)
         ending: Ending = "FAILED"
         try:
+            runs.open_campaign()
             with self.progress:
                 self._expect(state.ledger)
                 while (reason := self._stop_reason(state.ledger)) is None:
                     self._round(state, runs)
                     state.round += 1
-            state.ledger.set_meta("stopped_by", reason)
-            report.write(state.ledger, self.config, self.folder)
+            report.write(state.ledger, self.config, self.folder, stopped_by=reason)
             runs.log_campaign(self.folder)
             ending = "FINISHED"
         except KeyboardInterrupt:
@@ -133,7 +140,16 @@ class Campaign:
             raise
         finally:
             runs.close(ending)
+        state.ledger.set_meta("stopped_by", reason)  # last: from here on there is nothing left to do
         return reason
+
+    def _tracking_uri(self, ledger: Ledger) -> str:
+        """Where the campaign began to track, also when it goes on from another working directory."""
+        stored = ledger.meta("tracking_uri")
+        if stored is None:
+            stored = absolute_uri(self.config.tracking.uri)
+            ledger.set_meta("tracking_uri", stored)
+        return stored
 
     def _round(self, state: RoundState, runs: "CampaignRuns") -> None:
         runs.open_round(state.round)
@@ -167,8 +183,9 @@ class Campaign:
         rows = [row for row in state.ledger.metrics() if row["round"] == state.round]
         for row in rows:
             self.progress.say(
-                f"[bold]round {state.round}[/bold]: {row['labels']:.0f} labels, test MAE {row['mae']:.3f} eV "
-                f"(elements alone {row['baseline_elements']:.3f} eV)"
+                f"round {state.round}: {row['labels']:.0f} labels, test MAE {row['mae']:.3f} eV "
+                f"(elements alone {row['baseline_elements']:.3f} eV)",
+                style="bold",
             )
 
     def _state(self, ledger: Ledger) -> RoundState:
@@ -185,18 +202,19 @@ class Campaign:
     def _open_ledger(self) -> Ledger:
         path = self.folder / _LEDGER
         ledger = Ledger(path)
+        given = self.config.as_dict()
         stored = ledger.meta("config")
         if stored is None:
-            ledger.set_meta("config", json.dumps(self.config.as_dict()))
-            (self.folder / "campaign.yaml").write_text(yaml.safe_dump(self.config.as_dict(), sort_keys=False))
-            return ledger
-        changed = configs.difference(json.loads(stored), self.config.as_dict())
+            ledger.set_meta("config", json.dumps(given))
+        changed = configs.difference(json.loads(stored), given) if stored else []
         if changed:
             ledger.close()
             raise CampaignError(
                 f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
                 "values back to go on with it, or set another `folder` or `name` for a new campaign."
             )
+        text = yaml.safe_dump(given, sort_keys=False)
+        replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
         return ledger
 
     @contextlib.contextmanager
@@ -229,11 +247,17 @@ def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
     path = Path(folder) / _LEDGER
     if not path.is_file():
         raise CampaignError(f"{folder} is not a campaign's folder: there is no {_LEDGER} in it.")
-    ledger = Ledger(path)
+    ledger = Ledger(path, read_only=True)
     stored = ledger.meta("config")
     if stored is None:
         raise CampaignError(f"{path} holds no campaign yet; `alkit campaign run` starts one.")
-    return CampaignConfig.model_validate(json.loads(stored)), ledger
+    try:
+        return CampaignConfig.model_validate(json.loads(stored)), ledger
+    except ValueError:
+        raise CampaignError(
+            f"{path} holds the config of another version of alkit, or a damaged one; `alkit campaign run` "
+            "with the campaign's file says what differs."
+        ) from None
 
 
 def _exhausted(ledger: Ledger, round_: int) -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 
 from alkit.config import Domain
 from alkit.errors import DataError
-from alkit.ledger import Candidate
-from alkit.molecules import canonical
+from alkit.ledger import Candidate, Role
+from alkit.molecules import canonical, flat
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
 
@@ -53,13 +53,20 @@ class Verdict:
     detail: str = ""
 
 
-def examine(smiles: str, domain: Domain, taken: Mapping[str, Candidate], seen: set[str]) -> Verdict:
+def examine(
+    smiles: str,
+    domain: Domain,
+    taken: Mapping[str, Candidate],
+    seen: set[str],
+    held_out: Mapping[str, Role] | None = None,
+) -> Verdict:
     """Validity, domain, uniqueness and novelty of one proposal.
 
     Args:
         smiles: as proposed.
         taken: molecules that the campaign has labelled, or failed to.
         seen: canonical SMILES of this round's earlier proposals.
+        held_out: as ``held_out_graphs`` has it.
 
     Returns:
         A verdict with one of the reasons ``invalid_smiles``, ``unsupported`` (charge, fragments, radicals,
@@ -85,7 +92,17 @@ def examine(smiles: str, domain: Domain, taken: Mapping[str, Candidate], seen: s
         if known.status == "failed":
             return Verdict(key, "failed_before", known.reason)
         return Verdict(key, _WHERE_KNOWN.get(known.role, "already_labelled"))
+    if held_out and (role := held_out.get(flat(key))):
+        return Verdict(key, _WHERE_KNOWN[role], "as a stereoisomer")
     return Verdict(key)
+
+
+def held_out_graphs(candidates: Iterable[Candidate]) -> dict[str, Role]:
+    """Stereo-free SMILES of test and validation molecules: their stereoisomers are held out with them.
+
+    Enantiomers have one energy, and 2D mode cannot tell any stereoisomers apart.
+    """
+    return {flat(c.smiles): c.role for c in candidates if c.role in _WHERE_KNOWN}
 
 
 def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:

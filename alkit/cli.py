@@ -2,13 +2,15 @@
 
 import json
 import os
-import signal
+import sqlite3
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
+
+from alkit import interrupts
 
 app = typer.Typer(
     help="Active learning that makes a molecular-energy surrogate chemically accurate from few labels.",
@@ -109,7 +111,8 @@ def train(
     target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
     mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = "3d",
     geometry: Annotated[
-        Literal["dataset", "mmff", "etkdg"] | None, typer.Option(help="Source of 3D geometries.")
+        Literal["dataset", "mmff", "etkdg"] | None,
+        typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
@@ -117,9 +120,9 @@ def train(
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 128,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
-    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Molecules in a training step.")] = 32,
     lr: Annotated[float, typer.Option(help="First learning rate.")] = 1e-3,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option()] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU if any.")] = "auto",
     seed: Seed = 0,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
@@ -246,7 +249,9 @@ def _console() -> tuple[Any, Any]:
 
     # Tables keep their columns in a file or a pipe, where rich would assume 80.
     wide = None if sys.stdout.isatty() else 140
-    return Console(width=wide, highlight=False), CampaignProgress(Console(stderr=True, highlight=False))
+    # No markup: names, paths and reasons are shown as they are, brackets and all.
+    errors = Console(stderr=True, highlight=False, markup=False)
+    return Console(width=wide, highlight=False, markup=False), CampaignProgress(errors)
 
 
 def _shown(path: Path) -> str:
@@ -254,15 +259,22 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user, if it is for the user to mend."""
+    if hasattr(error, "exit_code"):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}."
+    if isinstance(error, sqlite3.Error):
+        return f"A database could not be read or written: {error}."
+    return None
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Errors that the user can mend: one sentence, exit code 2, no traceback."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.install()
     try:
         app(args=arguments)
     except SystemExit as ending:
@@ -270,11 +282,11 @@ def main(arguments: list[str] | None = None) -> None:
             typer.echo("\nInterrupted; what was done is kept.", err=True)
         raise
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        if code is None:
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        typer.echo(f"alkit: {error}", err=True)
-        sys.exit(code)
+        typer.echo(f"alkit: {sentence}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from alkit import datasets, evaluation
 from alkit.datasets import Dataset
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, DataError, LabelError
-from alkit.models import Provenance, load_model, predict_smiles
-from alkit.molecules import embed
+from alkit.models import Provenance, load_model, newest, predict_smiles
+from alkit.molecules import CONFORMERS, canonical, embed
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
 
@@ -55,6 +55,7 @@ def train(
 
     if (out / "ensemble.json").exists():
         raise CampaignError(f"{out} holds a trained model already; give another --out.")
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is found out before the work
     source = _Labelled(data, target, mode, geometry, seed)
     order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
     with progress, progress.steps("building graphs", len(order)) as advance:
@@ -75,7 +76,7 @@ def train(
             on_epoch=lambda member, epoch, row: advance(1),
         )
     labels = len(fit) + len(validation)
-    Provenance(source.geometry, seed, source.level, labels).save(out)
+    Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
     ensemble.save(out)
     graphs, truth = source.pairs(test)
     predicted = ensemble.predict(graphs)
@@ -93,7 +94,7 @@ class _Labelled:
     def __init__(self, data: Path, target: str, mode: str, geometry: str | None, seed: int):
         self.mode, self.seed = mode, seed
         self.dataset: Dataset | None = None
-        if data.suffix == ".csv":
+        if datasets.is_table(data):
             table = datasets.read_labelled(data, target)
             self.smiles, self.values, self.level = (
                 table.smiles,
@@ -122,7 +123,7 @@ class _Labelled:
         for i in order.tolist():
             try:
                 self._graphs[i] = self._graph(i, cutoff)
-            except LabelError as error:
+            except (LabelError, DataError) as error:
                 print(f"left out: {error}", file=sys.stderr)
             advance(1)
         return list(self._graphs)
@@ -134,7 +135,7 @@ class _Labelled:
         from surrogate import graph_2d, graph_3d
 
         if self.mode == "2d":
-            return graph_2d(self.smiles[i], cutoff=cutoff)
+            return graph_2d(canonical(self.smiles[i]), cutoff=cutoff)
         if self.geometry == "dataset" and self.dataset is not None:
             return graph_3d(self.dataset.numbers(i), self.dataset.positions(i), cutoff=cutoff)
         placed = embed(self.smiles[i], geometry=self.geometry, seed=self.seed)
@@ -172,18 +173,19 @@ def generate(
     """
     from generator import GeneratorSettings, GraphGAN
 
-    stored = sorted(source.glob("rounds/*/generator.pt")) if source.is_dir() else []
-    if source.is_dir() and not stored:
+    stored = newest(source, "generator.pt") if source.is_dir() else source
+    if stored is None:
         raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
-    if stored or source.suffix == ".pt":
-        gan = GraphGAN.load(stored[-1] if stored else source)
-    else:
-        gan = GraphGAN(GeneratorSettings(max_atoms=max_atoms), seed=seed)
-        molecules = datasets.read_smiles(source)
-        with progress, progress.steps("training the generator", steps) as advance:
-            gan.fit(molecules, steps=steps, seed=seed, on_progress=lambda done, total: advance(1))
-    sampled = gan.sample(n, seed=seed)
+    trained = stored.suffix == ".pt"
+    molecules = [] if trained else datasets.read_smiles(source)
     with _output(out) as file:
+        if trained:
+            gan = GraphGAN.load(stored)
+        else:
+            gan = GraphGAN(GeneratorSettings(max_atoms=max_atoms), seed=seed)
+            with progress, progress.steps("training the generator", steps) as advance:
+                gan.fit(molecules, steps=steps, seed=seed, on_progress=lambda done, total: advance(1))
+        sampled = gan.sample(n, seed=seed)
         file.writelines(f"{one}\n" for one in sampled)
     return len(set(sampled))
 
@@ -215,9 +217,10 @@ def label(
             for one in smiles:
                 try:
                     yield embed(one, seed=seed)
-                except LabelError as error:
+                except (LabelError, DataError) as error:
                     failed += 1
-                    rows.writerow([one, "", engine.level.method, "", error.reason])
+                    reason = error.reason if isinstance(error, LabelError) else "unsupported"
+                    rows.writerow([one, "", engine.level.method, "", reason])
                     advance(1)
 
         for molecule, outcome in engine.label_all(placed()):

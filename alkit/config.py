@@ -1,21 +1,26 @@
 """The campaign file: its schema, and errors that name the key, the line and the nearest valid key."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from alkit.config_errors import repeated_key, sentence
 from alkit.errors import ConfigError
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers")
+    return value
+
+
+# Python takes `true` for 1. Numbers in quotes are taken for floats alone: YAML reads 1e-3 as text.
+NotTruth = BeforeValidator(_no_truth)
+PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NotTruth]
 
 
 class _Section(BaseModel):
@@ -34,6 +39,8 @@ class Domain(_Section):
     def _known_elements(self) -> "Domain":
         from ase.data import atomic_numbers
 
+        if len(set(self.elements)) < len(self.elements):
+            raise ValueError(f"elements {self.elements} names one twice")
         for symbol in self.elements:
             if symbol not in atomic_numbers or atomic_numbers[symbol] == 0:
                 raise ValueError(f"{symbol!r} is not the symbol of an element")
@@ -44,10 +51,10 @@ class Start(_Section):
     """Random molecules labelled before the first round; drawn once, from the seed."""
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
-    validation: Annotated[int, Field(ge=5)] = Field(
+    validation: Annotated[int, Field(ge=5, strict=True)] = Field(
         40, description="Labels for early stopping and calibration; they count as labels."
     )
-    test: Annotated[int, Field(ge=5)] = Field(
+    test: Annotated[int, Field(ge=5, strict=True)] = Field(
         100, description="Labels of the fixed test set; never acquired from."
     )
 
@@ -82,7 +89,8 @@ class Surrogate(_Section):
     geometry: Literal["mmff", "etkdg", "dataset"] = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
-    members: Annotated[int, Field(ge=2)] = Field(3, description="SchNets in the ensemble.")
+    conformers: PositiveInt = Field(10, description="mmff: the lowest of this many; labels start from it.")
+    members: Annotated[int, Field(ge=2, strict=True)] = Field(3, description="SchNets in the ensemble.")
     features: PositiveInt = Field(128, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(3, description="Interaction blocks.")
     gaussians: PositiveInt = Field(20, description="Radial basis functions.")
@@ -90,9 +98,13 @@ class Surrogate(_Section):
     epochs: PositiveInt = Field(200, description="At most; early stopping often ends sooner.")
     batch_size: PositiveInt = Field(32, description="Molecules in a training step.")
     lr: PositiveFloat = Field(1e-3, description="First learning rate of AdamW.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="Of AdamW.")
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
+        0.01, description="Of AdamW."
+    )
     plateau_patience: PositiveInt = Field(10, description="Epochs without gain before lr is cut.")
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="What lr is cut by.")
+    plateau_factor: Annotated[float, Field(gt=0, lt=1), NotTruth] = Field(
+        0.5, description="What lr is cut by."
+    )
     stop_patience: PositiveInt = Field(30, description="Epochs without gain before training ends.")
     gradient_clip: PositiveFloat = Field(10.0, description="Largest norm of the gradient.")
     warm_start: bool = Field(False, description="Go on from the last round's weights.")
@@ -146,7 +158,7 @@ class CampaignConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         description="Names runs and folder."
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="Of every random draw.")
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = Field(0, description="Of every random draw.")
     folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
     target: Literal["u0", "energy"] = Field(
         "u0", description="u0: with zero-point energy; energy: electronic."
@@ -196,7 +208,7 @@ class CampaignConfig(_Section):
 
     @property
     def campaign_folder(self) -> Path:
-        return self.folder or Path("runs") / self.name
+        return self.folder.expanduser() if self.folder else Path("runs") / self.name
 
     def as_dict(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
@@ -236,10 +248,13 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> Camp
         raise ConfigError(f"{path}, line {repeated[1]}: the key {repeated[0]!r} is there twice; keep one.")
     for override in overrides:
         _override(data, override)
-    return check_config(data, path=path, text=text)
+    overridden = [override.partition("=")[0] for override in overrides]
+    return check_config(data, path=path, text=text, overridden=overridden)
 
 
-def check_config(data: dict[str, Any], *, path: Path | None = None, text: str = "") -> CampaignConfig:
+def check_config(
+    data: dict[str, Any], *, path: Path | None = None, text: str = "", overridden: Sequence[str] = ()
+) -> CampaignConfig:
     """A campaign from its keys; input paths are relative to the folder of ``path``, or the working directory.
 
     Raises:
@@ -248,7 +263,7 @@ def check_config(data: dict[str, Any], *, path: Path | None = None, text: str = 
     try:
         config = CampaignConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(sentence(error, CampaignConfig, path, text)) from None
+        raise ConfigError(sentence(error, CampaignConfig, path, text, overridden)) from None
     return _resolved(config, path.resolve().parent if path else Path.cwd())
 
 

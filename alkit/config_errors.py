@@ -2,6 +2,7 @@
 
 import difflib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,23 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 
-def sentence(error: ValidationError, schema: type[BaseModel], path: Path | None, text: str) -> str:
-    """The first problem of ``error``, found in ``text`` of the file ``path``."""
+def sentence(
+    error: ValidationError,
+    schema: type[BaseModel],
+    path: Path | None,
+    text: str,
+    overridden: Sequence[str] = (),
+) -> str:
+    """The first problem of ``error``, found in ``text`` of the file ``path`` or in a key ``overridden``."""
     problem = error.errors()[0]
     section, keys = _walk(schema, problem["loc"])
     name = ".".join(str(key) for key in keys)
     line = _line_of(text, keys)
     where = f"{path}, line {line}" if line else str(path or "campaign")
+    if name and any(name == key or name.startswith(f"{key}.") for key in overridden):
+        where = f"--set {name}"
+    if problem["type"].startswith("union_tag"):
+        return f"{where}: {name} needs a kind: {' or '.join(_tags(section, keys))}."
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key {name!r}; {_nearest(str(keys[-1]), section)}."
     if problem["type"] == "missing":
@@ -30,8 +41,12 @@ def repeated_key(text: str) -> tuple[str, int] | None:
     """The first key that a mapping of ``text`` has twice, and the line of the second: YAML keeps the last
     without a word."""
     nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
+    visited: set[int] = set()  # an anchor may stand inside itself
     while nodes:
         node = nodes.pop(0)
+        if id(node) in visited:
+            continue
+        visited.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             nodes += node.value
         if isinstance(node, yaml.MappingNode):
@@ -77,6 +92,12 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in typing.get_args(annotation) for model in _models(part)]
+
+
+def _tags(section: type[BaseModel] | None, keys: list[Any]) -> list[str]:
+    """The kinds that the union at the last of ``keys`` knows."""
+    field = section.model_fields.get(keys[-1]) if section else None
+    return sorted(_tag(model) for model in _models(field.annotation)) if field else []
 
 
 def _tag(model: type[BaseModel]) -> str:

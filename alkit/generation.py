@@ -6,13 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from alkit.candidates import PoolProposer, ProposalContext, Proposer, in_domain
+from alkit.config import CampaignConfig
 from alkit.config import GeneratorProposer as GeneratorSection
 from alkit.config import PoolProposer as PoolSection
 from alkit.errors import ConfigError
+from alkit.molecules import flat
 from alkit.state import RoundState, replace_file
 
 if TYPE_CHECKING:
-    from generator import GraphGAN
+    from generator import GeneratorSettings, GraphGAN
 
 _FILE = "generator.pt"
 
@@ -31,29 +33,39 @@ def proposer(state: RoundState) -> Proposer:
     """The proposer of this round."""
     section = state.config.proposer
     if isinstance(section, PoolSection):
-        return PoolProposer(tuple(pool_molecules(state)), frozenset(state.ledger.known()))
+        # What was rejected once for what it is will be again; `known` alone would propose it every round.
+        taken = set(state.ledger.known()) | {c.smiles for c in state.ledger.candidates(status=("rejected",))}
+        return PoolProposer(tuple(pool_molecules(state)), frozenset(taken))
     from generator import GraphGAN
 
     return GANProposer(GraphGAN.load(state.path(_FILE, round_=state.round - 1)))
 
 
 def pool_molecules(state: RoundState) -> list[str]:
-    """The pool, canonical and in the domain.
+    """The pool as given, one molecule once; screening says what is wrong with which.
 
     Raises:
         ConfigError: nothing of it is in the domain.
     """
     section = state.config.proposer
     if not isinstance(section, PoolSection) or section.file is None:
-        return state.seed_molecules
+        return list(dict.fromkeys(state.given_seeds))
     from alkit.datasets import read_smiles
 
-    molecules = in_domain(read_smiles(section.file), state.config.domain)
-    if not molecules:
+    given = list(dict.fromkeys(read_smiles(section.file)))
+    if not in_domain(given, state.config.domain):
         raise ConfigError(
             f"proposer.file {section.file}: the pool is empty, no molecule of it is in the domain."
         )
-    return molecules
+    return given
+
+
+def settings(config: CampaignConfig) -> "GeneratorSettings":
+    """The campaign's domain as the generator's settings, checked by it."""
+    from generator import GeneratorSettings
+
+    elements = tuple(symbol for symbol in config.domain.elements if symbol != "H")
+    return GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
 
 
 def train(state: RoundState) -> None:
@@ -64,13 +76,10 @@ def train(state: RoundState) -> None:
     section = state.config.proposer
     if not isinstance(section, GeneratorSection):
         return
-    from generator import GeneratorSettings, GraphGAN
+    from generator import GraphGAN
 
-    domain = state.config.domain
-    elements = tuple(symbol for symbol in domain.elements if symbol != "H")
     if state.round == 0:
-        settings = GeneratorSettings(max_atoms=domain.max_heavy_atoms, elements=elements)
-        gan, steps = GraphGAN(settings, seed=state.seed("generator")), section.steps
+        gan, steps = GraphGAN(settings(state.config), seed=state.seed("generator")), section.steps
     else:
         gan = GraphGAN.load(state.path(_FILE, round_=state.round - 1))
         steps = section.steps_per_round
@@ -84,7 +93,7 @@ def train(state: RoundState) -> None:
             on_progress=lambda done, total: advance(1),
         )
     if history.warning:
-        state.progress.say(f"[yellow]generator: {history.warning}[/yellow]")
+        state.progress.say(f"generator: {history.warning}", style="yellow")
     replace_file(state.path(_FILE), partial(gan.save))
 
 
@@ -92,9 +101,13 @@ def _training_set(state: RoundState, replay: float) -> tuple[list[str], list[flo
     acquired = [
         c.smiles for c, _ in state.ledger.labelled("training", up_to_round=state.round) if c.round > 0
     ]
-    held_out = {c.smiles for c in state.ledger.candidates(role="test")} | set(acquired)
-    seeds = [s for s in state.seed_molecules if s not in held_out]
-    # The generator draws neutral atoms only; zwitterions of a user's seed file are labelled but not learned.
-    neutral = [s for s in seeds if "+" not in s]
-    acquired = [s for s in acquired if "+" not in s]
+    # The generator draws without stereo, so a stereoisomer of a test molecule would teach it that one.
+    held_out = {flat(c.smiles) for c in state.ledger.candidates(role="test")}
+    seeds = [s for s in state.seed_molecules if flat(s) not in held_out and s not in set(acquired)]
+    neutral, acquired = learnable(seeds), learnable(acquired)
     return neutral + acquired, [1.0] * len(neutral) + [replay] * len(acquired)
+
+
+def learnable(smiles: Iterable[str]) -> list[str]:
+    """The generator draws neutral atoms only: zwitterions of a user's file are labelled, but not learned."""
+    return [one for one in smiles if "+" not in one]

@@ -66,18 +66,21 @@ class Candidate:
 
 
 class Ledger:
-    """Opens or makes the ledger of a campaign.
+    """Opens or makes the ledger of a campaign; ``read_only`` neither makes nor changes anything.
 
     Raises:
         CampaignError: the file is not a ledger, or one of another format.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, read_only: bool = False):
         self.path = path
         try:
             # Autocommit: transactions are opened by `stage` alone, never implicitly by the sqlite3 module.
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            if not self._tables():  # new; anything else than a ledger fails below, before it is written to
+            address = f"{path.resolve().as_uri()}?mode=ro" if read_only else path
+            self._db = sqlite3.connect(address, isolation_level=None, timeout=30, uri=read_only)
+            if (
+                not read_only and not self._tables()
+            ):  # new; anything else than a ledger fails below, before it is written to
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.executescript(_CREATE)
             found = self.meta("format")

@@ -24,12 +24,14 @@ class Provenance:
     Attributes:
         geometry: source of 3D geometries, the same in training and prediction.
         seed: of the embedding.
+        conformers: of which ``mmff`` takes the lowest.
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
     """
 
     geometry: str
     seed: int
+    conformers: int
     level: str
     labels: int
 
@@ -55,12 +57,21 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
     """
     from surrogate import Ensemble
 
-    rounds = sorted(Path(folder).glob("rounds/*/model/ensemble.json"))
-    home = rounds[-1].parent if rounds else Path(folder)
+    found = newest(Path(folder), "model/ensemble.json")
+    home = found.parent if found else Path(folder)
     ensemble = Ensemble.load(home)
-    if not (home / _FILE).is_file():
-        raise CampaignError(f"{home} has no {_FILE}, which says where the model's geometries come from.")
-    return ensemble, Provenance(**json.loads((home / _FILE).read_text()))
+    try:
+        return ensemble, Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise CampaignError(
+            f"{home / _FILE} is missing or damaged; it says where the model's geometries come from."
+        ) from None
+
+
+def newest(campaign: Path, name: str) -> Path | None:
+    """The file of that name in a campaign folder's last round that has one."""
+    found = campaign.glob(f"rounds/*/{name}")
+    return max(found, key=lambda path: int(path.relative_to(campaign).parts[1]), default=None)
 
 
 def predict_smiles(
@@ -122,7 +133,8 @@ def _graph(ensemble: "Ensemble", provenance: Provenance, smiles: str) -> "Graph"
     key, cutoff = canonical(smiles), ensemble.settings.cutoff
     if ensemble.settings.mode == "2d":
         return graph_2d(key, cutoff=cutoff)
-    placed = embed(key, geometry=provenance.geometry, seed=provenance.seed)
+    geometry, conformers = provenance.geometry, provenance.conformers
+    placed = embed(key, geometry=geometry, seed=provenance.seed, conformers=conformers)
     return graph_3d(placed.numbers, placed.positions, cutoff=cutoff)
 
 

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from alkit import interrupts
+
 Advance = Callable[[int], None]
 
 
@@ -28,7 +30,7 @@ class CampaignProgress:
         self.console = console
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -52,16 +54,17 @@ class CampaignProgress:
         """Stages finished before, and stages of the whole campaign as far as its stop rules say."""
         self._bars.update(self._campaign, completed=done, total=total, visible=True)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, style: str | None = None) -> None:
         if self.console is not None:
-            self._bars.console.print(text, highlight=False)
+            self._bars.console.print(text, highlight=False, markup=False, style=style)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Advances the campaign's bar when the stage is through."""
+        interrupts.check()
         yield
         self._bars.update(self._campaign, advance=1)
-        self.say(f"[dim]{name}[/dim]")
+        self.say(name, style="dim")
 
     @contextmanager
     def counter(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
@@ -82,6 +85,7 @@ class CampaignProgress:
         task = self._bars.add_task(f"  {what}", total=total)
 
         def advance(n: int) -> None:
+            interrupts.check()
             self._bars.update(task, advance=n)
 
         try:

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from alkit import plots
 from alkit.config import CampaignConfig
 from alkit.evaluation import KCAL_PER_MOL
 from alkit.ledger import Ledger
-from alkit.state import replace_file
+from alkit.state import replace_file, write_text
 
 _MOST_DRAWN = 24
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
 _COLUMNS = ("mae", "rmse", "q95", "max")
 
 
-def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
-    """Draw the plots and write ``report.html`` from what the ledger holds; returns the page's path."""
+def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: str | None = None) -> Path:
+    """Draw the plots and write ``report.html`` from what the ledger holds; returns the page's path.
+
+    Args:
+        stopped_by: the rule that has just ended the campaign, before the ledger knows.
+    """
     from jinja2 import Environment, StrictUndefined
 
     metrics = ledger.metrics()
@@ -33,7 +38,7 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
     html = page.render(
         name=config.name,
         level=ledger.level or config.target,
-        stopped_by=ledger.meta("stopped_by"),
+        stopped_by=stopped_by or ledger.meta("stopped_by"),
         rows=[_row(row) for row in metrics],
         facts=_facts(config, metrics),
         drawings=drawings,
@@ -42,26 +47,23 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path) -> Path:
         seconds=_stage_seconds(ledger),
         config=json.dumps(config.as_dict(), indent=2),
     )
-    replace_file(folder / "report.html", lambda path: _write(path, html))
+    replace_file(folder / "report.html", lambda path: write_text(path, html))
     return folder / "report.html"
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
 def table(metrics: Sequence[dict[str, float]], title: str) -> Table:
-    """The rounds as a terminal table: errors on the test set in eV and, in brackets, kcal/mol."""
-    shown = Table(title=title, title_justify="left", caption_justify="left")
-    for heading in ("round", "labels", "MAE", "RMSE", "q95", "max", "R²", "mean", "elements", "bonds"):
-        shown.add_column(heading, justify="right")
+    """The rounds as a terminal table that fits 80 columns: errors on the test set, a line in each unit."""
+    shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    for heading in ("round", "labels", "", *_COLUMNS, "R²", "mean", "elements", "bonds"):
+        shown.add_column(heading.upper() if heading in ("mae", "rmse") else heading, justify="right")
+    baselines = [f"baseline_{name}" for name in ("mean", "elements", "bonds")]
     for row in map(_row, metrics):
-        both = [f"{row[name]} ({row[name + '_kcal']})" for name in _COLUMNS]
-        baselines = [row[f"baseline_{name}"] for name in ("mean", "elements", "bonds")]
-        shown.add_row(row["round"], row["labels"], *both, row["r2"], *baselines)
+        energies = [row[name] for name in _COLUMNS], [row[name] for name in baselines]
+        shown.add_row(row["round"], row["labels"], "eV", *energies[0], row["r2"], *energies[1])
+        kcal = [[row[f"{name}_kcal"] for name in names] for names in (_COLUMNS, baselines)]
+        shown.add_row("", "", "kcal/mol", *kcal[0], "", *kcal[1], style="dim")
     shown.caption = (
-        "Errors on the fixed test set: eV (kcal/mol). mean, elements, bonds: MAE in eV of trivial predictors "
-        "of the same labels."
+        "Errors on the fixed test set; mean, elements, bonds: MAE of trivial predictors of the same labels."
     )
     return shown
 
@@ -149,8 +151,9 @@ def _row(row: dict[str, float]) -> dict[str, str]:
     """A round's metrics as text."""
     text = {name: f"{row[name]:.0f}" for name in ("round", "labels", "test_size")}
     text |= {name: f"{row[name]:.3f}" for name in _COLUMNS}
-    text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in _COLUMNS}
-    text |= {name: f"{row[name]:.3f}" for name in row if name.startswith("baseline_")}
+    baselines = [name for name in row if name.startswith("baseline_")]
+    text |= {name: f"{row[name]:.3f}" for name in baselines}
+    text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in (*_COLUMNS, *baselines)}
     text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}"}
     text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
     return text

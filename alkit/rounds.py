@@ -7,6 +7,7 @@ all of its rows or, for labels, every one that arrived.
 
 import csv
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 from alkit import candidates as proposals
 from alkit import evaluation, generation
 from alkit.acquisition.base import Pool, RoundContext, select
+from alkit.config import CampaignConfig
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
+from alkit.molecules import flat
 from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
+from surrogate.settings import ModelSettings, TrainingSettings
 
 Stage = Callable[[RoundState], None]
 
@@ -46,7 +50,7 @@ def _draw_start(state: RoundState) -> None:
         "validation": state.config.start.validation,
         "training": state.config.start.training,
     }
-    seeds = state.seed_molecules
+    seeds, graphs = state.seed_molecules, dict[str, Role]()
     order = iter(state.rng("start").permutation(len(seeds)))
     with state.progress.steps("drawing start molecules", sum(sizes.values())) as advance:
         for role, size in sizes.items():
@@ -58,8 +62,10 @@ def _draw_start(state: RoundState) -> None:
                         f"start asks for {sum(sizes.values())} molecules, and the seeds hold {len(seeds)} in "
                         "the domain, not all usable; lower start.training, .validation or .test."
                     )
-                found += _admit(state, seeds[index], role)
-                advance(1)
+                # Stereoisomers share a set: what is tested must not be known from its mirror image.
+                if graphs.setdefault(flat(seeds[index]), role) == role and _admit(state, seeds[index], role):
+                    found += 1
+                    advance(1)
 
 
 def _admit(state: RoundState, smiles: str, role: Role) -> bool:
@@ -85,10 +91,11 @@ def propose(state: RoundState) -> None:
 def screen(state: RoundState) -> None:
     """Drop what is invalid, repeated, known, outside the domain or without a geometry, with the reason."""
     taken, seen = state.ledger.known(), set[str]()
+    held_out = proposals.held_out_graphs(taken.values())
     proposed = state.ledger.candidates(round_=state.round, status=("proposed",))
     with state.progress.steps("screening", len(proposed)) as advance:
         for candidate in proposed:
-            verdict = proposals.examine(candidate.smiles, state.config.domain, taken, seen)
+            verdict = proposals.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
             reason, detail = verdict.reason, verdict.detail
             if not reason:
                 seen.add(verdict.smiles)
@@ -124,7 +131,7 @@ def predict(state: RoundState) -> None:
 
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
-    arrays = np.load(state.path("predictions.npz"), allow_pickle=False)
+    arrays = _read_predictions(state.path("predictions.npz"))
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
     if arrays["ids"].tolist() != [c.id for c in screened]:
         raise CampaignError(f"{state.path('predictions.npz')} belongs to other candidates than the ledger's.")
@@ -147,6 +154,16 @@ def acquire(state: RoundState) -> None:
     chosen = set(select(state.acquisition, name, pool, context, state.config.batch_size))
     for index, candidate in enumerate(screened):
         state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
+
+
+def _read_predictions(path: Path) -> dict[str, NDArray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        raise CampaignError(
+            f"{path} is missing or damaged; put the folder's files back, or start a new campaign."
+        ) from None
 
 
 def label(state: RoundState) -> None:
@@ -192,11 +209,9 @@ def train(state: RoundState) -> None:
 
 
 def _train_surrogate(state: RoundState) -> None:
-    from surrogate import Ensemble, ModelSettings, TrainingSettings
+    from surrogate import Ensemble
 
     settings = state.config.surrogate.model_dump()
-    shared = {key: settings[key] for key in ("mode", "features", "interactions", "gaussians", "cutoff")}
-    keys = TrainingSettings.__dataclass_fields__
     sets = {}
     for role in ("training", "validation"):
         rows = state.ledger.labelled(role, up_to_round=state.round)
@@ -206,8 +221,8 @@ def _train_surrogate(state: RoundState) -> None:
         previous = Ensemble.load(state.path("model", round_=state.round - 1))
     with state.progress.steps("training", settings["members"] * settings["epochs"]) as advance:
         ensemble = Ensemble.fit(
-            ModelSettings(elements=tuple(state.config.domain.elements), **shared),
-            TrainingSettings(**{key: settings[key] for key in keys}),
+            model_settings(state.config),
+            training_settings(state.config),
             training=sets["training"],
             validation=sets["validation"],
             members=settings["members"],
@@ -217,9 +232,23 @@ def _train_surrogate(state: RoundState) -> None:
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = sum(len(labels) for _, labels in sets.values())
-    provenance = Provenance(settings["geometry"], state.config.seed, str(state.ledger.level), counted)
+    geometry, conformers = settings["geometry"], settings["conformers"]
+    provenance = Provenance(geometry, state.config.seed, conformers, str(state.ledger.level), counted)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
+
+
+def model_settings(config: CampaignConfig) -> ModelSettings:
+    """The campaign's settings as the surrogate's own, checked by it."""
+    keys = set(ModelSettings.__dataclass_fields__) - {"elements"}
+    shared = {key: value for key, value in config.surrogate.model_dump().items() if key in keys}
+    return ModelSettings(elements=tuple(config.domain.elements), **shared)
+
+
+def training_settings(config: CampaignConfig) -> TrainingSettings:
+    """The same for its training."""
+    keys = TrainingSettings.__dataclass_fields__
+    return TrainingSettings(**{k: v for k, v in config.surrogate.model_dump().items() if k in keys})
 
 
 def evaluate(state: RoundState) -> None:

@@ -58,9 +58,11 @@ class RoundState:
     @cached_property
     def seed_molecules(self) -> list[str]:
         """Canonical SMILES that the start and test sets are drawn from, and a generator first learns from."""
-        return in_domain(self._given_seeds(), self.config.domain)
+        return in_domain(self.given_seeds, self.config.domain)
 
-    def _given_seeds(self) -> Sequence[str]:
+    @cached_property
+    def given_seeds(self) -> Sequence[str]:
+        """The same as given: also what the domain will not have."""
         if self.config.seeds is not None:
             from alkit.datasets import read_smiles
 
@@ -92,6 +94,10 @@ class RoundState:
             raise ConfigError(
                 f"target is {self.config.target}, but simulator {self.config.simulator.kind} labels {level}."
             )
+        if level.unit != "eV":
+            raise ConfigError(
+                f"Simulator {self.config.simulator.kind} labels in {level.unit}; alkit needs eV."
+            )
         if (earlier := self.ledger.level) not in (None, level):
             raise CampaignError(f"The campaign's labels are {earlier}, but the simulator now labels {level}.")
 
@@ -108,7 +114,9 @@ class RoundState:
             if self.dataset is None or smiles not in self.dataset:
                 raise LabelError("not_in_dataset", smiles)
             return
-        molecule = embed(smiles, geometry=source, seed=self.config.seed)
+        molecule = embed(
+            smiles, geometry=source, seed=self.config.seed, conformers=self.config.surrogate.conformers
+        )
         self.ledger.add_geometry(smiles, source, molecule.numbers, molecule.positions)
 
     def molecule(self, smiles: str) -> Molecule:
@@ -142,6 +150,10 @@ class RoundState:
             if on_graph:
                 on_graph(1)
         return graphs
+
+
+def write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:

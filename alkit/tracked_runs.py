@@ -13,10 +13,13 @@ class CampaignRuns:
     """The campaign's MLflow runs; their ids live in the ledger, so a resumed campaign goes on in them."""
 
     def __init__(self, tracker: Tracker, ledger: Ledger, config: CampaignConfig):
-        self._tracker, self._ledger = tracker, ledger
-        self._parent = self._open("mlflow_run", config.name, None)
+        self._tracker, self._ledger, self._config = tracker, ledger, config
+        self._parent: str | None = None
         self._child: str | None = None
-        tracker.log_params(self._parent, config.as_dict())
+
+    def open_campaign(self) -> None:
+        self._parent = self._open("mlflow_run", self._config.name, None)
+        self._tracker.log_params(self._parent, self._config.as_dict())
 
     def _open(self, key: str, name: str, parent: str | None) -> str:
         run = self._tracker.open_run(name, parent=parent, resume=self._ledger.meta(key))
@@ -33,12 +36,13 @@ class CampaignRuns:
 
     def close(self, ending: Ending) -> None:
         self.close_round(ending)
-        self._tracker.close_run(self._parent, ending)
+        if self._parent is not None:
+            self._tracker.close_run(self._parent, ending)
 
     def log_round(self, state: RoundState) -> None:
         """Metrics, training curves, model and plots; the metrics once more on the parent, over labels."""
-        if self._child is None:
-            raise RuntimeError("log_round needs open_round first")
+        if self._parent is None or self._child is None:
+            raise RuntimeError("log_round needs open_campaign and open_round first")
         metrics = dict(state.ledger.metrics()[-1])
         round_ = int(metrics.pop("round"))
         self._tracker.log_metrics(self._parent, metrics, step=int(metrics["labels"]))
@@ -49,6 +53,8 @@ class CampaignRuns:
         self._tracker.log_files(self._child, state.folder / "plots", "plots")
 
     def log_campaign(self, folder: Path) -> None:
+        if self._parent is None:
+            raise RuntimeError("log_campaign needs open_campaign first")
         self._tracker.log_files(self._parent, folder / "campaign.yaml")
         self._tracker.log_files(self._parent, folder / "report.html")
         self._tracker.log_files(self._parent, folder / "plots", "plots")

@@ -27,7 +27,13 @@ class Tracker:
         self._client = _client(uri)
         try:
             found = self._client.get_experiment_by_name(experiment)
+            if found and found.lifecycle_stage != "active":
+                raise ConfigError(
+                    f"tracking.experiment {experiment} was deleted in {uri}; restore it or name another."
+                )
             self._experiment = found.experiment_id if found else self._create(uri, experiment)
+        except ConfigError:
+            raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
             raise ConfigError(
                 f"tracking.uri {uri}: the MLflow store cannot be opened ({type(error).__name__}: "
@@ -97,6 +103,9 @@ class Tracker:
 def _client(uri: str) -> Any:
     # Nothing leaves the machine unasked; must be set before MLflow is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # By default an address where nothing answers is tried for many minutes without a word.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
@@ -108,6 +117,12 @@ def _client(uri: str) -> Any:
             return MlflowClient(tracking_uri=uri)
         except Exception as error:  # as above: several libraries' errors
             raise ConfigError(f"tracking.uri {uri}: {str(error).splitlines()[0][:200]}.") from error
+
+
+def absolute_uri(uri: str) -> str:
+    """A SQLite store's path made absolute; other addresses as they are."""
+    path = uri.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).resolve()}" if path != uri else uri
 
 
 def _artifacts(uri: str) -> str | None:

@@ -169,19 +169,23 @@ class Ensemble:
         path = Path(folder) / "ensemble.json"
         if not path.is_file():
             raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
-        description = json.loads(path.read_text())
-        if description.get("format") != _FORMAT:
-            raise SurrogateError(
-                f"{path} has format {description.get('format')}; this version reads format {_FORMAT}."
-            )
-        settings = ModelSettings(**description["model"])
-        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+            found = description["format"]
+            if found == _FORMAT:
+                settings = ModelSettings(**description["model"])
+                references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+                calibration, count = Calibration(**description["calibration"]), int(description["members"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
+        if found != _FORMAT:
+            raise SurrogateError(f"{path} has format {found}; this version reads format {_FORMAT}.")
         members = []
-        for k in range(description["members"]):
+        for k in range(count):
             model = build_model(settings, seed=0)
             _load_weights(model, Path(folder) / f"member_{k}.pt")
             members.append(model.eval())
-        return cls(settings, references, members, Calibration(**description["calibration"]))
+        return cls(settings, references, members, calibration)
 
 
 def _numbers(settings: ModelSettings) -> list[int]:
@@ -212,6 +216,6 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise SurrogateError(f"{path} is missing; the model is not complete.") from None
-    except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SurrogateError(f"{path} does not hold the weights of this model ({reason}).") from error

@@ -1,10 +1,13 @@
 """Training one SchNet with schnetpack's AtomisticTask under a Lightning Trainer."""
 
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -66,7 +69,8 @@ def train(
     with _Quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
         trainer = _trainer(settings, [best, EarlyStopping(_MONITOR, patience=settings.stop_patience)])
-        trainer.fit(
+        _fit(
+            trainer,
             _task(model, settings),
             loader(training, batch_size=settings.batch_size, shuffle_seed=seed),
             loader(validation, batch_size=max(settings.batch_size, 100)),
@@ -76,6 +80,23 @@ def train(
     model.cpu().load_state_dict(best.weights)
     model.eval()
     return best.history
+
+
+def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
+    """``trainer.fit``, with Ctrl-C left to the caller: Lightning turns it into an exit with code 1, and
+    ignores every further one."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(*arguments)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 def _task(model: nn.Module, settings: TrainingSettings) -> pl.LightningModule:

@@ -22,7 +22,8 @@ class Pool:
         samples: ``(s, n)`` eV, the prediction of every member.
         std: ``(n,)`` eV, calibrated standard deviation.
         embeddings: ``(n, d)`` pooled last-layer features.
-        cost: ``(n,)`` seconds, the expected time of each label.
+        cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
+            that uses it may choose otherwise on another day.
     """
 
     smiles: tuple[str, ...]
@@ -98,8 +99,10 @@ class TopScore:
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         returned = self.score(pool, context)
         try:
+            if np.iscomplexobj(returned):
+                raise TypeError("complex scores have no order")
             scores = np.asarray(returned, dtype=np.float64)
-        except (TypeError, ValueError):
+        except Exception:  # what it returned may have array methods of its own
             raise AcquisitionError(
                 f"{self.name} returned {type(returned).__name__} instead of {len(pool)} numbers."
             ) from None
@@ -183,11 +186,13 @@ def select(
         returned = acquisition.select(pool, context, wanted)
     except (AcquisitionError, ConfigError):
         raise
-    except Exception as error:  # the user's code may raise anything; the message must say that it was theirs
-        raise AcquisitionError(f"{name} failed: {type(error).__name__}: {error}.") from error
+    # The user's code may raise anything, also an exit; the message must say that it was theirs.
+    except (Exception, SystemExit, GeneratorExit) as error:
+        problem = (str(error).splitlines() or [""])[0]
+        raise AcquisitionError(f"{name} failed: {type(error).__name__}: {problem}.") from error
     try:
         indices = np.asarray(returned)
-    except ValueError:
+    except Exception:  # what it returned may have array methods of its own
         raise AcquisitionError(
             f"{name} returned {returned!r:.100}; {wanted} integer indices are expected."
         ) from None

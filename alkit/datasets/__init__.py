@@ -21,6 +21,7 @@ _HOME = {
     "Record": "store",
     "create_database": "store",
     "import_qm9": "qm9",
+    "is_table": "files",
     "read_labelled": "files",
     "read_smiles": "files",
 }
@@ -36,6 +37,7 @@ __all__ = [
     "create_database",
     "fetch",
     "import_qm9",
+    "is_table",
     "read_labelled",
     "read_smiles",
 ]

@@ -21,11 +21,13 @@ _TABLES = {".csv": ",", ".tsv": "\t"}
 
 
 class Labelled(NamedTuple):
-    """Distinct canonical SMILES, their (N,) values in eV, and how many lines only repeated an earlier one."""
+    """Distinct canonical SMILES, their (N,) values in eV, how many lines only repeated an earlier one, and
+    how many had a reason in place of a value."""
 
     smiles: list[str]
     values: np.ndarray
     repeated: int
+    failed: int = 0
 
 
 def open_text(path: Path) -> list[str]:
@@ -72,16 +74,21 @@ def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles")
     """A table (.csv or .tsv, may be gzipped) of SMILES with a value in eV.
 
     A molecule that comes again with the same value is left out and counted; with another value it is an
-    error, because no choice between the two would be right.
+    error, because no choice between the two would be right. Rows without a value that give a ``reason``, as
+    `alkit label` writes them, are left out and counted.
 
     Raises:
         DataError: unreadable or empty file, missing column, a SMILES that RDKit cannot read, a value that
             is not a finite number, two values for one molecule (file and line are named).
     """
     delimiter = _delimiter(path) or ","
+    failed = 0
     first: dict[str, tuple[float, int]] = {}
     repeated = 0
     for number, row in _rows(path, open_text(path), delimiter, [smiles_column, target_column]):
+        if not row[target_column] and row.get("reason"):
+            failed += 1
+            continue
         smiles = _canonical(path, number, row[smiles_column])
         value = parse_number(row[target_column], f"{path}, line {number}, column {target_column}")
         if smiles not in first:
@@ -95,7 +102,12 @@ def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles")
         repeated += 1
     if not first:
         raise DataError(f"{path} holds no molecules below its header.")
-    return Labelled(list(first), np.array([value for value, _ in first.values()]), repeated)
+    return Labelled(list(first), np.array([value for value, _ in first.values()]), repeated, failed)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name says that it is a table: .csv or .tsv, gzipped or not."""
+    return _delimiter(path) is not None
 
 
 def parse_number(text: str | None, where: str) -> float:

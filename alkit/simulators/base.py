@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from alkit.errors import ConfigError, LabelError
+from alkit.errors import AlkitError, ConfigError, LabelError
 from alkit.molecules import Molecule
 from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
 
@@ -83,11 +83,18 @@ class SimulatorSpec:
 def create_simulator(spec: SimulatorSpec) -> Simulator:
     """The simulator that ``spec`` names. Raises `ConfigError` for an unknown name, setting or bad value."""
     cls = _find(spec.kind)
-    _check_settings(cls, spec)
-    simulator = cls(**spec.settings)
-    if not isinstance(getattr(simulator, "level", None), Level) or not callable(
-        getattr(simulator, "label", None)
-    ):
+    try:
+        _check_settings(cls, spec)
+        simulator = cls(**spec.settings)
+        level, method = getattr(simulator, "level", None), getattr(simulator, "label", None)
+    except AlkitError:
+        raise
+    except Exception as error:  # a plug-in's own code may raise anything; the message must say whose it was
+        problem = (str(error).splitlines() or [""])[0]
+        raise ConfigError(
+            f"simulator {spec.kind!r} cannot be made: {type(error).__name__}: {problem}"
+        ) from error
+    if not isinstance(level, Level) or not callable(method):
         raise ConfigError(
             f"simulator {spec.kind!r} is no simulator: it needs a `level` (alkit's Level) and label()"
         )

@@ -152,7 +152,11 @@ def test_2d_mode_and_a_pool(tiny, write_config, tmp_path):
     _, ledger = open_campaign(result.folder)
     taken = {c.smiles for c in ledger.candidates(status=("labelled",))}
     assert {"CCO", "CCN", "C1CC1", "CC=O"} <= taken
-    assert not {"CCCCCCCC", "CCS"} & {c.smiles for c in ledger.candidates()}
+    rejected = {c.smiles: c.reason for c in ledger.candidates(status=("rejected",))}
+    assert rejected["CCCCCCCC"] == "too_large"
+    assert rejected["CCS"] == "foreign_element"
+    assert rejected["[Cl-].[Na+]"] == "unsupported"
+    assert len(rejected) == len(ledger.candidates(status=("rejected",)))  # each once, not every round
 
 
 def test_a_users_function_in_15_lines(tiny, write_config, tmp_path):
@@ -264,9 +268,13 @@ def test_an_empty_pool_is_refused(tiny, write_config, tmp_path):
         Campaign(write_config(tiny)).check()
 
 
-def test_interrupted_by_a_signal_it_says_so_to_mlflow(tiny, write_config):
+@pytest.mark.parametrize("when", ["at once", "in training"])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_by_a_signal_it_says_so_to_mlflow(tiny, write_config, when, sent):
     import mlflow
 
+    tiny["surrogate"]["epochs"] = 20000
+    tiny["surrogate"]["stop_patience"] = 20000
     process = subprocess.Popen(
         [sys.executable, "-m", "alkit", "campaign", "run", write_config(tiny)],
         stderr=subprocess.PIPE,
@@ -277,7 +285,11 @@ def test_interrupted_by_a_signal_it_says_so_to_mlflow(tiny, write_config):
     deadline = time.monotonic() + 120
     while not _runs(client) and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    if when == "in training":  # Lightning catches interrupts there, and has its own idea of them
+        while "round 0: start" not in (process.stderr.readline()):
+            assert process.poll() is None
+        time.sleep(4)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "what was done is kept" in errors
@@ -290,3 +302,24 @@ def _runs(client):
     if experiment is None:
         return {}
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_units_other_than_ev_are_refused(tiny, write_config, tmp_path):
+    (tmp_path / "kcal.py").write_text(
+        "from alkit import Level\n\n\nclass Kcal:\n    level = Level('M', 'energy', 'kcal/mol')\n\n"
+        "    def label(self, molecule):\n        raise AssertionError\n"
+    )
+    tiny["simulator"] = "./kcal.py:Kcal"
+    with pytest.raises(ConfigError, match="kcal/mol; alkit needs eV"):
+        Campaign(write_config(tiny)).check()
+
+
+def test_a_damaged_file_is_named(tiny, write_config, tmp_path):
+    (tmp_path / "mine.py").write_text("def score(pool, context):\n    raise SystemExit(0)\n")
+    tiny["acquisition"] = "./mine.py:score"
+    config = write_config(tiny)
+    with pytest.raises(AcquisitionError, match="SystemExit"):
+        Campaign(config).run()
+    (Path(tiny["folder"]) / "rounds" / "01" / "predictions.npz").write_bytes(b"junk")
+    with pytest.raises(CampaignError, match=r"predictions\.npz is missing or damaged"):
+        Campaign(config).run()

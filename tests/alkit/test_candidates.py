@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.candidates import PoolProposer, ProposalContext, Verdict, examine, in_domain
+from alkit.candidates import (
+    PoolProposer,
+    ProposalContext,
+    Verdict,
+    examine,
+    held_out_graphs,
+    in_domain,
+)
 from alkit.config import Domain
 from alkit.ledger import Candidate
 from alkit.molecules import canonical
@@ -121,3 +128,13 @@ def test_a_random_subset_is_random_and_reaches_every_molecule() -> None:
     ]
     assert {one for draw in draws for one in draw} == set(SMILES)
     assert len(set(draws)) > 10
+
+
+def test_a_stereoisomer_of_a_test_molecule_is_held_out_with_it() -> None:
+    """Enantiomers have one energy: knowing the one is knowing the other."""
+    test = Candidate(1, 0, "C[C@H](O)F", "labelled", "", "test")
+    held_out = held_out_graphs([test, Candidate(2, 0, "C[C@H](N)F", "labelled", "", "training")])
+    for mirror in ("C[C@@H](O)F", "CC(O)F"):
+        verdict = examine(mirror, Domain(), {}, set(), held_out)
+        assert verdict.reason == "in_test_set"
+    assert not examine("C[C@@H](N)F", Domain(), {}, set(), held_out).reason

@@ -237,3 +237,43 @@ def _lookup_campaign(alkit, tiny, write_config):
     code, out, err = alkit("campaign", "run", write_config(tiny))
     assert code == 0, err
     assert "21" in out
+
+
+def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "in.smi").write_text("CCO\n")
+    for arguments in (
+        ("label", "in.smi", "--out", "file/x.csv"),
+        ("generate", "in.smi", "--out", "file/x.smi"),
+        ("campaign", "run", write_config(tiny), "--set", "folder=file/x"),
+    ):
+        _refused(alkit(*arguments), "file")
+
+
+def test_failed_labels_are_rows_with_a_reason_and_training_leaves_them_out(alkit, tmp_path):
+    from alkit.enumeration import seed_molecules
+
+    (tmp_path / "in.smi").write_text("\n".join([*seed_molecules()[:30], "[NH4+]"]))
+    code, _, err = alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv")
+    assert (code, err) == (0, "30 labelled, 1 failed (see the column reason).\n")
+    code, _, err = alkit(
+        *("train", "labels.csv", "--target", "energy_eV", "--out", "model"),
+        *("--features", 8, "--epochs", 1, "--members", 2),
+    )
+    assert code == 0, err
+    _refused(alkit("train", "labels.csv", "--target", "energy_eV", "--out", "labels.csv"), "labels.csv")
+
+
+def test_a_damaged_model_is_named(alkit, tmp_path):
+    (tmp_path / "in.smi").write_text("CCO\n")
+    (tmp_path / "model").mkdir()
+    for text in ("junk", "{}", '{"format": 1}'):
+        (tmp_path / "model" / "ensemble.json").write_text(text)
+        _refused(alkit("predict", "model", "in.smi"), "ensemble.json is damaged")
+
+
+def test_reading_a_campaign_writes_nothing(alkit, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "ledger.sqlite").touch()
+    _refused(alkit("campaign", "status", "empty"), "not a campaign's ledger")
+    assert (tmp_path / "empty" / "ledger.sqlite").stat().st_size == 0

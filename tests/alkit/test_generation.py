@@ -45,7 +45,7 @@ def test_a_pool_offers_what_is_not_taken(state, tmp_path):
     state.config = check_config({"name": "x", "proposer": given})
     state.ledger.add_candidates(0, ["CCC"], status="labelled", role="test")
     proposer = generation.proposer(state)
-    assert list(proposer.propose(10, ProposalContext(1, state.rng("propose")))) == ["CCO", "CCF"]
+    assert list(proposer.propose(10, ProposalContext(1, state.rng("propose")))) == ["CCO", "CCF", "CCCl"]
     drawn = [list(proposer.propose(1, ProposalContext(1, state.rng("propose")))) for _ in range(2)]
     assert drawn[0] == drawn[1]  # the same seed
     assert len(drawn[0]) == 1

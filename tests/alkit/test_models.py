@@ -28,7 +28,7 @@ def _ensemble(mode: str) -> Ensemble:
 
 @pytest.mark.parametrize("mode", ["2d", "3d"])
 def test_saved_and_loaded_it_predicts_the_same(tmp_path, mode):
-    ensemble, provenance = _ensemble(mode), Provenance("mmff", 0, "GFN2-xTB energy [eV]", 12)
+    ensemble, provenance = _ensemble(mode), Provenance("mmff", 0, 3, "GFN2-xTB energy [eV]", 12)
     ensemble.save(tmp_path)
     provenance.save(tmp_path)
     loaded, told = load_model(tmp_path)
@@ -38,14 +38,16 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path, mode):
 
 
 def test_one_bad_molecule_costs_one_row_with_its_reason():
-    rows = list(predict_smiles(_ensemble("3d"), Provenance("mmff", 0, "x", 12), ["CCO", "CS", "C[N", "OCC"]))
+    rows = list(
+        predict_smiles(_ensemble("3d"), Provenance("mmff", 0, 3, "x", 12), ["CCO", "CS", "C[N", "OCC"])
+    )
     assert [bool(row.reason) for row in rows] == [False, True, True, False]
     assert rows[0].mean == pytest.approx(rows[3].mean, abs=1e-5)  # the same molecule, written otherwise
 
 
 def test_data_set_geometries_cannot_be_had_from_smiles():
     with pytest.raises(DataError, match="dataset geometries"):
-        list(predict_smiles(_ensemble("3d"), Provenance("dataset", 0, "x", 12), ["CCO"]))
+        list(predict_smiles(_ensemble("3d"), Provenance("dataset", 0, 3, "x", 12), ["CCO"]))
 
 
 def test_a_model_without_its_geometry_source_is_refused(tmp_path):

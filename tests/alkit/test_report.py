@@ -1,7 +1,10 @@
 """The report is made from a ledger; the page and the plots of a whole campaign are in test_campaign."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from alkit import plots, report
 from alkit.config import check_config
@@ -32,7 +35,16 @@ def test_what_the_numbers_mean():
 
 def test_table_shows_both_units():
     table = report.table([METRICS | {"round": 0}], "x")
-    assert list(table.columns[2].cells) == ["0.200 (4.6)"]  # 0.2 eV is 4.6 kcal/mol
+    assert list(table.columns[2].cells) == ["eV", "kcal/mol"]
+    assert list(table.columns[3].cells) == ["0.200", "4.6"]
+
+
+def test_the_table_fits_a_terminal():
+    console = Console(width=80, file=io.StringIO())
+    console.print(report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345}], "x"))
+    printed = console.file.getvalue()
+    assert "…" not in printed
+    assert "baseline" not in printed
 
 
 def test_fates_are_counted_by_round(tmp_path):

@@ -1,0 +1,68 @@
+"""The examples in the documentation run as they stand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alkit.acquisition import Pool, RoundContext, select
+from alkit.acquisition.base import adapt
+from alkit.config import check_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def _blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.S)
+
+
+def _choose(given, n=40, batch_size=10) -> list[int]:
+    rng = np.random.default_rng(0)
+    draw = rng.normal
+    pool = Pool(("C",) * n, draw(size=(3, n)), rng.random(n), draw(size=(n, 6)).astype("f4"), np.ones(n))
+    context = RoundContext(1, ("C",) * 5, draw(size=5), draw(size=(5, 6)).astype("f4"), rng)
+    return select(adapt(given, "example"), "example", pool, context, batch_size)
+
+
+def test_the_readme_runs(tiny, write_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_config(tiny, "mine.yaml")
+    names: dict = {}
+    for block in _blocks(ROOT / "README.md", "python"):
+        exec(block, names)
+    assert len(_choose(names["score"])) == 10
+    assert names["result"].metrics[-1]["round"] == 1
+
+
+def test_the_acquisition_class_of_the_docs():
+    names: dict = {}
+    (block,) = _blocks(ROOT / "docs" / "acquisition.md", "python")
+    exec(block, names)
+    assert len(set(_choose(names["Greedy"]))) == 10
+
+
+def test_the_acquisition_settings_of_the_docs():
+    (block,) = _blocks(ROOT / "docs" / "acquisition.md", "yaml")
+    import yaml
+
+    for line in block.splitlines():
+        check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(line))
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "campaigns").glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipes_are_valid(recipe):
+    import yaml
+
+    given = yaml.safe_load(recipe.read_text())
+    given.pop("dataset", None)  # a data set is made by the user, first
+    if given.get("simulator") == "lookup":
+        given |= {"simulator": "xtb", "proposer": "generator"}
+        given["surrogate"]["geometry"] = "mmff"
+    check_config(given)
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
