@@ -14,6 +14,7 @@ from torch import nn
 
 from surrogate.batches import GraphDataset, loader
 from surrogate.calibration import Calibration
+from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 from surrogate.schnet import build_model, embed
@@ -126,7 +127,7 @@ class Ensemble:
         models = [member.to(place).eval() for member in self.members]
         energies: list[NDArray] = []
         embeddings: list[NDArray] = []
-        with torch.inference_mode():
+        with torch.inference_mode(), deterministic():
             for batch in loader(GraphDataset(graphs), batch_size=batch_size):
                 batch = {key: value.to(place) for key, value in batch.items()}
                 outputs = [embed(model, batch) for model in models]

@@ -17,6 +17,7 @@ from torch import nn
 
 from surrogate.batches import TARGET, GraphDataset, loader
 from surrogate.compat import schnetpack
+from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.settings import TrainingSettings, pick_device
 
@@ -66,7 +67,7 @@ def train(
             f"{len(training)} training and {len(validation)} validation molecules; both need at least one."
         )
     best = _BestWeights(model, on_epoch)
-    with _Quiet(), torch.random.fork_rng():
+    with _Quiet(), deterministic(), torch.random.fork_rng():
         torch.manual_seed(seed)
         trainer = _trainer(settings, [best, EarlyStopping(_MONITOR, patience=settings.stop_patience)])
         _fit(

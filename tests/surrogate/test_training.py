@@ -166,3 +166,24 @@ def test_an_empty_set_is_refused(sizes: tuple[int, int]) -> None:
 def test_a_loss_that_is_never_finite_is_told() -> None:
     with pytest.raises(SurrogateError, match="never finite; a smaller learning rate"):
         run(TrainingSettings(epochs=2, lr=1e30, device="cpu"))
+
+
+def test_threads_do_not_change_the_result() -> None:
+    """Large enough for torch to split sums over atoms between threads."""
+    rng = np.random.default_rng(0)
+    graphs = [
+        graph_3d(rng.choice([1, 6, 7, 8], 18), 2.5 * rng.normal(size=(18, 3)), cutoff=5.0) for _ in range(60)
+    ]
+    energies = rng.normal(size=60)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 2):
+            torch.set_num_threads(threads)
+            model = build_model(ModelSettings(features=64), seed=0)
+            data = GraphDataset(graphs[:50], energies[:50]), GraphDataset(graphs[50:], energies[50:])
+            train(model, *data, TrainingSettings(epochs=3, device="cpu"), seed=0)
+            found.append(torch.cat([weights.flatten() for weights in model.state_dict().values()]))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[1], found[2])
