@@ -151,7 +151,8 @@ def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignPr
         rows = csv.writer(file)
         rows.writerow(["smiles", "prediction_eV", "std_eV", "reason"])
         for row in predict_smiles(ensemble, provenance, smiles, on_molecule=advance):
-            rows.writerow([row.smiles, row.mean, row.std, row.reason])
+            numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
+            rows.writerow([row.smiles, *numbers, row.reason])
             done, failed = done + (not row.reason), failed + bool(row.reason)
     return done, failed
 
