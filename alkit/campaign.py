@@ -14,7 +14,7 @@ from alkit import config as configs
 from alkit import generation, report
 from alkit.acquisition.base import adapt, resolve
 from alkit.config import CampaignConfig, GeneratorProposer
-from alkit.errors import CampaignError, ConfigError
+from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.ledger import Ledger
 from alkit.progress import CampaignProgress
 from alkit.rounds import model_settings, stages_of, training_settings
@@ -22,7 +22,7 @@ from alkit.simulators.base import create_simulator
 from alkit.state import RoundState, replace_file, write_text
 from alkit.stopping import reason_to_stop
 from alkit.tracked_runs import CampaignRuns
-from alkit.tracking import Ending, Tracker, absolute_uri
+from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
@@ -124,7 +124,6 @@ class Campaign:
     def _run(self, state: RoundState) -> str:
         tracker = Tracker(self._tracking_uri(state.ledger), self.config.tracking.experiment)
         runs = CampaignRuns(tracker, state.ledger, self.config)
-        ending: Ending = "FAILED"
         try:
             runs.open_campaign()
             with self.progress:
@@ -134,12 +133,11 @@ class Campaign:
                     state.round += 1
             report.write(state.ledger, self.config, self.folder, stopped_by=reason)
             runs.log_campaign(self.folder)
-            ending = "FINISHED"
-        except KeyboardInterrupt:
-            ending = "KILLED"
+        except BaseException as error:
+            with contextlib.suppress(TrackingError):  # the first error is the one to tell
+                runs.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
-        finally:
-            runs.close(ending)
+        runs.close("FINISHED")
         state.ledger.set_meta("stopped_by", reason)  # last: from here on there is nothing left to do
         return reason
 

@@ -28,6 +28,10 @@ class CampaignError(AlkitError):
     """A campaign folder in a state that the command cannot work with."""
 
 
+class TrackingError(AlkitError):
+    """The MLflow store failed while a campaign was writing to it."""
+
+
 class LabelError(Exception):
     """One molecule could not be labelled; ``reason`` is the named reason the ledger stores.
 

@@ -4,10 +4,12 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from alkit.errors import ConfigError
+from alkit.errors import ConfigError, TrackingError
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -52,13 +54,15 @@ class Tracker:
         """The id of a new run, or of ``resume``, which is set running again."""
         from mlflow.entities import RunStatus
 
-        if resume is not None and self._exists(resume):
-            self._client.update_run(resume, status=RunStatus.to_string(RunStatus.RUNNING))
-            return resume
+        with _reported():
+            if resume is not None and self._exists(resume):
+                self._client.update_run(resume, status=RunStatus.to_string(RunStatus.RUNNING))
+                return resume
         tags = {"mlflow.runName": name, "mlflow.source.name": "alkit", "mlflow.source.type": "LOCAL"}
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
-        return self._client.create_run(self._experiment, tags=tags).info.run_id
+        with _reported():
+            return self._client.create_run(self._experiment, tags=tags).info.run_id
 
     def _exists(self, run: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -69,14 +73,16 @@ class Tracker:
             return False
 
     def close_run(self, run: str, ending: Ending) -> None:
-        self._client.set_terminated(run, status=ending)
+        with _reported():
+            self._client.set_terminated(run, status=ending)
 
     def log_params(self, run: str, params: dict[str, Any]) -> None:
         """Nested settings flattened to dotted names; setting the same value again is no error."""
         from mlflow.entities import Param
 
         pairs = [Param(key, str(value)[:500]) for key, value in _flat(params).items()]
-        self._client.log_batch(run, params=pairs)
+        with _reported():
+            self._client.log_batch(run, params=pairs)
 
     def log_metrics(self, run: str, metrics: dict[str, float], *, step: int = 0) -> None:
         self.log_series(run, [(step, metrics)])
@@ -89,15 +95,30 @@ class Tracker:
         points = [
             Metric(name, float(value), now, step) for step, metrics in rows for name, value in metrics.items()
         ]
-        for start in range(0, len(points), 1000):
-            self._client.log_batch(run, metrics=points[start : start + 1000])
+        with _reported():
+            for start in range(0, len(points), 1000):
+                self._client.log_batch(run, metrics=points[start : start + 1000])
 
     def log_files(self, run: str, path: Path, folder: str | None = None) -> None:
         """A file, or all files of a folder, as artifacts."""
-        if path.is_dir():
-            self._client.log_artifacts(run, str(path), folder)
-        else:
-            self._client.log_artifact(run, str(path), folder)
+        with _reported():
+            if path.is_dir():
+                self._client.log_artifacts(run, str(path), folder)
+            else:
+                self._client.log_artifact(run, str(path), folder)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Whatever MLflow, SQLAlchemy or requests raise, as a sentence."""
+    try:
+        yield
+    except Exception as error:
+        problem = (str(error).splitlines() or [""])[0][:200]
+        raise TrackingError(
+            f"MLflow's store failed ({type(error).__name__}: {problem}); when it works again, the same "
+            "command goes on from here."
+        ) from error
 
 
 def _client(uri: str) -> Any:

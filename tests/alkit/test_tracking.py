@@ -1,6 +1,6 @@
 import pytest
 
-from alkit.errors import ConfigError
+from alkit.errors import ConfigError, TrackingError
 from alkit.tracking import Tracker
 
 
@@ -60,3 +60,17 @@ def test_a_store_that_cannot_be_opened(uri, tmp_path):
     uri = uri.format(folder=tmp_path)
     with pytest.raises(ConfigError, match=r"tracking\.uri"):
         Tracker(uri, "test")
+
+
+def test_a_store_that_breaks_is_told_in_a_sentence(tracker, tmp_path):
+    run = tracker.open_run("first")
+    (tmp_path / "mlflow.db").write_bytes(b"this was a database" * 1000)
+    with pytest.raises(TrackingError, match="the same command goes on"):
+        tracker.log_metrics(run, {"mae": 1.0})
+
+
+def test_a_deleted_experiment_is_named(mlflow_uri, client):
+    Tracker(mlflow_uri, "gone")
+    client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
+    with pytest.raises(ConfigError, match=r"tracking\.experiment gone was deleted"):
+        Tracker(mlflow_uri, "gone")

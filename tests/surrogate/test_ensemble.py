@@ -47,15 +47,6 @@ LABELS = np.array([-3.0 * len(graph) - 0.3 * len(graph.senders) ** 0.5 for graph
 SETS = {"training": (GRAPHS[:10], LABELS[:10]), "validation": (GRAPHS[10:], LABELS[10:])}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks are fastest on one thread, and many times slower on two if another process is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def fit(**changes) -> Ensemble:
     settings = changes.pop("settings", SETTINGS)
     training_settings = changes.pop("training_settings", QUICK)

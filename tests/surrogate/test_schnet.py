@@ -23,15 +23,6 @@ MODEL = build_model(SETTINGS, seed=11).eval()
 seeds = st.integers(0, 2**31 - 1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks are fastest on one thread, and many times slower on two if another process is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def energies(graphs, model=MODEL) -> torch.Tensor:
     with torch.inference_mode():
         return embed(model, collate(graphs))[0]

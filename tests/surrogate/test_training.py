@@ -37,15 +37,6 @@ TRAINING = GraphDataset(GRAPHS[::2], ENERGIES[::2])
 VALIDATION = GraphDataset(GRAPHS[1::2], ENERGIES[1::2])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny networks are fastest on one thread, and many times slower on two if another process is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def run(settings: TrainingSettings = QUICK, *, seed: int = 0, model=None, **others):
     model = model or build_model(SETTINGS, seed=1)
     return model, train(model, TRAINING, VALIDATION, settings, seed=seed, **others)
