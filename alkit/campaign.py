@@ -201,9 +201,10 @@ class Campaign:
         path = self.folder / _LEDGER
         ledger = Ledger(path)
         given = self.config.as_dict()
-        stored = ledger.meta("config")
-        if stored is None:
+        if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be mended
+            ledger.forget()
             ledger.set_meta("config", json.dumps(given))
+        stored = ledger.meta("config")
         changed = configs.difference(json.loads(stored), given) if stored else []
         if changed:
             ledger.close()

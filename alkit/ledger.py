@@ -104,6 +104,10 @@ class Ledger:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def forget(self) -> None:
+        """Drop all meta entries but the ledger's own."""
+        self._db.execute("DELETE FROM meta WHERE key != 'format'")
+
     @property
     def level(self) -> Level | None:
         """Level of theory of the campaign's labels, once there are any."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -216,11 +217,19 @@ def test_python_callable_takes_the_place_of_the_config(tiny):
 
 def test_a_changed_config_is_refused_with_the_difference(tiny):
     first = Campaign(tiny)
-    with first._locked():
-        first._open_ledger().close()
+    with first._locked(), closing(first._open_ledger()) as ledger:
+        ledger.add_candidates(0, ["C"])
     tiny["batch_size"] = 5
     with pytest.raises(CampaignError, match=r"batch_size: 4 -> 5"):
         Campaign(tiny).run()
+
+
+def test_a_config_that_failed_its_check_may_be_mended(tiny):
+    broken = tiny | {"start": {"training": 10000}}
+    with pytest.raises(ConfigError, match="start asks for"):
+        Campaign(broken).run()
+    tiny["surrogate"]["epochs"] = 1
+    assert Campaign(tiny).run().metrics[-1]["round"] == 1
 
 
 def test_an_occupied_folder_is_refused_and_left_alone(tiny):
