@@ -274,9 +274,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Errors that the user can mend: one sentence, exit code 2, no traceback."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    interrupts.install()
     try:
-        app(args=arguments)
+        with interrupts.listening():
+            app(args=arguments)
     except SystemExit as ending:
         if ending.code == _INTERRUPTED:  # Typer has turned a KeyboardInterrupt into this
             typer.echo("\nInterrupted; what was done is kept.", err=True)

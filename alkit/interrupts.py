@@ -1,27 +1,55 @@
-"""Ctrl-C and SIGTERM, also where a library swallows the exception that they raise.
+"""Ctrl-C and SIGTERM, also where a library keeps them from Python.
 
-Some of the libraries below catch everything in places (`except: pass`); an interrupt that falls there would
-be lost. So it is remembered, and raised again at the next step of whatever is going on.
+RDKit takes SIGINT for itself while it embeds a molecule: it cuts a substructure search short and tells nobody.
+Others catch everything in places (`except: pass`). So SIGINT is blocked in all threads but waited for in one,
+which hands it to the main thread as SIGTERM; and a wish to stop is remembered, and raised again at the next
+step of whatever is going on.
 """
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 _requested = False
 
 
-def install() -> None:
-    """Take both signals for a wish to stop. Main thread only."""
+@contextmanager
+def listening() -> Iterator[None]:
+    """Both signals raise KeyboardInterrupt in the main thread, from where this must be called. Threads that
+    are started inside have SIGINT blocked, and so do child processes unless they unblock it."""
     global _requested
     _requested = False
-    signal.signal(signal.SIGINT, _handle)
-    signal.signal(signal.SIGTERM, _handle)
+    before = signal.signal(signal.SIGTERM, _handle)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    ended = threading.Event()
+    waiting = threading.Thread(target=_wait, args=(ended,), name="alkit-interrupts", daemon=True)
+    waiting.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if waiting.ident is not None:
+            signal.pthread_kill(waiting.ident, signal.SIGINT)
+        waiting.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGTERM, before)
 
 
 def check() -> None:
     """Raise KeyboardInterrupt if one was wished for and got lost."""
     if _requested:
         raise KeyboardInterrupt
+
+
+def _wait(ended: threading.Event) -> None:
+    main = threading.main_thread().ident
+    while True:
+        signal.sigwait({signal.SIGINT})
+        if ended.is_set() or main is None:
+            return
+        signal.pthread_kill(main, signal.SIGTERM)
 
 
 def _handle(number: int, frame: object) -> NoReturn:

@@ -1,0 +1,68 @@
+"""A wish to stop reaches Python whatever a library does with signals. In processes of their own, as the command
+line is one: in a test runner, threads that run already would take SIGINT."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def _run(body: str) -> str:
+    script = "import os, signal, threading, time\nfrom alkit import interrupts\n" + textwrap.dedent(body)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_both_signals_interrupt_and_everything_is_put_back(sent):
+    told = _run(f"""
+        def state():
+            return [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)], signal.pthread_sigmask(0, [])
+
+        before = state()
+        try:
+            with interrupts.listening():
+                os.kill(os.getpid(), signal.{sent})
+                time.sleep(20)
+        except KeyboardInterrupt:
+            print("interrupted", state() == before, [thread.name for thread in threading.enumerate()])
+    """)
+    assert told == "interrupted True ['MainThread']\n"
+
+
+def test_it_comes_through_while_rdkit_has_sigint_for_itself():
+    told = _run("""
+        from alkit.molecules import embed
+
+        for delay in (0.0, 0.003, 0.01, 0.02, 0.03, 0.05):
+            try:
+                with interrupts.listening():
+                    threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+                    while True:
+                        embed("CC(C)CC1CC1CO")
+            except KeyboardInterrupt:
+                print("interrupted")
+    """)
+    assert told.split() == ["interrupted"] * 6
+
+
+def test_a_swallowed_interrupt_comes_again():
+    told = _run("""
+        try:
+            with interrupts.listening():
+                try:
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(20)
+                except BaseException:
+                    print("swallowed")
+                interrupts.check()
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    assert told.split() == ["swallowed", "interrupted"]
+
+
+def test_without_a_wish_there_is_no_interrupt():
+    assert _run("with interrupts.listening():\n    interrupts.check()\n") == ""
