@@ -1,5 +1,5 @@
-"""A wish to stop reaches Python whatever a library does with signals. In processes of their own, as the command
-line is one: in a test runner, threads that run already would take SIGINT."""
+"""A wish to stop reaches Python whatever a library does with signals. In processes of their own, as the
+command line is one: in a test runner, threads that run already would take SIGINT."""
 
 import subprocess
 import sys
@@ -19,7 +19,8 @@ def _run(body: str) -> str:
 def test_both_signals_interrupt_and_everything_is_put_back(sent):
     told = _run(f"""
         def state():
-            return [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)], signal.pthread_sigmask(0, [])
+            handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+            return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
         before = state()
         try:
@@ -32,20 +33,21 @@ def test_both_signals_interrupt_and_everything_is_put_back(sent):
     assert told == "interrupted True ['MainThread']\n"
 
 
-def test_it_comes_through_while_rdkit_has_sigint_for_itself():
-    told = _run("""
-        from alkit.molecules import embed
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.02])
+def test_it_comes_through_while_rdkit_has_sigint_for_itself(delay):
+    told = _run(f"""
+        try:
+            with interrupts.listening():  # before numpy, and with it its threads, is loaded
+                from alkit.molecules import embed
 
-        for delay in (0.0, 0.003, 0.01, 0.02, 0.03, 0.05):
-            try:
-                with interrupts.listening():
-                    threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
-                    while True:
-                        embed("CC(C)CC1CC1CO")
-            except KeyboardInterrupt:
-                print("interrupted")
+                embed("CC(C)CC1CC1CO")
+                threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()
+                while True:
+                    embed("CC(C)CC1CC1CO")
+        except KeyboardInterrupt:
+            print("interrupted")
     """)
-    assert told.split() == ["interrupted"] * 6
+    assert told == "interrupted\n"
 
 
 def test_a_swallowed_interrupt_comes_again():
