@@ -1,9 +1,9 @@
 """Ctrl-C and SIGTERM, also where a library keeps them from Python.
 
 RDKit takes SIGINT for itself while it embeds a molecule: it cuts a substructure search short, and tells
-nobody. Others catch everything in places (`except: pass`). So SIGINT is blocked in all threads but waited for
-in one, which hands it to the main thread as SIGTERM; and a wish to stop is remembered, and raised again at the
-next step of whatever is going on.
+nobody. Others catch everything in places (`except: pass`). So SIGINT is blocked in all threads but waited
+for in one, which hands it to the main thread as SIGTERM; and a wish to stop is remembered, and raised again
+at the next step of whatever is going on.
 """
 
 import signal
