@@ -21,7 +21,9 @@ def listening() -> Iterator[None]:
     are started inside have SIGINT blocked, and so do child processes unless they unblock it."""
     global _requested
     _requested = False
-    before = signal.signal(signal.SIGTERM, _handle)
+    # A handler for SIGINT too: where the parent has it ignored, as shells do for `command &`, the kernel
+    # would drop it before anyone could wait for it.
+    before = {one: signal.signal(one, _handle) for one in (signal.SIGTERM, signal.SIGINT)}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     ended = threading.Event()
     waiting = threading.Thread(target=_wait, args=(ended,), name="alkit-interrupts", daemon=True)
@@ -34,7 +36,8 @@ def listening() -> Iterator[None]:
             signal.pthread_kill(waiting.ident, signal.SIGINT)
         waiting.join()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def check() -> None:
