@@ -88,7 +88,8 @@ def spec(tmp_path: Path) -> SimulatorSpec:
 @pytest.fixture
 def script(tmp_path: Path, spec: SimulatorSpec) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     path = tmp_path / "campaign.py"
-    path.write_text(SCRIPT)
+    # Whatever started the tests may have SIGINT ignored, and children inherit that.
+    path.write_text("import signal\n\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + SCRIPT)
     started: list[subprocess.Popen[str]] = []
 
     def start(smiles: str) -> subprocess.Popen[str]:
