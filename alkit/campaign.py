@@ -92,7 +92,7 @@ class Campaign:
                 f"start asks for {wanted} molecules, and the seeds hold {found} in the domain; lower "
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
-        generation.pool_molecules(state)
+        generation.check_pool(state)
         generates = isinstance(self.config.proposer, GeneratorProposer)
         learned = len(generation.learnable(state.seed_molecules)) - start.test
         if generates and learned < _FEWEST_FOR_GENERATOR:

@@ -42,22 +42,28 @@ def proposer(state: RoundState) -> Proposer:
 
 
 def pool_molecules(state: RoundState) -> list[str]:
-    """The pool as given, one molecule once; screening says what is wrong with which.
-
-    Raises:
-        ConfigError: nothing of it is in the domain.
-    """
+    """The pool as given, one molecule once; screening says what is wrong with which."""
     section = state.config.proposer
     if not isinstance(section, PoolSection) or section.file is None:
         return list(dict.fromkeys(state.given_seeds))
     from alkit.datasets import read_smiles
 
-    given = list(dict.fromkeys(read_smiles(section.file)))
-    if not in_domain(given, state.config.domain):
+    return list(dict.fromkeys(read_smiles(section.file)))
+
+
+def check_pool(state: RoundState) -> None:
+    """Once, before work begins: every round's screening judges the pool's molecules anyway.
+
+    Raises:
+        ConfigError: a pool file of which nothing is in the domain.
+    """
+    section = state.config.proposer
+    if not isinstance(section, PoolSection) or section.file is None:
+        return
+    if not in_domain(pool_molecules(state), state.config.domain):
         raise ConfigError(
             f"proposer.file {section.file}: the pool is empty, no molecule of it is in the domain."
         )
-    return given
 
 
 def settings(config: CampaignConfig) -> "GeneratorSettings":
