@@ -10,12 +10,15 @@ from torch.utils.data import DataLoader, Dataset
 from surrogate.compat import schnetpack
 from surrogate.inputs import Graph
 
-TARGET = "energy"  # key of the prediction and of the target, eV relative to the atom references
+TARGET = (
+    "energy"  # key of the prediction and of the target: eV beyond references and baseline, over the scale
+)
+ATOM_INPUTS, PAIR_INPUTS = "atom_inputs", "pair_inputs"
 _keys = schnetpack.properties
 
 
 class GraphDataset(Dataset):
-    """Graphs with their targets (eV), or without; every item is its own index, so batches are cut at once."""
+    """Graphs with their targets, or without; every item is its own index, so batches are cut at once."""
 
     def __init__(self, graphs: Sequence[Graph], targets: Sequence[float] | np.ndarray | None = None):
         self.graphs = list(graphs)
@@ -45,6 +48,8 @@ def collate(graphs: Sequence[Graph]) -> dict[str, Tensor]:
         _keys.idx_j: _shifted([graph.senders for graph in graphs], offsets),
         _keys.idx_m: torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
         _keys.n_atoms: torch.from_numpy(sizes),
+        ATOM_INPUTS: torch.from_numpy(np.concatenate([graph.atom_inputs for graph in graphs])),
+        PAIR_INPUTS: torch.from_numpy(np.concatenate([graph.pair_inputs for graph in graphs])),
     }
 
 

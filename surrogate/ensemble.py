@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from surrogate.batches import GraphDataset, loader
 from surrogate.calibration import Calibration
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
-from surrogate.inputs import Graph
+from surrogate.inputs import Graph, input_widths
 from surrogate.schnet import build_model, embed
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
-from surrogate.targets import AtomReferences, checked_labels
+from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train
 
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)
 OnMember = Callable[[int, int, dict[str, float]], None]
 
 
@@ -56,6 +58,7 @@ class Ensemble:
     members: list[nn.Module]
     calibration: Calibration = field(default_factory=Calibration)
     histories: list[TrainingHistory] = field(default_factory=list)
+    scale: float = 1.0  # eV per unit of the networks' output
 
     @classmethod
     def fit(
@@ -88,18 +91,23 @@ class Ensemble:
             raise SurrogateError(f"members is {members}; an ensemble needs at least 2 to have a spread.")
         if warm_start is not None:
             _check_warm_start(warm_start, settings, members)
-        references = AtomReferences.fit(_numbers(settings), *training)
-        data = GraphDataset(training[0], checked_labels(*training) - references(training[0]))
-        held_out = GraphDataset(validation[0], checked_labels(*validation) - references(validation[0]))
-        ensemble = cls(settings, references, [])
+        ensemble, data, held_out = _prepare(settings, training_settings, training, validation)
         for k in range(members):
             model = build_model(settings, seed=seed + k)
             if warm_start is not None:
                 model.load_state_dict(warm_start.members[k].state_dict())
             told = None if on_epoch is None else (lambda epoch, row, k=k: on_epoch(k, epoch, row))
-            ensemble.histories.append(
-                train(model, data, held_out, training_settings, seed=seed + k, on_epoch=told)
+            history = train(
+                model,
+                data,
+                held_out,
+                training_settings,
+                seed=seed + k,
+                scale=ensemble.scale,
+                warm=warm_start is not None,
+                on_epoch=told,
             )
+            ensemble.histories.append(history)
             ensemble.members.append(model)
         raw = ensemble.predict(validation[0], device=training_settings.device)
         ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
@@ -120,9 +128,10 @@ class Ensemble:
             on_batch: called with the number of molecules of every batch that is done.
 
         Raises:
-            SurrogateError: an element that the model was not built for.
+            SurrogateError: an element that the model was not built for, or a baseline of another level.
         """
-        offsets = self.references(graphs)
+        check_inputs(self.settings, graphs)
+        offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
         models = [member.to(place).eval() for member in self.members]
         energies: list[NDArray] = []
@@ -140,7 +149,7 @@ class Ensemble:
         if not energies:
             empty = np.empty((0, len(models) * self.settings.features), dtype=np.float32)
             return Prediction(np.empty((len(models), 0)), np.empty(0), empty)
-        samples = np.concatenate(energies, axis=1) + offsets
+        samples = self.scale * np.concatenate(energies, axis=1) + offsets
         return Prediction(samples, self.calibration(samples), np.concatenate(embeddings))
 
     def save(self, folder: Path) -> None:
@@ -154,6 +163,7 @@ class Ensemble:
             "model": self.settings.as_dict(),
             "members": len(self.members),
             "references": asdict(self.references),
+            "scale": self.scale,
             "calibration": asdict(self.calibration),
         }
         partial = folder / "ensemble.json.part"
@@ -173,20 +183,65 @@ class Ensemble:
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
             found = description["format"]
-            if found == _FORMAT:
+            if found in _READABLE:
                 settings = ModelSettings(**description["model"])
                 references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
                 calibration, count = Calibration(**description["calibration"]), int(description["members"])
+                scale = float(description.get("scale", 1.0))  # format 1 had none
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
-        if found != _FORMAT:
-            raise SurrogateError(f"{path} has format {found}; this version reads format {_FORMAT}.")
+        if found not in _READABLE:
+            raise SurrogateError(f"{path} has format {found}; this version reads up to format {_FORMAT}.")
         members = []
         for k in range(count):
             model = build_model(settings, seed=0)
             _load_weights(model, Path(folder) / f"member_{k}.pt")
             members.append(model.eval())
-        return cls(settings, references, members, calibration)
+        return cls(settings, references, members, calibration, scale=scale)
+
+
+_Labelled = tuple[Sequence[Graph], NDArray]
+
+
+def _prepare(
+    settings: ModelSettings, how: TrainingSettings, training: _Labelled, validation: _Labelled
+) -> tuple[Ensemble, GraphDataset, GraphDataset]:
+    """An ensemble without members, and what they shall learn: labels less baseline and references, scaled."""
+    shared = {id(graph) for graph in training[0]} & {id(graph) for graph in validation[0]}
+    if shared:
+        raise SurrogateError(
+            f"{len(shared)} molecules are in training and validation; each belongs in one set."
+        )
+    rests = []
+    for graphs, labels in (training, validation):
+        check_inputs(settings, graphs)
+        rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
+    references = AtomReferences.fit(_numbers(settings), training[0], rests[0], kind=how.references)
+    rests = [
+        rest - references(graphs) for rest, graphs in zip(rests, (training[0], validation[0]), strict=True)
+    ]
+    scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
+    data, held_out = (
+        GraphDataset(training[0], rests[0] / scale),
+        GraphDataset(validation[0], rests[1] / scale),
+    )
+    return Ensemble(settings, references, [], scale=scale), data, held_out
+
+
+def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
+    """Whether molecules come with the further inputs that the network was built for.
+
+    Raises:
+        SurrogateError: they do not.
+    """
+    wanted = input_widths(settings.inputs)
+    for i, graph in enumerate(graphs):
+        found = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
+        if found != wanted:
+            raise SurrogateError(
+                f"Molecule {i} has {found[0]} inputs per atom and {found[1]} per pair; the model's inputs "
+                f"{list(settings.inputs)} take {wanted[0]} and {wanted[1]}."
+            )
 
 
 def _numbers(settings: ModelSettings) -> list[int]:
@@ -200,12 +255,13 @@ def _numbers(settings: ModelSettings) -> list[int]:
 
 
 def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) -> None:
-    """Weights may only go on in the network they were trained in; further elements do no harm."""
+    """Weights may only go on in the network they were trained in; more elements, another target do no harm."""
     if len(earlier.members) < members:
         raise SurrogateError(
             f"members is {members}, but the ensemble to start from has {len(earlier.members)}."
         )
-    if replace(earlier.settings, elements=()) != replace(settings, elements=()):
+    bare: dict[str, Any] = {"elements": (), "baseline": ""}  # neither is part of the network
+    if replace(earlier.settings, **bare) != replace(settings, **bare):
         raise SurrogateError(
             f"The ensemble to start from has {earlier.settings}, but {settings} is asked for; use the same."
         )

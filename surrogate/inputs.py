@@ -1,11 +1,13 @@
-"""From molecules to graphs: which atoms interact, and at which distance.
+"""From molecules to graphs: which atoms interact, at which distance, and what else is known of them.
 
-Both modes give schnetpack's SchNet the same thing, a list of directed pairs with a vector each, because its
-filters see the length of that vector alone. In 3D mode it is the interatomic vector; in 2D mode the
-topological distance along x.
+Both modes give schnetpack's networks the same thing, a list of directed pairs with a vector each. In 3D mode
+it is the interatomic vector. In 2D mode SchNet's filters see its length alone, so that a topological
+distance can lie along x.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,59 +17,117 @@ from surrogate.errors import SurrogateError
 # Shortening of a bond against the sum of single-bond covalent radii, by bond order: least-squares ratios of
 # textbook C-C, C=C, C#C and aromatic lengths (1.54, 1.34, 1.20, 1.40 Å).
 _BOND_SHORTENING = {1.0: 1.0, 1.5: 0.91, 2.0: 0.87, 3.0: 0.78}
+_BOND_ORDERS = (1.0, 1.5, 2.0, 3.0)
+_HYBRIDIZATIONS = ("SP", "SP2", "SP3")
+_RING_SIZES = (3, 4, 5, 6, 7)
+# RDKit draws every bond 1.5 units long; this is the mean of the bonds between heavy atoms of QM9, in Å.
+_DRAWN_BOND, _MEAN_BOND = 1.5, 1.43
+_MASS_UNIT = 16.0  # keeps the masses of organic elements near 1
+
+# Width of what each input adds to atoms and to pairs.
+_WIDTHS = {
+    "chemistry": (
+        5 + len(_HYBRIDIZATIONS) + 1 + len(_RING_SIZES),
+        len(_BOND_ORDERS) + 3 + len(_RING_SIZES) + 4,
+    ),
+    "xtb": (3, 1),
+}
+
+
+def input_widths(inputs: Sequence[str]) -> tuple[int, int]:
+    """Number of further inputs of an atom and of a pair."""
+    widths = [_WIDTHS[name] for name in inputs]
+    return sum(atoms for atoms, _ in widths), sum(pairs for _, pairs in widths)
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """One molecule as SchNet sees it.
+    """One molecule as the network sees it.
 
     Attributes:
         numbers: ``(n,)`` int64, atomic numbers, hydrogens included.
         senders, receivers: ``(p,)`` int64, atom indices j and i of the directed pairs within the cutoff.
         vectors: ``(p, 3)`` float32, Å; their lengths are the distances.
+        atom_inputs, pair_inputs: ``(n, k)`` and ``(p, m)`` float32: further inputs; k and m may be 0.
+        baseline: eV, energy of the molecule in this geometry by a cheaper method; learned on top of in delta
+            mode.
+        baseline_level: level of theory of ``baseline``; empty where there is none.
     """
 
     numbers: NDArray[np.int64]
     senders: NDArray[np.int64]
     receivers: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    atom_inputs: NDArray[np.float32]
+    pair_inputs: NDArray[np.float32]
+    baseline: float = 0.0
+    baseline_level: str = ""
 
     def __len__(self) -> int:
         return len(self.numbers)
 
 
-def graph_3d(numbers: NDArray, positions: NDArray, *, cutoff: float) -> Graph:
+def graph_3d(
+    numbers: NDArray,
+    positions: NDArray,
+    *,
+    cutoff: float,
+    charges: NDArray | None = None,
+    bond_orders: NDArray | None = None,
+    baseline: float = 0.0,
+    baseline_level: str = "",
+) -> Graph:
     """Pairs of atoms nearer than ``cutoff``.
 
     Args:
         numbers: ``(n,)`` atomic numbers.
         positions: ``(n, 3)`` Å.
         cutoff: Å.
+        charges, bond_orders: ``(n,)`` e and ``(n, n)``, of a cheap calculation in this geometry; both become
+            inputs of atoms (charge, its square, valence: the sum of bond orders) and pairs (bond order).
+        baseline, baseline_level: eV; energy of that calculation, and its level of theory.
 
     Raises:
-        SurrogateError: no atoms, shapes that disagree, or coordinates that are not finite.
+        SurrogateError: fewer than two atoms, shapes that disagree, numbers that are not finite, or one of
+            charges and bond orders without the other.
     """
     numbers = np.asarray(numbers, dtype=np.int64)
-    positions = np.asarray(positions, dtype=np.float64)
-    if len(numbers) == 0:
-        raise SurrogateError("A molecule without atoms has no energy to predict.")
-    if positions.shape != (len(numbers), 3):
-        raise SurrogateError(f"positions have shape {positions.shape}; {(len(numbers), 3)} is expected.")
-    if not np.isfinite(positions).all():
-        raise SurrogateError("positions contain NaN or infinity; every coordinate must be finite, in Å.")
+    positions = _finite("positions", positions, (len(numbers), 3), "Å")
+    _check_size(numbers)
+    if not np.isfinite(baseline):
+        raise SurrogateError(f"The baseline is {baseline}; it must be a finite number in eV.")
     vectors = positions[None, :, :] - positions[:, None, :]
-    return _pairs(numbers, np.linalg.norm(vectors, axis=-1), vectors, cutoff)
+    atom_inputs, pair_inputs = _no_inputs(len(numbers))
+    if (charges is None) != (bond_orders is None):
+        raise SurrogateError("Charges and bond orders come together: give both, or neither.")
+    if charges is not None:
+        charges = _finite("charges", charges, (len(numbers),), "e")
+        orders = _finite("bond orders", bond_orders, (len(numbers), len(numbers)), "electron pairs")
+        orders = orders * (1 - np.eye(len(orders)))
+        atom_inputs = np.stack([charges, charges**2, orders.sum(axis=1)], axis=1)
+        pair_inputs = orders[..., None]
+    distances = np.linalg.norm(vectors, axis=-1)
+    return _graph(
+        numbers, distances, vectors, cutoff, atom_inputs, pair_inputs, float(baseline), baseline_level
+    )
 
 
-def graph_2d(smiles: str, *, cutoff: float) -> Graph:
-    """Pairs of atoms whose topological distance is below ``cutoff``.
+def graph_2d(smiles: str, *, cutoff: float, layout: str = "topological", chemistry: bool = False) -> Graph:
+    """Pairs of atoms of a drawn molecule that are nearer than ``cutoff``.
 
-    The topological distance is the length in Å of the shortest path over bonds, each as long as the sum of
-    its atoms' covalent radii, shortened by bond order. It needs the SMILES alone, so it is the same before
-    and after a molecule is labelled.
+    It needs the SMILES alone, so it is the same before and after a molecule is labelled. Stereo marks of
+    rings and centres do not change it.
+
+    Args:
+        cutoff: Å.
+        layout: ``topological``: the length in Å of the shortest path over bonds, each as long as the sum of
+            its atoms' covalent radii, shortened by bond order; ``depiction``: distances in RDKit's flat
+            drawing, scaled to Å.
+        chemistry: further inputs. Atoms: degree, hydrogens, formal charge, mass, ring membership,
+            hybridization, aromaticity, ring sizes. Bonds: order, conjugation, ring sizes, E/Z stereo.
 
     Raises:
-        SurrogateError: the SMILES does not parse.
+        SurrogateError: the SMILES does not parse, or names fewer than two atoms.
     """
     from rdkit import Chem
 
@@ -76,13 +136,43 @@ def graph_2d(smiles: str, *, cutoff: float) -> Graph:
         raise SurrogateError(f"{smiles!r} is not a SMILES of a molecule.")
     molecule = Chem.AddHs(molecule)
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], dtype=np.int64)
-    distances = _topological_distances(molecule, numbers)
-    vectors = np.zeros((*distances.shape, 3))
-    vectors[..., 0] = distances
-    return _pairs(numbers, distances, vectors, cutoff)
+    _check_size(numbers)
+    if layout == "depiction":
+        vectors = _drawn_vectors(molecule)
+        distances = np.linalg.norm(vectors, axis=-1)
+    elif layout == "topological":
+        distances = _topological_distances(molecule, numbers)
+        vectors = np.zeros((*distances.shape, 3))
+        vectors[..., 0] = distances
+    else:
+        raise SurrogateError(f"layout is {layout!r}; it is 'topological' or 'depiction'.")
+    atom_inputs, pair_inputs = _chemistry(molecule) if chemistry else _no_inputs(len(numbers))
+    return _graph(numbers, distances, vectors, cutoff, atom_inputs, pair_inputs)
 
 
-def _topological_distances(molecule, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+def _check_size(numbers: NDArray) -> None:
+    if len(numbers) == 0:
+        raise SurrogateError("A molecule without atoms has no energy to predict.")
+    if len(numbers) == 1:
+        raise SurrogateError(
+            f"A single atom (Z = {numbers[0]}) has no bond to learn from; two atoms or more are needed."
+        )
+
+
+def _finite(name: str, values: Any, shape: tuple[int, ...], unit: str) -> NDArray[np.float64]:
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != shape:
+        raise SurrogateError(f"{name} have shape {values.shape}; {shape} is expected.")
+    if not np.isfinite(values).all():
+        raise SurrogateError(f"{name} contain NaN or infinity; each must be finite, in {unit}.")
+    return values
+
+
+def _no_inputs(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.zeros((n, 0)), np.zeros((n, n, 0))
+
+
+def _topological_distances(molecule: Any, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """``(n, n)`` shortest paths in Å; infinite between fragments."""
     from rdkit import Chem
     from scipy.sparse.csgraph import shortest_path
@@ -97,8 +187,76 @@ def _topological_distances(molecule, numbers: NDArray[np.int64]) -> NDArray[np.f
     return shortest_path(lengths, method="D", directed=False)
 
 
-def _pairs(numbers: NDArray, distances: NDArray, vectors: NDArray, cutoff: float) -> Graph:
+def _drawn_vectors(molecule: Any) -> NDArray[np.float64]:
+    """``(n, n, 3)`` Å, in the plane of RDKit's drawing; all hydrogens are drawn."""
+    from rdkit.Chem import rdDepictor
+
+    rdDepictor.Compute2DCoords(molecule, canonOrient=True)
+    places = molecule.GetConformer().GetPositions() * (_MEAN_BOND / _DRAWN_BOND)
+    return places[None, :, :] - places[:, None, :]
+
+
+def _chemistry(molecule: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(n, k)`` of atoms and ``(n, n, m)`` of bonds; zero for pairs that are not bonded."""
+    rings = molecule.GetRingInfo()
+    atoms = np.array(
+        [
+            [
+                atom.GetDegree() / 4,
+                atom.GetTotalNumHs(includeNeighbors=True) / 4,
+                atom.GetFormalCharge(),
+                atom.GetMass() / _MASS_UNIT,
+                atom.IsInRing(),
+                *(str(atom.GetHybridization()) == name for name in _HYBRIDIZATIONS),
+                atom.GetIsAromatic(),
+                *(rings.IsAtomInRingOfSize(atom.GetIdx(), size) for size in _RING_SIZES),
+            ]
+            for atom in molecule.GetAtoms()
+        ],
+        dtype=np.float64,
+    )
+    pairs = np.zeros((len(atoms), len(atoms), _WIDTHS["chemistry"][1]))
+    for bond in molecule.GetBonds():
+        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        pairs[i, j] = pairs[j, i] = _bond_inputs(bond, rings)
+    return atoms, pairs
+
+
+def _bond_inputs(bond: Any, rings: Any) -> list[float]:
+    stereo = str(bond.GetStereo())
+    return [
+        *(bond.GetBondTypeAsDouble() == order for order in _BOND_ORDERS),
+        1.0,
+        bond.GetIsConjugated(),
+        bond.IsInRing(),
+        *(rings.IsBondInRingOfSize(bond.GetIdx(), size) for size in _RING_SIZES),
+        stereo in ("STEREOE", "STEREOTRANS"),
+        stereo in ("STEREOZ", "STEREOCIS"),
+        bond.GetBeginAtom().GetIsAromatic() and bond.GetEndAtom().GetIsAromatic(),
+        rings.NumBondRings(bond.GetIdx()) > 1,
+    ]
+
+
+def _graph(
+    numbers: NDArray,
+    distances: NDArray,
+    vectors: NDArray,
+    cutoff: float,
+    atom_inputs: NDArray,
+    pair_inputs: NDArray,
+    baseline: float = 0.0,
+    baseline_level: str = "",
+) -> Graph:
     near = distances < cutoff
     np.fill_diagonal(near, False)
     receivers, senders = np.nonzero(near)
-    return Graph(numbers, senders, receivers, vectors[receivers, senders].astype(np.float32))
+    return Graph(
+        numbers,
+        senders,
+        receivers,
+        vectors[receivers, senders].astype(np.float32),
+        atom_inputs.astype(np.float32),
+        pair_inputs[receivers, senders].astype(np.float32),
+        baseline,
+        baseline_level,
+    )

@@ -1,12 +1,13 @@
-"""schnetpack's SchNet with an atom-wise energy head, built from settings."""
+"""schnetpack's SchNet or PaiNN with an atom-wise energy head, built from settings."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from surrogate.batches import TARGET
+from surrogate.batches import ATOM_INPUTS, PAIR_INPUTS, TARGET
 from surrogate.compat import schnetpack
+from surrogate.inputs import input_widths
 from surrogate.settings import ModelSettings
 
 _keys = schnetpack.properties
@@ -15,17 +16,25 @@ _keys = schnetpack.properties
 def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
     """A ``NeuralNetworkPotential`` with freshly drawn weights; the global random state is left as it was.
 
-    SchNet: Schütt et al., J. Chem. Phys. 148, 241722 (2018), https://doi.org/10.1063/1.5019779
+    SchNet: Schütt et al., J. Chem. Phys. 148, 241722 (2018), https://doi.org/10.1063/1.5019779.
+    PaiNN: Schütt, Unke, Gastegger, ICML 2021, https://doi.org/10.48550/arXiv.2102.03150.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         radial_basis = schnetpack.nn.GaussianRBF(n_rbf=settings.gaussians, cutoff=settings.cutoff)
-        representation = schnetpack.representation.SchNet(
+        parts = schnetpack.representation
+        network = parts.SchNet if settings.representation == "schnet" else parts.PaiNN
+        representation = network(
             n_atom_basis=settings.features,
             n_interactions=settings.interactions,
             radial_basis=radial_basis,
             cutoff_fn=schnetpack.nn.CosineCutoff(settings.cutoff),
         )
+        atoms, pairs = input_widths(settings.inputs)
+        if atoms or pairs:
+            representation.embedding = _Embedding(representation.embedding, atoms, settings.features)
+            representation.radial_basis = _RadialBasis(radial_basis, pairs)
+            representation = _WithInputs(representation)
         head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET)
         # No PairwiseDistances module: batches carry the pair vectors, which 2D mode has no positions for.
         return schnetpack.model.NeuralNetworkPotential(
@@ -33,12 +42,71 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
         )
 
 
+class _WithInputs(nn.Module):
+    """Hands a batch's further inputs to the two places of a schnetpack representation where they enter.
+
+    schnetpack calls its embedding with atomic numbers and its radial basis with distances, and nothing else;
+    the rest of its forward pass stays its own.
+    """
+
+    def __init__(self, representation: nn.Module):
+        super().__init__()
+        self.network = representation
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        network: Any = self.network
+        network.embedding.inputs = inputs[ATOM_INPUTS]
+        network.radial_basis.inputs = inputs[PAIR_INPUTS]
+        try:
+            return network(inputs)
+        finally:
+            network.embedding.inputs = network.radial_basis.inputs = None
+
+
+class _Embedding(nn.Module):
+    """Element embedding plus a linear map of the atom inputs."""
+
+    def __init__(self, embedding: nn.Module, width: int, features: int):
+        super().__init__()
+        self.elements = embedding
+        self.linear = nn.Linear(width, features, bias=False)
+        self.inputs: Tensor | None = None
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return self.elements(numbers) + self.linear(self.inputs)
+
+
+class _RadialBasis(nn.Module):
+    """Radial basis plus a linear map of the pair inputs, so that every filter sees both."""
+
+    def __init__(self, radial_basis: Any, width: int):
+        super().__init__()
+        self.distances = radial_basis
+        self.n_rbf = radial_basis.n_rbf
+        self.linear = nn.Linear(width, radial_basis.n_rbf, bias=False)
+        self.inputs: Tensor | None = None
+
+    def forward(self, distances: Tensor) -> Tensor:
+        added = self.linear(self.inputs)
+        return self.distances(distances) + added.reshape(*distances.shape, -1)
+
+
+def layers(model: Any) -> list[nn.Module]:
+    """The network from the input to the output: embedding, interaction blocks, head."""
+    network = getattr(model.representation, "network", model.representation)
+    blocks: list[nn.Module] = list(network.interactions)
+    if hasattr(network, "mixing"):  # PaiNN: the filters of all blocks are one layer
+        blocks = [nn.ModuleList(pair) for pair in zip(network.interactions, network.mixing, strict=True)]
+        return [nn.ModuleList([network.embedding, network.filter_net]), *blocks, *model.output_modules]
+    return [nn.ModuleList([network.embedding, network.radial_basis]), *blocks, *model.output_modules]
+
+
 def embed(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Energy and embedding of every molecule of a batch.
+    """Output and embedding of every molecule of a batch.
 
     Returns:
-        ``(b,)`` energies in eV relative to the atom references, and ``(b, features)`` sums over atoms of the
-        last atom features, from which the head computes the energy.
+        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), and
+        ``(b, features)`` sums over atoms of the last atom features, from which the head computes the energy.
     """
     features = model.representation(dict(batch))
     energies = model.output_modules[0](features)[TARGET]

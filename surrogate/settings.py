@@ -1,11 +1,14 @@
 """Settings of the model and of its training; plain data, so reading them loads neither torch nor RDKit."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from surrogate.errors import SurrogateError
 
 Mode = Literal["2d", "3d"]
+Representation = Literal["schnet", "painn"]
+Layout = Literal["topological", "depiction"]
+Input = Literal["chemistry", "xtb"]
 
 
 def pick_device(name: str) -> str:
@@ -16,8 +19,7 @@ def pick_device(name: str) -> str:
     """
     import torch
 
-    if name not in ("auto", "cpu", "cuda"):
-        raise SurrogateError(f"device is {name!r}; it is 'auto', 'cpu' or 'cuda'.")
+    _check_choice("device", name, ("auto", "cpu", "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
         raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
@@ -25,10 +27,17 @@ def pick_device(name: str) -> str:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Hyper-parameters of one SchNet.
+    """Hyper-parameters of one network, and what it sees of a molecule.
 
     Args:
-        mode: ``3d`` convolves over interatomic distances; ``2d`` over topological ones, from SMILES alone.
+        mode: ``3d`` convolves over interatomic distances; ``2d`` over those of a drawing, from SMILES alone.
+        representation: ``schnet``, or ``painn``, whose messages also see directions (3D only).
+        layout: of 2D mode: ``topological`` distances (shortest paths over bonds), or the flat RDKit
+            ``depiction``.
+        inputs: further inputs of atoms and pairs: ``chemistry`` (2D: what the SMILES says of atoms and bonds)
+            or ``xtb`` (3D: charges and bond orders of a GFN2-xTB single point).
+        baseline: level of theory whose energy at the input geometry is subtracted from labels and added to
+            predictions; empty: labels are learned directly.
         features: width of the atom features and of the filters.
         interactions: number of interaction blocks.
         gaussians: radial basis functions between 0 and ``cutoff``.
@@ -37,6 +46,10 @@ class ModelSettings:
     """
 
     mode: Mode = "3d"
+    representation: Representation = "schnet"
+    layout: Layout = "topological"
+    inputs: tuple[Input, ...] = ()
+    baseline: str = ""
     features: int = 128
     interactions: int = 3
     gaussians: int = 20
@@ -45,11 +58,21 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elements", tuple(self.elements))
-        if self.mode not in ("2d", "3d"):
-            raise SurrogateError(f"mode is {self.mode!r}; it is '2d' or '3d'.")
-        for name in ("features", "interactions", "gaussians", "cutoff"):
-            if not getattr(self, name) > 0:
-                raise SurrogateError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        _check_choice("mode", self.mode, get_args(Mode))
+        _check_choice("representation", self.representation, get_args(Representation))
+        _check_choice("layout", self.layout, get_args(Layout))
+        for name in self.inputs:
+            _check_choice("inputs", name, get_args(Input))
+        if self.mode == "2d" and self.representation == "painn":
+            raise SurrogateError(
+                "representation is 'painn', which sees directions; 2d mode has none: use schnet."
+            )
+        if self.mode == "2d" and ("xtb" in self.inputs or self.baseline):
+            raise SurrogateError("xtb inputs and a baseline belong to a geometry; use mode 3d.")
+        if self.mode == "3d" and "chemistry" in self.inputs:
+            raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
+        _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +88,15 @@ class TrainingSettings:
         plateau_patience, plateau_factor: epochs without a better validation loss before the rate is cut.
         stop_patience: epochs without a better validation loss before training stops.
         gradient_clip: norm to which gradients are clipped.
+        references: what is subtracted from labels before training: ``elements`` (an energy per element, by
+            ridge regression), ``mean`` (one energy per atom) or ``none``.
+        scale: divide what is left by its standard deviation per atom.
+        ema: decay of an exponential moving average of the weights, which is what is validated and kept;
+            0 is off.
+        precision: ``32``, ``64`` or ``bf16`` (mixed).
+        freeze: of a warm start: keep the ``embedding`` or the whole ``representation`` as it was.
+        depth_decay: of a warm start: factor on the learning rate for each layer farther from the output
+            (Howard and Ruder, https://doi.org/10.18653/v1/P18-1031); 1 is off.
         device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
     """
 
@@ -76,16 +108,40 @@ class TrainingSettings:
     plateau_factor: float = 0.5
     stop_patience: int = 30
     gradient_clip: float = 10.0
+    references: Literal["elements", "mean", "none"] = "elements"
+    scale: bool = False
+    ema: float = 0.0
+    precision: Literal["32", "64", "bf16"] = "32"
+    freeze: Literal["none", "embedding", "representation"] = "none"
+    depth_decay: float = 1.0
     device: Literal["auto", "cpu", "cuda"] = field(default="auto")
 
     def __post_init__(self) -> None:
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise SurrogateError(f"device is {self.device!r}; it is 'auto', 'cpu' or 'cuda'.")
-        for name in ("epochs", "batch_size", "lr", "stop_patience", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise SurrogateError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        _check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        _check_choice("references", self.references, ("elements", "mean", "none"))
+        _check_choice("precision", self.precision, ("32", "64", "bf16"))
+        _check_choice("freeze", self.freeze, ("none", "embedding", "representation"))
+        _check_positive(self, ("epochs", "batch_size", "lr", "stop_patience", "gradient_clip"))
         if not 0 < self.plateau_factor < 1:
             raise SurrogateError(f"plateau_factor is {self.plateau_factor}; it must lie between 0 and 1.")
+        if not 0 <= self.ema < 1:
+            raise SurrogateError(f"ema is {self.ema}; it is a decay from 0 (off) to below 1, such as 0.995.")
+        if not 0 < self.depth_decay <= 1:
+            raise SurrogateError(
+                f"depth_decay is {self.depth_decay}; it must be above 0 and at most 1 (off)."
+            )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        said = ", ".join(repr(choice) for choice in choices[:-1]) + f" or {choices[-1]!r}"
+        raise SurrogateError(f"{name} is {value!r}; it is {said}.")
+
+
+def _check_positive(settings: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise SurrogateError(f"{name} is {getattr(settings, name)}; it must be above 0.")

@@ -23,7 +23,13 @@ class AtomReferences:
 
     @classmethod
     def fit(
-        cls, numbers: Sequence[int], graphs: Sequence[Graph], energies: NDArray, *, ridge: float = 1e-2
+        cls,
+        numbers: Sequence[int],
+        graphs: Sequence[Graph],
+        energies: NDArray,
+        *,
+        kind: str = "elements",
+        ridge: float = 1e-2,
     ) -> "AtomReferences":
         """Least squares with a small ridge.
 
@@ -31,6 +37,7 @@ class AtomReferences:
             numbers: atomic numbers the model is built for.
             graphs: ``n`` molecules.
             energies: ``(n,)`` eV.
+            kind: ``elements``; or ``mean``, the shared energy per atom alone; or ``none``, zeros.
             ridge: weight of the pull towards the shared value, in molecules.
 
         Raises:
@@ -40,14 +47,37 @@ class AtomReferences:
             raise SurrogateError("There is no labelled molecule to fit; at least one is needed.")
         energies = checked_labels(graphs, energies)
         counts = element_counts(numbers, graphs)
+        if kind == "none":
+            return cls(tuple(numbers), (0.0,) * len(numbers))
         shared = energies.sum() / counts.sum()
+        if kind == "mean":
+            return cls(tuple(numbers), (float(shared),) * len(numbers))
         left = counts.T @ counts + ridge * np.eye(len(numbers))
         right = counts.T @ (energies - shared * counts.sum(axis=1))
-        return cls(tuple(numbers), tuple(shared + np.linalg.solve(left, right)))
+        return cls(tuple(numbers), tuple((shared + np.linalg.solve(left, right)).tolist()))
 
     def __call__(self, graphs: Sequence[Graph]) -> NDArray[np.float64]:
         """``(n,)`` eV: the sum of references of each molecule."""
         return element_counts(self.numbers, graphs) @ np.array(self.energies)
+
+
+def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray) -> float:
+    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; 1 if there is none."""
+    deviation = float(np.std(rests / np.array([len(graph) for graph in graphs])))
+    return deviation if deviation > 0 else 1.0
+
+
+def baselines(graphs: Sequence[Graph], level: str) -> NDArray[np.float64]:
+    """``(n,)`` eV: the energy that the model learns on top of.
+
+    Raises:
+        SurrogateError: a molecule has the baseline of another level than ``level``, or lacks one.
+    """
+    for i, graph in enumerate(graphs):
+        if graph.baseline_level != level:
+            found, wanted = graph.baseline_level or "no baseline", level or "no baseline"
+            raise SurrogateError(f"Molecule {i} comes with {found}; the model learns on top of {wanted}.")
+    return np.array([graph.baseline for graph in graphs], dtype=np.float64)
 
 
 def checked_labels(graphs: Sequence[Graph], energies: NDArray) -> NDArray[np.float64]:

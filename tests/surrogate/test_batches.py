@@ -82,22 +82,22 @@ def test_no_pair_crosses_molecules(names: list[str]) -> None:
 @given(st.integers(1, 23), st.integers(1, 9), st.one_of(st.none(), st.integers(0, 99)))
 @settings(max_examples=30, deadline=None)
 def test_a_loader_gives_every_molecule_once_with_its_target(n: int, size: int, seed: int | None) -> None:
-    graphs = [graph_3d([1] * (k + 1), np.arange(3 * (k + 1)).reshape(-1, 3), cutoff=1.0) for k in range(n)]
+    graphs = [graph_3d([1] * (k + 2), np.arange(3 * (k + 2)).reshape(-1, 3), cutoff=1.0) for k in range(n)]
     data = GraphDataset(graphs, np.arange(n) + 0.5)
     assert len(data) == n
     batches = list(loader(data, batch_size=size, shuffle_seed=seed))
     atoms = torch.cat([batch[keys.n_atoms] for batch in batches])
     targets = torch.cat([batch[TARGET] for batch in batches])
     assert targets.dtype == torch.float32
-    assert torch.equal(atoms - 0.5, targets)  # molecule k has k + 1 atoms and target k + 0.5
-    assert sorted(atoms.tolist()) == list(range(1, n + 1))
+    assert torch.equal(atoms - 1.5, targets)  # molecule k has k + 2 atoms and target k + 0.5
+    assert sorted(atoms.tolist()) == list(range(2, n + 2))
     assert max(len(batch[TARGET]) for batch in batches) <= size
     if seed is None:
-        assert atoms.tolist() == list(range(1, n + 1))
+        assert atoms.tolist() == list(range(2, n + 2))
 
 
 def order_of(seed: int) -> list[int]:
-    data = GraphDataset([graph_3d([1] * (k + 1), np.zeros((k + 1, 3)), cutoff=1.0) for k in range(30)])
+    data = GraphDataset([graph_3d([1] * (k + 2), np.zeros((k + 2, 3)), cutoff=1.0) for k in range(30)])
     batches = loader(data, batch_size=4, shuffle_seed=seed)
     return [int(n) for batch in batches for n in batch[keys.n_atoms]]
 

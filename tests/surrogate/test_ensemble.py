@@ -172,7 +172,7 @@ def test_another_format_is_refused(saved: Path, found: object) -> None:
     description = json.loads((saved / "ensemble.json").read_text())
     description["format"] = found
     (saved / "ensemble.json").write_text(json.dumps(description))
-    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads format 1"):
+    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads up to format 2"):
         Ensemble.load(saved)
 
 

@@ -12,7 +12,7 @@ from surrogate import Graph, SurrogateError, graph_2d, graph_3d
 
 SMILES = ["CCO", "C#CC(C)=O", "c1cc[nH]c1", "C[C@H](O)F", "O=CN1CC1", "N#CC1=CCO1"]
 
-geometries = st.integers(1, 9).flatmap(
+geometries = st.integers(2, 9).flatmap(
     lambda n: st.tuples(
         st.lists(st.sampled_from([1, 6, 7, 8, 9]), min_size=n, max_size=n),
         st.lists(st.tuples(*[st.floats(-4, 4)] * 3), min_size=n, max_size=n),
@@ -49,10 +49,7 @@ def test_3d_pairs_are_those_of_ase(molecule) -> None:
     assert len(found) == len(graph.senders)  # no pair twice
 
 
-def test_3d_dtypes_and_a_single_atom() -> None:
-    graph = graph_3d([2], [[0.0, 0.0, 0.0]], cutoff=5.0)
-    assert len(graph) == 1
-    assert len(graph.senders) == 0
+def test_3d_dtypes_and_direction() -> None:
     pair = graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.74]], cutoff=5.0)
     assert pair.vectors.dtype == np.float32
     assert pair.numbers.dtype == pair.senders.dtype == pair.receivers.dtype == np.int64
@@ -67,8 +64,9 @@ def test_3d_dtypes_and_a_single_atom() -> None:
         ([], np.empty((0, 3)), "without atoms"),
         ([1, 1], [[0, 0, 0]], r"shape \(1, 3\); \(2, 3\) is expected"),
         ([1], [[0, 0]], r"\(1, 3\) is expected"),
-        ([1], [[0, np.nan, 0]], "NaN or infinity"),
-        ([1], [[np.inf, 0, 0]], "NaN or infinity"),
+        ([1, 1], [[0, np.nan, 0], [1, 0, 0]], "NaN or infinity"),
+        ([1, 1], [[np.inf, 0, 0], [1, 0, 0]], "NaN or infinity"),
+        ([2], [[0.0, 0.0, 0.0]], "single atom"),
     ],
 )
 def test_3d_refuses_what_is_no_geometry(numbers, positions, why: str) -> None:

@@ -13,7 +13,7 @@ from surrogate.targets import checked_labels, element_counts
 NUMBERS = (1, 6, 7, 8, 9)
 TRUE = {1: -2.6, 6: -7.2, 7: -6.1, 8: -5.4, 9: -4.0}
 
-compositions = st.lists(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=12), min_size=1, max_size=25)
+compositions = st.lists(st.lists(st.sampled_from(NUMBERS), min_size=2, max_size=12), min_size=1, max_size=25)
 
 
 def graphs_of(compositions):
