@@ -19,6 +19,7 @@ from surrogate import (
     SurrogateError,
     TrainingSettings,
     graph_2d,
+    graph_3d,
 )
 from surrogate.ensemble import Prediction
 
@@ -273,3 +274,95 @@ def test_prediction_is_the_same_wherever_the_ensemble_was_before(ensemble: Ensem
     assert_same(ensemble.predict(GRAPHS), first)
     assert torch.equal(torch.get_rng_state(), before)
     assert {p.device.type for member in ensemble.members for p in member.parameters()} == {"cpu"}
+
+
+def hydrogens(n: int, level: str = "GFN2", *, inputs: bool = False) -> list:
+    """Stretched H2, with a made-up baseline that carries the whole energy."""
+    xtb = {"charges": np.zeros(2), "bond_orders": np.array([[0, 0.9], [0.9, 0]])} if inputs else {}
+    return [
+        graph_3d(
+            [1, 1],
+            [[0, 0, 0], [0, 0, 0.6 + 0.02 * k]],
+            cutoff=5.0,
+            baseline=-4.0 - k,
+            baseline_level=level,
+            **xtb,
+        )
+        for k in range(n)
+    ]
+
+
+def test_delta_learns_what_the_baseline_leaves() -> None:
+    settings = ModelSettings(baseline="GFN2", features=16, interactions=1, gaussians=8)
+    graphs = hydrogens(12)
+    labels = np.array([graph.baseline for graph in graphs]) + 0.5  # the same for all: the references take it
+    sets = {"training": (graphs[:8], labels[:8]), "validation": (graphs[8:], labels[8:])}
+    told = fit(settings=settings, **sets).predict(graphs)
+    np.testing.assert_allclose(told.mean, labels, atol=0.4)  # the baselines span 11 eV
+    with pytest.raises(SurrogateError, match="Molecule 0 comes with GFN1; the model learns on top of GFN2"):
+        fit(settings=settings, **sets).predict(hydrogens(1, "GFN1"))
+    with pytest.raises(SurrogateError, match="Molecule 0 comes with no baseline"):
+        fit(settings=settings, training=sets["training"], validation=(hydrogens(4, ""), labels[8:]))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ModelSettings(baseline="GFN2", inputs=("xtb",), features=16, interactions=1, gaussians=8),
+        ModelSettings(baseline="GFN2", inputs=("xtb",), representation="painn", features=16, interactions=1),
+    ],
+)
+def test_further_inputs_count_and_survive_the_disk(settings: ModelSettings, tmp_path: Path) -> None:
+    graphs = hydrogens(12, inputs=True)
+    labels = np.linspace(-5, -4, 12)
+    trained = fit(
+        settings=settings,
+        training=(graphs[:8], labels[:8]),
+        validation=(graphs[8:], labels[8:]),
+        training_settings=dataclasses.replace(QUICK, scale=True),
+    )
+    trained.save(tmp_path / "model")
+    told = Ensemble.load(tmp_path / "model").predict(graphs)
+    np.testing.assert_array_equal(told.samples, trained.predict(graphs).samples)
+    other = dataclasses.replace(graphs[0], atom_inputs=graphs[0].atom_inputs + 1.0)
+    assert np.abs(trained.predict([other]).samples - told.samples[:, :1]).min() > 1e-6
+    bonded = dataclasses.replace(graphs[0], pair_inputs=graphs[0].pair_inputs + 1.0)
+    assert np.abs(trained.predict([bonded]).samples - told.samples[:, :1]).min() > 1e-6
+    with pytest.raises(SurrogateError, match="Molecule 0 has 0 inputs per atom and 0 per pair"):
+        trained.predict(hydrogens(1))
+
+
+def test_a_scale_changes_units_within_and_none_without() -> None:
+    scaled = fit(training_settings=dataclasses.replace(QUICK, epochs=40, scale=True))
+    assert scaled.scale != 1.0
+    errors = np.abs(scaled.predict(GRAPHS[:10]).mean - LABELS[:10])
+    assert errors.mean() < 0.5 * np.abs(LABELS[:10] - LABELS[:10].mean()).mean()
+    assert scaled.histories[0].epochs[-1]["val_MAE"] == pytest.approx(
+        np.abs(scaled.predict(GRAPHS[10:]).samples[0] - LABELS[10:]).mean(), rel=0.5
+    )
+
+
+def test_models_of_the_first_format_still_load(saved: Path, ensemble: Ensemble) -> None:
+    description = json.loads((saved / "ensemble.json").read_text())
+    del description["scale"]
+    for newer in ("representation", "layout", "inputs", "baseline"):
+        del description["model"][newer]
+    description["format"] = 1
+    (saved / "ensemble.json").write_text(json.dumps(description))
+    np.testing.assert_array_equal(
+        Ensemble.load(saved).predict(GRAPHS).samples, ensemble.predict(GRAPHS).samples
+    )
+
+
+def test_a_molecule_in_both_sets_is_refused() -> None:
+    with pytest.raises(SurrogateError, match="2 molecules are in training and validation"):
+        fit(validation=(GRAPHS[8:], LABELS[8:]))
+
+
+def test_pretraining_then_fine_tuning_keeps_what_is_frozen() -> None:
+    cheap = fit(training=(GRAPHS[:10], 2 * LABELS[:10]), validation=(GRAPHS[10:], 2 * LABELS[10:]))
+    tuned = fit(warm_start=cheap, training_settings=dataclasses.replace(QUICK, freeze="representation"))
+    for before, after in zip(cheap.members, tuned.members, strict=True):
+        kept = [torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+        assert any(kept)
+        assert not all(kept)

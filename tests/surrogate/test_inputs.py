@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from surrogate import Graph, SurrogateError, graph_2d, graph_3d
+from surrogate.inputs import input_widths
 
 SMILES = ["CCO", "C#CC(C)=O", "c1cc[nH]c1", "C[C@H](O)F", "O=CN1CC1", "N#CC1=CCO1"]
 
@@ -141,3 +142,77 @@ def test_2d_distance_is_the_shortest_path_over_bonds() -> None:
 def test_2d_refuses_what_is_no_smiles(smiles: str) -> None:
     with pytest.raises(SurrogateError, match="not a SMILES of a molecule"):
         graph_2d(smiles, cutoff=5.0)
+
+
+@pytest.mark.parametrize("inputs", [{}, {"chemistry": True}, {"layout": "depiction"}])
+def test_what_comes_with_a_2d_graph(inputs: dict) -> None:
+    graph = graph_2d("C/C=C/C", cutoff=4.0, **inputs)
+    atoms, pairs = input_widths(("chemistry",) if "chemistry" in inputs else ())
+    assert graph.atom_inputs.shape == (len(graph), atoms)
+    assert graph.pair_inputs.shape == (len(graph.senders), pairs)
+    assert graph.atom_inputs.dtype == graph.pair_inputs.dtype == np.float32
+    assert (graph.vectors[:, 2] == 0).all()  # a drawing is flat
+
+
+@given(st.sampled_from(SMILES), st.integers(0, 2**31 - 1))
+@settings(max_examples=30, deadline=None)
+def test_chemistry_does_not_depend_on_how_the_smiles_is_written(smiles: str, seed: int) -> None:
+    def sums(graph: Graph) -> np.ndarray:
+        return np.concatenate([graph.atom_inputs.sum(axis=0), graph.pair_inputs.sum(axis=0)])
+
+    first, other = (graph_2d(s, cutoff=5.0, chemistry=True) for s in (smiles, rewritten(smiles, seed)))
+    np.testing.assert_allclose(sums(first), sums(other), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("C/C=C/C", "C/C=C\\C"), ("C1CC1C", "CC=CC"), ("CC=O", "C=CO"), ("N#N", "N=N")]
+)
+def test_chemistry_tells_molecules_apart(one: str, other: str) -> None:
+    found = [graph_2d(s, cutoff=5.0, chemistry=True) for s in (one, other)]
+    assert not np.allclose(found[0].pair_inputs.sum(axis=0), found[1].pair_inputs.sum(axis=0))
+
+
+def test_a_drawing_is_in_angstrom() -> None:
+    graph = graph_2d("CCCCC", cutoff=10.0, layout="depiction")
+    table = distance_matrix(graph)
+    heavy = np.sort(table[:5, :5].ravel())[:8]  # four bonds, both ways
+    assert heavy == pytest.approx([1.43] * 8, abs=0.05)
+
+
+def test_xtb_inputs_are_charge_square_valence_and_bond_order() -> None:
+    charges, orders = np.array([-0.4, 0.2, 0.2]), np.array([[9, 0.9, 0.8], [0.9, 9, 0.1], [0.8, 0.1, 9.0]])
+    graph = graph_3d(
+        [8, 1, 1],
+        np.eye(3),
+        cutoff=5.0,
+        charges=charges,
+        bond_orders=orders,
+        baseline=-9.5,
+        baseline_level="x",
+    )
+    expected = [[-0.4, 0.16, 1.7], [0.2, 0.04, 1.0], [0.2, 0.04, 0.9]]  # the diagonal is no bond
+    np.testing.assert_allclose(graph.atom_inputs, expected, atol=1e-6)
+    pairs = dict(zip(zip(graph.receivers, graph.senders, strict=True), graph.pair_inputs[:, 0], strict=True))
+    assert pairs[0, 1] == pytest.approx(0.9) == pairs[1, 0]
+    assert (graph.baseline, graph.baseline_level) == (-9.5, "x")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"charges": np.zeros(2)}, "both, or neither"),
+        ({"charges": np.zeros(3), "bond_orders": np.zeros((2, 2))}, r"charges have shape \(3,\)"),
+        ({"charges": np.zeros(2), "bond_orders": np.full((2, 2), np.nan)}, "bond orders contain NaN"),
+        ({"baseline": np.nan}, "baseline is nan"),
+    ],
+)
+def test_3d_refuses_what_is_no_calculation(given: dict, why: str) -> None:
+    with pytest.raises(SurrogateError, match=why):
+        graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.74]], cutoff=5.0, **given)
+
+
+def test_a_single_atom_and_an_unknown_layout_are_refused() -> None:
+    with pytest.raises(SurrogateError, match="single atom"):
+        graph_2d("[He]", cutoff=5.0)
+    with pytest.raises(SurrogateError, match="layout is 'round'; it is 'topological' or 'depiction'"):
+        graph_2d("CC", cutoff=5.0, layout="round")

@@ -28,6 +28,19 @@ def test_settings_are_read_only_and_compare() -> None:
         ({"gaussians": 0}, "gaussians is 0; it must be above 0."),
         ({"cutoff": -5.0}, "cutoff is -5.0; it must be above 0."),
         ({"cutoff": float("nan")}, "cutoff is nan; it must be above 0."),
+        ({"representation": "gnn"}, "representation is 'gnn'; it is 'schnet' or 'painn'."),
+        ({"layout": "round"}, "layout is 'round'; it is 'topological' or 'depiction'."),
+        ({"inputs": ["dft"]}, "inputs is 'dft'; it is 'chemistry' or 'xtb'."),
+        (
+            {"mode": "2d", "representation": "painn"},
+            "representation is 'painn', which sees directions; 2d mode has none: use schnet.",
+        ),
+        ({"mode": "2d", "inputs": ["xtb"]}, "xtb inputs and a baseline belong to a geometry; use mode 3d."),
+        ({"mode": "2d", "baseline": "x"}, "xtb inputs and a baseline belong to a geometry; use mode 3d."),
+        (
+            {"inputs": ["chemistry"]},
+            "chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.",
+        ),
     ],
 )
 def test_model_settings_that_cannot_be(given: dict, sentence: str) -> None:
@@ -48,6 +61,11 @@ def test_model_settings_that_cannot_be(given: dict, sentence: str) -> None:
         ({"gradient_clip": 0.0}, "gradient_clip is 0.0; it must be above 0."),
         ({"plateau_factor": 1.0}, "plateau_factor is 1.0; it must lie between 0 and 1."),
         ({"plateau_factor": 0}, "plateau_factor is 0; it must lie between 0 and 1."),
+        ({"ema": 1.0}, "ema is 1.0; it is a decay from 0 (off) to below 1, such as 0.995."),
+        ({"depth_decay": 0.0}, "depth_decay is 0.0; it must be above 0 and at most 1 (off)."),
+        ({"references": "dft"}, "references is 'dft'; it is 'elements', 'mean' or 'none'."),
+        ({"precision": "16"}, "precision is '16'; it is '32', '64' or 'bf16'."),
+        ({"freeze": "all"}, "freeze is 'all'; it is 'none', 'embedding' or 'representation'."),
         ({"device": "gpu"}, "device is 'gpu'; it is 'auto', 'cpu' or 'cuda'."),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate import AtomReferences, SurrogateError, graph_3d
-from surrogate.targets import checked_labels, element_counts
+from surrogate.targets import baselines, checked_labels, element_counts, per_atom_deviation
 
 NUMBERS = (1, 6, 7, 8, 9)
 TRUE = {1: -2.6, 6: -7.2, 7: -6.1, 8: -5.4, 9: -4.0}
@@ -108,3 +108,33 @@ def test_an_element_the_model_was_not_built_for_is_named() -> None:
         AtomReferences.fit(NUMBERS, graphs, np.zeros(2))
     with pytest.raises(SurrogateError, match=r"Molecule 1 has atomic numbers \[17, 35\]"):
         AtomReferences(NUMBERS, (0.0,) * 5)(graphs)
+
+
+def test_kinds_of_references() -> None:
+    graphs = random_molecules(30)
+    energies = additive(graphs)
+    mean = AtomReferences.fit(NUMBERS, graphs, energies, kind="mean")
+    assert mean(graphs).sum() == pytest.approx(energies.sum())
+    assert len(set(mean.energies)) == 1
+    assert AtomReferences.fit(NUMBERS, graphs, energies, kind="none")(graphs).tolist() == [0.0] * 30
+
+
+def test_deviation_is_per_atom_and_never_zero() -> None:
+    graphs = random_molecules(20)
+    sizes = np.array([len(graph) for graph in graphs])
+    shares = np.random.default_rng(1).normal(size=20)
+    assert per_atom_deviation(graphs, shares * sizes) == pytest.approx(shares.std())
+    assert per_atom_deviation(graphs, 2.0 * sizes) == 1.0
+
+
+def test_a_baseline_of_another_level_is_refused() -> None:
+    def graph(level: str):
+        return graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.7]], cutoff=5.0, baseline=-1.5, baseline_level=level)
+
+    assert baselines([graph("GFN2")], "GFN2").tolist() == [-1.5]
+    with pytest.raises(SurrogateError, match="Molecule 1 comes with GFN1; the model learns on top of GFN2"):
+        baselines([graph("GFN2"), graph("GFN1")], "GFN2")
+    with pytest.raises(SurrogateError, match="comes with no baseline; the model learns on top of GFN2"):
+        baselines([graph("")], "GFN2")
+    with pytest.raises(SurrogateError, match="comes with GFN2; the model learns on top of no baseline"):
+        baselines([graph("GFN2")], "")

@@ -182,3 +182,56 @@ def test_threads_do_not_change_the_result() -> None:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[1], found[2])
+
+
+NAME = "representation.interactions.0.in2f.weight"
+
+
+def test_averaged_weights_are_what_is_validated_and_kept() -> None:
+    plain, _ = run(dataclasses.replace(QUICK, epochs=1))
+    model, history = run(dataclasses.replace(QUICK, epochs=1, ema=0.9))
+    assert validation_loss(model) == pytest.approx(history.epochs[0]["val_MSE"], rel=1e-4)
+    # One epoch's average lies between the first weights and the last.
+    first = build_model(SETTINGS, seed=1)
+    moved = [float((first.state_dict()[NAME] - m.state_dict()[NAME]).norm()) for m in (plain, model)]
+    assert 0 < moved[1] < moved[0]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "learning"), [("embedding", "interactions"), ("representation", "output_modules")]
+)
+def test_frozen_layers_of_a_warm_start_stay(freeze: str, learning: str) -> None:
+    model, before = build_model(SETTINGS, seed=1), dict(build_model(SETTINGS, seed=1).named_parameters())
+    run(dataclasses.replace(QUICK, freeze=freeze), model=model, warm=True)
+    kept = {name for name, value in model.named_parameters() if torch.equal(value, before[name])}
+    assert "representation.embedding.weight" in kept
+    assert not any(learning in name for name in kept)
+    assert freeze == "embedding" or all("representation" in name for name in kept)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_deeper_layers_of_a_warm_start_move_less() -> None:
+    def embedding_moves(decay: float) -> float:
+        model, _ = run(dataclasses.replace(QUICK, epochs=1, depth_decay=decay), warm=True)
+        first = build_model(SETTINGS, seed=1).representation.embedding.weight
+        return float((model.representation.embedding.weight - first).norm().detach())
+
+    assert 0 < embedding_moves(0.1) < 0.5 * embedding_moves(1.0)
+
+
+@pytest.mark.parametrize("precision", ["64", "bf16"])
+def test_precisions(precision: str) -> None:
+    model, _ = run(dataclasses.replace(QUICK, epochs=1, precision=precision))
+    plain, _ = run(dataclasses.replace(QUICK, epochs=1))
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert validation_loss(model) == pytest.approx(
+        validation_loss(plain), rel=1e-3 if precision == "64" else 0.2
+    )
+    assert validation_loss(model) != validation_loss(plain)
+
+
+def test_the_history_is_in_ev_whatever_the_scale() -> None:
+    _, history = run(scale=3.0)
+    _, plain = run()
+    assert history.epochs[-1]["val_MAE"] == pytest.approx(3 * plain.epochs[-1]["val_MAE"], rel=1e-5)
+    assert history.epochs[-1]["val_MSE"] == pytest.approx(9 * plain.epochs[-1]["val_MSE"], rel=1e-5)
