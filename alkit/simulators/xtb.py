@@ -107,9 +107,9 @@ class XTBSimulator:
     def label(self, molecule: Molecule) -> Label:
         """The label of ``molecule``, whose positions are the starting geometry."""
         start = time.perf_counter()
-        references = self._references(molecule)
+        references = atom_energies(self.method, molecule.numbers, molecule.smiles)
         atoms = Atoms(molecule.numbers, molecule.positions)
-        atoms.calc = _calculator(method=self.method, max_iterations=self.max_iterations)
+        atoms.calc = calculator(method=self.method, max_iterations=self.max_iterations)
         try:
             # In a worker OMP_NUM_THREADS says so already; elsewhere this saves a factor, and torch's threads.
             with threadpool_limits(limits=1):
@@ -128,15 +128,6 @@ class XTBSimulator:
             atoms.positions.copy(),
             seconds,
         )
-
-    def _references(self, molecule: Molecule) -> float:
-        known = ATOM_ENERGIES[self.method]
-        unknown = sorted({int(z) for z in molecule.numbers} - set(known))
-        if unknown:
-            raise LabelError(
-                "unsupported_element", f"{molecule.smiles}: no {self.method} atom energy for Z = {unknown}"
-            )
-        return float(sum(known[int(z)] for z in molecule.numbers))
 
     def _compute(self, atoms: Atoms, smiles: str) -> dict[str, float]:
         parts: dict[str, float] = {"steps": 0.0}
@@ -180,7 +171,15 @@ class XTBSimulator:
         raise LabelError("imaginary_modes", f"{smiles}: {count} left, lowest {modes.lowest:.0f} cm-1")
 
 
-def _calculator(*, method: str, max_iterations: float) -> Any:
+def atom_energies(method: str, numbers: np.ndarray, smiles: str) -> float:
+    """Sum of the isolated atoms' energies in eV; `LabelError` "unsupported_element" where one is unknown."""
+    known = ATOM_ENERGIES[method]
+    if unknown := sorted({int(z) for z in numbers} - set(known)):
+        raise LabelError("unsupported_element", f"{smiles}: no {method} atom energy for Z = {unknown}")
+    return float(sum(known[int(z)] for z in numbers))
+
+
+def calculator(*, method: str, max_iterations: float) -> Any:
     """xtb-python's calculator; imported here so that the library loads after a worker has set its threads."""
     from xtb.ase.calculator import XTB
 

@@ -1,0 +1,58 @@
+"""Where molecules get the geometry that 3D mode sees: a named choice, the same in training and screening."""
+
+from __future__ import annotations
+
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from alkit.errors import DataError, LabelError
+from alkit.molecules import CONFORMERS, EMBEDDABLE, Molecule, embed, same_bond_graph
+from alkit.simulators.relaxation import relax
+from alkit.simulators.xtb import calculator
+
+FROM_SMILES = (*EMBEDDABLE, "xtb")
+"""Geometry sources that need the SMILES alone."""
+
+# Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less
+# than 1 meV in energy.
+_FMAX, _MAX_STEPS, _MAX_ITERATIONS = 0.02, 300, 250
+
+
+def place(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
+    """A 3D geometry made from the SMILES alone, in Å; the same one for the same seed.
+
+    Args:
+        smiles: canonical or not.
+        geometry: ``etkdg`` or ``mmff`` (see :func:`alkit.molecules.embed`), or ``xtb``: the lowest MMFF94
+            conformer relaxed with GFN2-xTB.
+        seed: the campaign's.
+        conformers: of which the lowest is taken.
+
+    Raises:
+        DataError: the SMILES is none that alkit covers, or no such source.
+        LabelError: ``embed_failed``, ``mmff_failed``, and for xtb ``unsupported_element``,
+            ``scf_not_converged``, ``not_relaxed`` or ``identity_changed``.
+    """
+    if geometry not in FROM_SMILES:
+        raise DataError(
+            f"geometry {geometry!r} cannot be made from a SMILES; use one of {', '.join(FROM_SMILES)}"
+        )
+    first = "mmff" if geometry == "xtb" else geometry
+    molecule = embed(smiles, geometry=first, seed=seed, conformers=conformers)
+    return _relaxed(molecule) if geometry == "xtb" else molecule
+
+
+def _relaxed(molecule: Molecule) -> Molecule:
+    atoms = Atoms(molecule.numbers, molecule.positions)
+    atoms.calc = calculator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS)
+    try:
+        with threadpool_limits(limits=1):
+            relax(atoms, fmax=_FMAX, max_steps=_MAX_STEPS)
+    except CalculationFailed as error:
+        raise LabelError("scf_not_converged", f"{molecule.smiles}: {error}") from error
+    if not same_bond_graph(molecule.smiles, atoms.numbers, atoms.positions):
+        raise LabelError(
+            "identity_changed", f"the relaxed geometry no longer has the bonds of {molecule.smiles}"
+        )
+    return Molecule(molecule.smiles, molecule.numbers, atoms.positions.copy(), "xtb")
