@@ -15,9 +15,10 @@ from alkit import generation, report
 from alkit.acquisition.base import adapt, resolve
 from alkit.config import CampaignConfig, GeneratorProposer
 from alkit.errors import CampaignError, ConfigError, TrackingError
+from alkit.inputs import model_settings, training_settings
 from alkit.ledger import Ledger
 from alkit.progress import CampaignProgress
-from alkit.rounds import model_settings, stages_of, training_settings
+from alkit.rounds import stages_of
 from alkit.simulators.base import create_simulator
 from alkit.state import RoundState, replace_file, write_text
 from alkit.stopping import reason_to_stop

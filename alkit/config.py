@@ -86,10 +86,22 @@ class Surrogate(_Section):
     """The SchNet ensemble and its trainer."""
 
     mode: Literal["2d", "3d"] = Field("3d", description="2d needs the SMILES alone; 3d a geometry.")
-    geometry: Literal["mmff", "etkdg", "dataset"] = Field(
+    representation: Literal["schnet", "painn"] = Field("schnet", description="painn in 3d only.")
+    geometry: Literal["mmff", "etkdg", "xtb", "dataset"] = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
-    conformers: PositiveInt = Field(10, description="mmff: the lowest of this many; labels start from it.")
+    conformers: PositiveInt = Field(
+        10, description="mmff, xtb: the lowest of this many; labels start from it."
+    )
+    layout: Literal["topological", "depiction"] = Field("topological", description="Distances of 2d mode.")
+    chemistry: bool = Field(False, description="2d: what the SMILES says of atoms and bonds as inputs.")
+    learning: Literal["direct", "delta", "pretrain"] = Field(
+        "direct", description="delta: label less GFN2-xTB; pretrain: on GFN2-xTB energies first."
+    )
+    xtb_inputs: bool = Field(False, description="3d: GFN2-xTB charges and bond orders as inputs.")
+    pretrain_molecules: Annotated[int, Field(ge=10, strict=True)] = Field(
+        1000, description="learning: pretrain: cheap labels, not counted as labels."
+    )
     members: Annotated[int, Field(ge=2, strict=True)] = Field(3, description="SchNets in the ensemble.")
     features: PositiveInt = Field(128, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(3, description="Interaction blocks.")
@@ -107,8 +119,34 @@ class Surrogate(_Section):
     )
     stop_patience: PositiveInt = Field(30, description="Epochs without gain before training ends.")
     gradient_clip: PositiveFloat = Field(10.0, description="Largest norm of the gradient.")
+    references: Literal["elements", "mean", "none"] = Field(
+        "elements", description="Subtracted from labels: energy per element, per atom, or nothing."
+    )
+    scale: bool = Field(True, description="Divide what is left by its deviation per atom.")
+    ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
+        0.0, description="Decay of a moving average of the weights; 0: off."
+    )
+    precision: Literal["32", "64", "bf16"] = Field("32", description="Of training, in bits.")
+    freeze: Literal["none", "embedding", "representation"] = Field(
+        "none", description="Layers that a warm start or pretraining leaves as they are."
+    )
+    depth_decay: Annotated[float, Field(gt=0, le=1), NotTruth] = Field(
+        1.0, description="Factor on lr per layer below the output, after a warm start or pretraining."
+    )
     warm_start: bool = Field(False, description="Go on from the last round's weights.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Surrogate":
+        warm = self.warm_start or self.learning == "pretrain"
+        if not warm and (self.freeze != "none" or self.depth_decay != 1.0):
+            raise ValueError(
+                "freeze and depth_decay are about weights that are trained already; set learning: pretrain "
+                "or warm_start: true"
+            )
+        if self.learning == "pretrain" and self.mode == "2d":
+            raise ValueError("learning: pretrain takes its cheap labels at a geometry; use mode: 3d")
+        return self
 
 
 class Simulator(_Section):

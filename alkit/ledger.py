@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit.baselines import Baseline
 from alkit.errors import CampaignError
 from alkit.simulators.base import Label, Level
 
@@ -47,6 +48,14 @@ CREATE TABLE stages (
 );
 CREATE TABLE metrics (
     round INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (round, name)
+);
+"""
+# What later versions added to the same format; an older ledger gets it when it is opened to be written.
+_ADDED = """
+CREATE TABLE IF NOT EXISTS single_points (
+    smiles TEXT NOT NULL, geometry TEXT NOT NULL, method TEXT NOT NULL, property TEXT NOT NULL,
+    unit TEXT NOT NULL, energy REAL NOT NULL, charges BLOB NOT NULL, bond_orders BLOB NOT NULL,
+    PRIMARY KEY (smiles, geometry)
 );
 """
 # The format goes in with the tables: a file killed in between would have tables and be refused for ever.
@@ -84,6 +93,8 @@ class Ledger:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.executescript(_CREATE)
             found = self.meta("format")
+            if found == _FORMAT and not read_only:
+                self._db.execute(_ADDED)
             self._db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
@@ -207,6 +218,34 @@ class Ledger:
             "SELECT numbers, positions FROM geometries WHERE smiles = ? AND geometry = ?", (smiles, geometry)
         ).fetchone()
         return _unpack(*row) if row else None
+
+    def add_single_point(self, smiles: str, geometry: str, found: Baseline) -> None:
+        """What a cheap calculation says of a molecule in one of its geometries."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO single_points VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                smiles,
+                geometry,
+                *_level(found.level),
+                found.energy,
+                _pack(found.charges, "<f8"),
+                _pack(found.bond_orders, "<f8"),
+            ),
+        )
+
+    def single_point(self, smiles: str, geometry: str) -> Baseline | None:
+        row = self._db.execute(
+            "SELECT method, property, unit, energy, charges, bond_orders FROM single_points "
+            "WHERE smiles = ? AND geometry = ?",
+            (smiles, geometry),
+        ).fetchone()
+        if row is None:
+            return None
+        *level, energy, charges, orders = row
+        n = len(charges) // 8
+        return Baseline(
+            energy, np.frombuffer(charges, "<f8"), np.frombuffer(orders, "<f8").reshape(n, n), Level(*level)
+        )
 
     # --- labels -------------------------------------------------------------------------------------------
     def add_label(self, label: Label) -> None:

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
-from alkit.molecules import EMBEDDABLE, canonical, embed
+from alkit.inputs import build_graph, needs_single_point
+from alkit.molecules import canonical
+from alkit.placing import FROM_SMILES, place
 from alkit.state import replace_file
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ class Provenance:
     Attributes:
         geometry: source of 3D geometries, the same in training and prediction.
         seed: of the embedding.
-        conformers: of which ``mmff`` takes the lowest.
+        conformers: of which ``mmff`` and ``xtb`` take the lowest.
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
     """
@@ -86,10 +89,10 @@ def predict_smiles(
     Raises:
         DataError: the model needs geometries that a SMILES cannot give.
     """
-    if ensemble.settings.mode == "3d" and provenance.geometry not in EMBEDDABLE:
+    if ensemble.settings.mode == "3d" and provenance.geometry not in FROM_SMILES:
         raise DataError(
             f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; train "
-            "one with geometry mmff or etkdg, or in 2d mode."
+            "one with geometry mmff, etkdg or xtb, or in 2d mode."
         )
     chunk: list[str] = []
     for one in smiles:
@@ -128,14 +131,13 @@ def _predict_chunk(
 
 
 def _graph(ensemble: "Ensemble", provenance: Provenance, smiles: str) -> "Graph":
-    from surrogate import graph_2d, graph_3d
-
-    key, cutoff = canonical(smiles), ensemble.settings.cutoff
-    if ensemble.settings.mode == "2d":
-        return graph_2d(key, cutoff=cutoff)
-    geometry, conformers = provenance.geometry, provenance.conformers
-    placed = embed(key, geometry=geometry, seed=provenance.seed, conformers=conformers)
-    return graph_3d(placed.numbers, placed.positions, cutoff=cutoff)
+    key, settings = canonical(smiles), ensemble.settings
+    if settings.mode == "2d":
+        return build_graph(settings, key, None)
+    placed = place(key, geometry=provenance.geometry, seed=provenance.seed, conformers=provenance.conformers)
+    needed = needs_single_point(settings)
+    found = single_point(placed.numbers, placed.positions, smiles=key) if needed else None
+    return build_graph(settings, key, placed, found)
 
 
 def _dump(path: Path, values: dict) -> None:

@@ -16,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import candidates as proposals
-from alkit import evaluation, generation
+from alkit import evaluation, generation, pretraining
 from alkit.acquisition.base import Pool, RoundContext, select
-from alkit.config import CampaignConfig
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.inputs import model_settings, training_settings
 from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
 from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
-from surrogate.settings import ModelSettings, TrainingSettings
 
 Stage = Callable[[RoundState], None]
 
@@ -216,9 +215,11 @@ def _train_surrogate(state: RoundState) -> None:
     for role in ("training", "validation"):
         rows = state.ledger.labelled(role, up_to_round=state.round)
         sets[role] = (state.graphs(c.smiles for c, _ in rows), np.array([value for _, value in rows]))
-    previous = None
+    start = None
     if settings["warm_start"] and state.round > 0:
-        previous = Ensemble.load(state.path("model", round_=state.round - 1))
+        start = Ensemble.load(state.path("model", round_=state.round - 1))
+    elif settings["learning"] == "pretrain":
+        start = pretraining.pretrained(state)
     with state.progress.steps("training", settings["members"] * settings["epochs"]) as advance:
         ensemble = Ensemble.fit(
             model_settings(state.config),
@@ -227,7 +228,7 @@ def _train_surrogate(state: RoundState) -> None:
             validation=sets["validation"],
             members=settings["members"],
             seed=state.seed("train"),
-            warm_start=previous,
+            warm_start=start,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
@@ -236,19 +237,6 @@ def _train_surrogate(state: RoundState) -> None:
     provenance = Provenance(geometry, state.config.seed, conformers, str(state.ledger.level), counted)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
-
-
-def model_settings(config: CampaignConfig) -> ModelSettings:
-    """The campaign's settings as the surrogate's own, checked by it."""
-    keys = set(ModelSettings.__dataclass_fields__) - {"elements"}
-    shared = {key: value for key, value in config.surrogate.model_dump().items() if key in keys}
-    return ModelSettings(elements=tuple(config.domain.elements), **shared)
-
-
-def training_settings(config: CampaignConfig) -> TrainingSettings:
-    """The same for its training."""
-    keys = TrainingSettings.__dataclass_fields__
-    return TrainingSettings(**{k: v for k, v in config.surrogate.model_dump().items() if k in keys})
 
 
 def evaluate(state: RoundState) -> None:
@@ -267,6 +255,8 @@ def evaluate(state: RoundState) -> None:
         "test_size": len(test),
         "validation_mae": _validation_mae(state, ensemble),
     }
+    if state.config.surrogate.learning == "pretrain":
+        metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
 
     def write(path: Path) -> None:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alkit.acquisition.base import Acquisition
+from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
 from alkit.config import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.inputs import build_graph, model_settings, needs_single_point
 from alkit.ledger import Ledger
-from alkit.molecules import Molecule, embed
+from alkit.molecules import Molecule
+from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Level, SimulatorSpec
+from surrogate.settings import ModelSettings
 
 if TYPE_CHECKING:
     from alkit.datasets import Dataset
@@ -104,20 +108,38 @@ class RoundState:
     def place(self, smiles: str) -> None:
         """Give a molecule its geometry, once for the whole campaign.
 
+        Where the surrogate needs a cheap calculation in that geometry, it is made here as well.
+
         Raises:
-            LabelError: ``embed_failed``, ``mmff_failed`` or ``not_in_dataset``.
+            LabelError: ``not_in_dataset``, or a reason of `alkit.placing.place` or
+                `alkit.baselines.single_point`.
         """
-        source = self.config.surrogate.geometry
-        if self.ledger.geometry(smiles, source) is not None:
-            return
+        source, conformers = self.config.surrogate.geometry, self.config.surrogate.conformers
         if source == "dataset":
             if self.dataset is None or smiles not in self.dataset:
                 raise LabelError("not_in_dataset", smiles)
-            return
-        molecule = embed(
-            smiles, geometry=source, seed=self.config.seed, conformers=self.config.surrogate.conformers
-        )
-        self.ledger.add_geometry(smiles, source, molecule.numbers, molecule.positions)
+        elif self.ledger.geometry(smiles, source) is None:
+            made = place(smiles, geometry=source, seed=self.config.seed, conformers=conformers)
+            self.ledger.add_geometry(smiles, source, made.numbers, made.positions)
+        if needs_single_point(self.model_settings):
+            self.single_point(smiles)
+
+    def single_point(self, smiles: str) -> Baseline:
+        """The cheap calculation of a molecule that has its geometry, computed once for the whole campaign.
+
+        Raises:
+            LabelError: see `alkit.baselines.single_point`.
+        """
+        source = self.config.surrogate.geometry
+        if (found := self.ledger.single_point(smiles, source)) is None:
+            molecule = self.molecule(smiles)
+            found = single_point(molecule.numbers, molecule.positions, smiles=smiles)
+            self.ledger.add_single_point(smiles, source, found)
+        return found
+
+    @cached_property
+    def model_settings(self) -> ModelSettings:
+        return model_settings(self.config)
 
     def molecule(self, smiles: str) -> Molecule:
         """A molecule that ``place`` has seen, where its label starts from."""
@@ -136,16 +158,12 @@ class RoundState:
         self, smiles: Iterable[str], *, on_graph: Callable[[int], None] | None = None
     ) -> list["Graph"]:
         """What the surrogate sees of molecules: the same in training and in screening."""
-        from surrogate import graph_2d, graph_3d
-
-        settings, graphs = self.config.surrogate, []
+        settings, graphs = self.model_settings, []
         for one in smiles:
             if one not in self._graphs:
-                if settings.mode == "2d":
-                    self._graphs[one] = graph_2d(one, cutoff=settings.cutoff)
-                else:
-                    placed = self.molecule(one)
-                    self._graphs[one] = graph_3d(placed.numbers, placed.positions, cutoff=settings.cutoff)
+                molecule = self.molecule(one) if settings.mode == "3d" else None
+                found = self.single_point(one) if needs_single_point(settings) else None
+                self._graphs[one] = build_graph(settings, one, molecule, found)
             graphs.append(self._graphs[one])
             if on_graph:
                 on_graph(1)

@@ -255,7 +255,7 @@ def _numbers(settings: ModelSettings) -> list[int]:
 
 
 def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) -> None:
-    """Weights may only go on in the network they were trained in; more elements, another target do no harm."""
+    """Weights may only go on in the network they were trained in; elements and target may differ."""
     if len(earlier.members) < members:
         raise SurrogateError(
             f"members is {members}, but the ensemble to start from has {len(earlier.members)}."

@@ -70,6 +70,10 @@ class ModelSettings:
             )
         if self.mode == "2d" and ("xtb" in self.inputs or self.baseline):
             raise SurrogateError("xtb inputs and a baseline belong to a geometry; use mode 3d.")
+        if self.mode == "3d" and self.layout != "topological":
+            raise SurrogateError(
+                f"layout {self.layout!r} is a drawing; use mode 2d, or leave layout out in 3d."
+            )
         if self.mode == "3d" and "chemistry" in self.inputs:
             raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
         _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
@@ -109,7 +113,7 @@ class TrainingSettings:
     stop_patience: int = 30
     gradient_clip: float = 10.0
     references: Literal["elements", "mean", "none"] = "elements"
-    scale: bool = False
+    scale: bool = True
     ema: float = 0.0
     precision: Literal["32", "64", "bf16"] = "32"
     freeze: Literal["none", "embedding", "representation"] = "none"

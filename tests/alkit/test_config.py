@@ -373,3 +373,31 @@ def test_an_anchor_inside_itself_does_not_hang(tmp_path) -> None:
     (tmp_path / "a.yaml").write_text("name: &x {y: *x}\nproposer: generator\n")
     with pytest.raises(ConfigError):
         load_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "surrogate: {freeze: embedding}\n",
+            "freeze and depth_decay are about weights that are trained already",
+        ),
+        ("surrogate: {depth_decay: 0.5}\n", "set learning: pretrain or warm_start: true"),
+        (
+            "surrogate: {learning: pretrain, mode: 2d}\n",
+            "learning: pretrain takes its cheap labels at a geometry",
+        ),
+        ("surrogate: {learning: both}\n", "input should be 'direct', 'delta' or 'pretrain' (given: 'both')"),
+        (
+            "surrogate: {geometry: dft}\n",
+            "input should be 'mmff', 'etkdg', 'xtb' or 'dataset' (given: 'dft')",
+        ),
+        ("surrogate: {ema: 1.0}\n", "surrogate.ema: input should be less than 1"),
+    ],
+)
+def test_learning_settings_that_cannot_be(tmp_path, text: str, sentence: str) -> None:
+    path = tmp_path / "campaign.yaml"
+    path.write_text("name: a\nproposer: generator\n" + text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert sentence in str(caught.value)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import resolve
+from alkit.baselines import single_point
 from alkit.config import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.ledger import Ledger
@@ -132,7 +133,7 @@ def test_a_molecule_gets_its_geometry_once(state: RoundState, monkeypatch) -> No
     found = state.molecule("CCO")
     assert found.geometry == "mmff"
     np.testing.assert_array_equal(found.positions, expected.positions)
-    monkeypatch.setattr("alkit.state.embed", lambda *_, **__: pytest.fail("embedded again"))
+    monkeypatch.setattr("alkit.state.place", lambda *_, **__: pytest.fail("embedded again"))
     state.place("CCO")
     other_round = dataclasses.replace(state, round=4)
     other_round.place("CCO")
@@ -193,3 +194,19 @@ def test_the_simulator_is_told_what_the_campaign_knows(tmp_path: Path, ledger: L
         tmp_path, ledger, simulator="lookup", dataset=str(tmp_path / "qm9.db"), proposer="pool"
     )
     assert lookup.simulator.settings == {"target": "u0", "dataset": str(tmp_path / "qm9.db")}
+
+
+def test_delta_computes_its_single_point_once_and_keeps_it(state: RoundState, monkeypatch) -> None:
+    surrogate = state.config.surrogate.model_copy(update={"learning": "delta", "xtb_inputs": True})
+    state.config = state.config.model_copy(update={"surrogate": surrogate})
+    state.place("CCO")
+    molecule = state.molecule("CCO")
+    expected = single_point(molecule.numbers, molecule.positions)
+    monkeypatch.setattr("alkit.state.single_point", lambda *_, **__: pytest.fail("computed again"))
+    found = state.single_point("CCO")
+    assert (found.energy, found.level) == (expected.energy, expected.level)
+    np.testing.assert_array_equal(found.bond_orders, expected.bond_orders)
+    (graph,) = state.graphs(["CCO"])
+    assert graph.baseline == expected.energy
+    assert graph.baseline_level == str(expected.level) == state.model_settings.baseline
+    np.testing.assert_allclose(graph.atom_inputs[:, 0], expected.charges, atol=1e-6)

@@ -1,0 +1,81 @@
+"""From a campaign's settings and molecules to the surrogate's: one place where graphs are built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alkit.baselines import LEVEL, Baseline
+from alkit.config import CampaignConfig
+from alkit.molecules import Molecule
+from surrogate.settings import Input, ModelSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from surrogate import Graph
+
+
+def model_settings(config: CampaignConfig) -> ModelSettings:
+    """The campaign's settings as the surrogate's own.
+
+    Raises:
+        SurrogateError: settings that exclude each other.
+    """
+    given = config.surrogate
+    inputs: list[Input] = []
+    if given.chemistry:
+        inputs.append("chemistry")
+    if given.xtb_inputs:
+        inputs.append("xtb")
+    return ModelSettings(
+        mode=given.mode,
+        representation=given.representation,
+        layout=given.layout,
+        inputs=tuple(inputs),
+        baseline=str(LEVEL) if given.learning == "delta" else "",
+        features=given.features,
+        interactions=given.interactions,
+        gaussians=given.gaussians,
+        cutoff=given.cutoff,
+        elements=tuple(config.domain.elements),
+    )
+
+
+def training_settings(config: CampaignConfig) -> TrainingSettings:
+    """The same for its training."""
+    keys = TrainingSettings.__dataclass_fields__
+    return TrainingSettings(**{k: v for k, v in config.surrogate.model_dump().items() if k in keys})
+
+
+def needs_single_point(settings: ModelSettings) -> bool:
+    """Whether the surrogate sees anything of a GFN2-xTB calculation."""
+    return bool(settings.baseline) or "xtb" in settings.inputs
+
+
+def build_graph(
+    settings: ModelSettings, smiles: str, molecule: Molecule | None, baseline: Baseline | None = None
+) -> Graph:
+    """What the surrogate sees of a molecule: the same in training, screening and prediction.
+
+    Args:
+        smiles: all that 2D mode needs.
+        molecule: with its geometry; 3D mode only.
+        baseline: the single point at that geometry, where ``needs_single_point`` says so.
+
+    Raises:
+        SurrogateError: a molecule that the surrogate cannot take.
+    """
+    from surrogate import graph_2d, graph_3d
+
+    if settings.mode == "2d" or molecule is None:
+        chemistry = "chemistry" in settings.inputs
+        return graph_2d(smiles, cutoff=settings.cutoff, layout=settings.layout, chemistry=chemistry)
+    seen = baseline if "xtb" in settings.inputs else None
+    below = baseline if settings.baseline else None
+    return graph_3d(
+        molecule.numbers,
+        molecule.positions,
+        cutoff=settings.cutoff,
+        charges=seen.charges if seen else None,
+        bond_orders=seen.bond_orders if seen else None,
+        baseline=below.energy if below else 0.0,
+        baseline_level=str(below.level) if below else "",
+    )

@@ -1,0 +1,91 @@
+"""Learning cheap labels first: an ensemble fitted to GFN2-xTB energies, where later fits start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alkit.baselines import LEVEL
+from alkit.candidates import held_out_graphs
+from alkit.errors import CampaignError, LabelError
+from alkit.inputs import training_settings
+from alkit.models import Provenance, load_model
+from alkit.molecules import flat
+from alkit.state import RoundState
+
+if TYPE_CHECKING:
+    from surrogate import Ensemble
+
+_VALIDATION_SHARE = 0.1
+_FEWEST = 10
+
+
+def pretrained(state: RoundState) -> Ensemble:
+    """The ensemble of the cheap labels; fitted once and kept in the campaign's folder.
+
+    The cheap labels are single points at the input geometry, at a level of their own: they never count as the
+    campaign's labels and never mix with them. Molecules of the test and validation sets are left out, with
+    their stereoisomers.
+
+    Raises:
+        CampaignError: too few molecules are left that xTB can compute.
+    """
+    from surrogate import Ensemble
+
+    folder = _folder(state)
+    if (folder / "ensemble.json").exists():  # written last: the ensemble is complete
+        return Ensemble.load(folder)
+    smiles = _molecules(state)
+    if len(smiles) < _FEWEST:
+        raise CampaignError(
+            f"learning: pretrain finds {len(smiles)} molecules beyond the test and validation sets that "
+            f"{LEVEL.method} can compute; {_FEWEST} are the least, so give more seeds."
+        )
+    graphs, cheap = state.graphs(smiles), np.array([state.single_point(one).energy for one in smiles])
+    cut, members = max(2, round(_VALIDATION_SHARE * len(smiles))), state.config.surrogate.members
+    settings = training_settings(state.config)
+    with state.progress.steps("pretraining", members * settings.epochs) as advance:
+        ensemble = Ensemble.fit(
+            state.model_settings,
+            settings,
+            training=(graphs[cut:], cheap[cut:]),
+            validation=(graphs[:cut], cheap[:cut]),
+            members=members,
+            seed=state.seed("pretrain"),
+            on_epoch=lambda member, epoch, row: advance(1),
+        )
+    source, conformers = state.config.surrogate.geometry, state.config.surrogate.conformers
+    Provenance(source, state.config.seed, conformers, str(LEVEL), len(smiles)).save(folder)
+    ensemble.save(folder)
+    return ensemble
+
+
+def cheap_labels(state: RoundState) -> int:
+    """How many cheap labels the campaign's pretraining took; 0 without one."""
+    return load_model(_folder(state))[1].labels if _folder(state).exists() else 0
+
+
+def _folder(state: RoundState) -> Path:
+    return state.folder / "pretrained"
+
+
+def _molecules(state: RoundState) -> list[str]:
+    """Random molecules with geometry and cheap label, as many as the campaign file says if there are."""
+    held_out, found = held_out_graphs(state.ledger.known().values()), list[str]()
+    seeds, wanted = state.seed_molecules, state.config.surrogate.pretrain_molecules
+    with state.progress.steps(f"cheap labels at {LEVEL}", min(wanted, len(seeds))) as advance:
+        for index in state.rng("pretrain").permutation(len(seeds)):
+            if len(found) == wanted:
+                break
+            if flat(seeds[index]) in held_out:
+                continue
+            try:
+                state.place(seeds[index])
+                state.single_point(seeds[index])
+            except LabelError:
+                continue  # no label was paid for; the next molecule takes its place
+            found.append(seeds[index])
+            advance(1)
+    return found

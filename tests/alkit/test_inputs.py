@@ -1,0 +1,58 @@
+"""alkit.inputs: one molecule gives one graph, whoever builds it."""
+
+import numpy as np
+import pytest
+
+from alkit.baselines import LEVEL, single_point
+from alkit.config import check_config
+from alkit.inputs import build_graph, model_settings, needs_single_point, training_settings
+from alkit.molecules import embed
+from surrogate import SurrogateError
+
+
+def config(**surrogate):
+    return check_config({"name": "a", "proposer": "generator", "surrogate": surrogate})
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({}, False),
+        ({"learning": "delta"}, True),
+        ({"xtb_inputs": True}, True),
+        ({"learning": "delta", "xtb_inputs": True, "representation": "painn"}, True),
+        ({"mode": "2d", "chemistry": True}, False),
+        ({"mode": "2d", "layout": "depiction"}, False),
+    ],
+)
+def test_graphs_are_what_the_settings_say(given: dict, needed: bool) -> None:
+    settings = model_settings(config(**given))
+    assert needs_single_point(settings) is needed
+    molecule = embed("CCO")
+    found = single_point(molecule.numbers, molecule.positions)
+    graph = build_graph(settings, "CCO", molecule, found if needed else None)
+    delta = given.get("learning") == "delta"
+    assert graph.baseline_level == (str(LEVEL) if delta else "") == settings.baseline
+    assert graph.baseline == (found.energy if delta else 0.0)
+    assert (graph.atom_inputs.shape[1] > 0) is ("xtb" in settings.inputs or "chemistry" in settings.inputs)
+    assert np.isfinite(graph.vectors).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"mode": "2d", "representation": "painn"}, "2d mode has none"),
+        ({"mode": "2d", "learning": "delta"}, "use mode 3d"),
+        ({"mode": "2d", "xtb_inputs": True}, "use mode 3d"),
+        ({"chemistry": True}, "use mode 2d"),
+        ({"layout": "depiction"}, "use mode 2d"),
+    ],
+)
+def test_settings_that_exclude_each_other(given: dict, sentence: str) -> None:
+    with pytest.raises(SurrogateError, match=sentence):
+        model_settings(config(**given))
+
+
+def test_training_settings_are_the_campaigns() -> None:
+    found = training_settings(config(ema=0.9, references="mean", epochs=3, precision="64"))
+    assert (found.ema, found.references, found.epochs, found.precision) == (0.9, "mean", 3, "64")
