@@ -111,17 +111,32 @@ def train(
     target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
     mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = "3d",
     geometry: Annotated[
-        Literal["dataset", "mmff", "etkdg"] | None,
+        Literal["dataset", "mmff", "etkdg", "xtb"] | None,
         typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
     ] = None,
+    learning: Annotated[
+        Literal["direct", "delta"], typer.Option(help="delta: the label less GFN2-xTB at the geometry.")
+    ] = "direct",
+    xtb_inputs: Annotated[
+        bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
+    ] = False,
+    chemistry: Annotated[
+        bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
+    ] = False,
+    layout: Annotated[
+        Literal["topological", "depiction"], typer.Option(help="Distances of 2d mode.")
+    ] = "topological",
+    representation: Annotated[Literal["schnet", "painn"], typer.Option(help="painn in 3d only.")] = "schnet",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
     ] = None,
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 128,
+    gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = 40,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
     batch_size: Annotated[int, typer.Option(min=1, help="Molecules in a training step.")] = 32,
     lr: Annotated[float, typer.Option(help="First learning rate.")] = 1e-3,
+    ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = 0.0,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU if any.")] = "auto",
     seed: Seed = 0,
 ) -> None:
@@ -133,12 +148,19 @@ def train(
         data,
         out,
         target=target,
-        mode=mode,
         geometry=geometry,
+        learning=learning,
         limit=limit,
         members=members,
-        model={"features": features},
-        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "device": device},
+        model={
+            "mode": mode,
+            "representation": representation,
+            "layout": layout,
+            "inputs": ("chemistry",) * chemistry + ("xtb",) * xtb_inputs,
+            "features": features,
+            "gaussians": gaussians,
+        },
+        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
         seed=seed,
         progress=progress,
     )

@@ -4,20 +4,27 @@ import csv
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alkit import datasets, evaluation
+from alkit.baselines import LEVEL, single_point
 from alkit.datasets import Dataset
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, DataError, LabelError
+from alkit.inputs import build_graph, needs_single_point
 from alkit.models import Provenance, load_model, newest, predict_smiles
-from alkit.molecules import CONFORMERS, canonical, embed
+from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
+from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
+
+if TYPE_CHECKING:
+    from surrogate import ModelSettings
 
 _FEWEST_TO_TRAIN = 20
 
@@ -27,8 +34,8 @@ def train(
     out: Path,
     *,
     target: str,
-    mode: str,
     geometry: str | None,
+    learning: str,
     limit: int | None,
     members: int,
     model: dict[str, Any],
@@ -38,10 +45,13 @@ def train(
 ) -> dict[str, float]:
     """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
 
+    Stereoisomers share a set: what is tested must not be known from its mirror image.
+
     Args:
         data: an ASE database of `alkit data import`, or a CSV with the columns ``smiles`` and ``target``, eV.
         out: model folder; must not hold one.
         geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
+        learning: ``direct``, or ``delta``: the label less a GFN2-xTB single point at the input geometry.
         limit: use this many molecules, drawn at random.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
 
@@ -56,18 +66,18 @@ def train(
     if (out / "ensemble.json").exists():
         raise CampaignError(f"{out} holds a trained model already; give another --out.")
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is found out before the work
-    source = _Labelled(data, target, mode, geometry, seed)
+    how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
+    settings = TrainingSettings(**training)
+    source = _Labelled(data, target, how, geometry, seed)
     order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
     with progress, progress.steps("building graphs", len(order)) as advance:
-        usable = source.build(order, model.get("cutoff", 5.0), advance)
+        usable = source.build(order, advance)
     if len(usable) < _FEWEST_TO_TRAIN:
         raise DataError(f"{data}: {len(usable)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed.")
-    tenth = max(2, len(usable) // 10)
-    test, validation, fit = usable[:tenth], usable[tenth : 2 * tenth], usable[2 * tenth :]
-    settings = TrainingSettings(**training)
+    test, validation, fit = source.split(usable)
     with progress, progress.steps("training", members * settings.epochs) as advance:
         ensemble = Ensemble.fit(
-            ModelSettings(mode=mode, elements=source.elements, **model),
+            replace(how, elements=source.elements),
             settings,
             training=source.pairs(fit),
             validation=source.pairs(validation),
@@ -91,8 +101,8 @@ def train(
 class _Labelled:
     """Molecules with labels from either kind of file, and their graphs."""
 
-    def __init__(self, data: Path, target: str, mode: str, geometry: str | None, seed: int):
-        self.mode, self.seed = mode, seed
+    def __init__(self, data: Path, target: str, settings: "ModelSettings", geometry: str | None, seed: int):
+        self.settings, self.seed = settings, seed
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
             table = datasets.read_labelled(data, target)
@@ -108,7 +118,7 @@ class _Labelled:
             self.level = f"{self.dataset.level} {target}"
             self.geometry = geometry or "dataset"
         if self.geometry == "dataset" and self.dataset is None:
-            raise DataError(f"{data} has no geometries; --geometry is mmff or etkdg for a CSV.")
+            raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -118,12 +128,14 @@ class _Labelled:
         found = {int(z) for graph in self._graphs.values() for z in graph.numbers}
         return tuple(chemical_symbols[z] for z in sorted(found))
 
-    def build(self, order: NDArray, cutoff: float, advance: Callable[[int], None]) -> list[int]:
+    def build(self, order: NDArray, advance: Callable[[int], None]) -> list[int]:
         """Graphs of these molecules; returns those that have one."""
+        from surrogate import SurrogateError
+
         for i in order.tolist():
             try:
-                self._graphs[i] = self._graph(i, cutoff)
-            except (LabelError, DataError) as error:
+                self._graphs[i] = self._graph(i)
+            except (LabelError, DataError, SurrogateError) as error:
                 print(f"left out: {error}", file=sys.stderr)
             advance(1)
         return list(self._graphs)
@@ -131,15 +143,27 @@ class _Labelled:
     def pairs(self, indices: list[int]) -> tuple[list[Any], NDArray]:
         return [self._graphs[i] for i in indices], self.values[indices]
 
-    def _graph(self, i: int, cutoff: float):
-        from surrogate import graph_2d, graph_3d
+    def split(self, usable: list[int]) -> tuple[list[int], list[int], list[int]]:
+        """About a tenth to test, a tenth to validate, the rest to train, with stereoisomers in one set."""
+        groups: dict[str, list[int]] = {}
+        for i in usable:
+            groups.setdefault(flat(self.smiles[i]), []).append(i)
+        tenth, sets = max(2, len(usable) // 10), ([], [], [])  # type: ignore[var-annotated]
+        for group in groups.values():
+            next(part for part in sets if part is sets[2] or len(part) < tenth).extend(group)
+        return sets
 
-        if self.mode == "2d":
-            return graph_2d(canonical(self.smiles[i]), cutoff=cutoff)
+    def _graph(self, i: int):
+        smiles = canonical(self.smiles[i])
+        if self.settings.mode == "2d":
+            return build_graph(self.settings, smiles, None)
         if self.geometry == "dataset" and self.dataset is not None:
-            return graph_3d(self.dataset.numbers(i), self.dataset.positions(i), cutoff=cutoff)
-        placed = embed(self.smiles[i], geometry=self.geometry, seed=self.seed)
-        return graph_3d(placed.numbers, placed.positions, cutoff=cutoff)
+            placed = Molecule(smiles, self.dataset.numbers(i), self.dataset.positions(i), "dataset")
+        else:
+            placed = place(smiles, geometry=self.geometry, seed=self.seed)
+        needed = needs_single_point(self.settings)
+        found = single_point(placed.numbers, placed.positions, smiles=smiles) if needed else None
+        return build_graph(self.settings, smiles, placed, found)
 
 
 def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignProgress) -> tuple[int, int]:

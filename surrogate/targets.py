@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 
-_NO_DEVIATION = 1e-6  # eV; below it there is rounding alone
+_SMALLEST_DEVIATION = 1e-6  # eV; below it there is rounding alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +64,9 @@ class AtomReferences:
 
 
 def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray) -> float:
-    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; 1 if there is none to speak of."""
+    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero."""
     deviation = float(np.std(rests / np.array([len(graph) for graph in graphs])))
-    return deviation if deviation > _NO_DEVIATION else 1.0
+    return max(deviation, _SMALLEST_DEVIATION)
 
 
 def baselines(graphs: Sequence[Graph], level: str) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import pytest
 
 from alkit.campaign import Campaign, open_campaign
 from alkit.errors import AcquisitionError, CampaignError, ConfigError
+from alkit.models import load_model, predict_smiles
 from alkit.rounds import FIRST_STAGES, STAGES
 
 # Runs a campaign and kills it (kill -9) in one stage: at the end of its work, before the ledger has it; in
@@ -332,3 +333,39 @@ def test_a_damaged_file_is_named(tiny, write_config, tmp_path):
     (Path(tiny["folder"]) / "rounds" / "01" / "predictions.npz").write_bytes(b"junk")
     with pytest.raises(CampaignError, match=r"predictions\.npz is missing or damaged"):
         Campaign(config).run()
+
+
+def test_a_campaign_learns_the_correction_to_xtb(tiny) -> None:
+    tiny["surrogate"] |= {"learning": "delta", "xtb_inputs": True, "geometry": "xtb"}
+    result = Campaign(tiny).run()
+    assert np.isfinite(result.metrics[-1]["mae"])
+    # An unrelaxed GFN2-xTB energy at the relaxed geometry is the label all but exactly.
+    assert result.metrics[-1]["mae"] < 0.5 * result.metrics[-1]["baseline_elements"]
+    _, ledger = open_campaign(result.folder)
+    with closing(ledger):
+        known = [candidate.smiles for candidate, _ in ledger.labelled("training")]
+        assert known
+        assert all(ledger.single_point(one, "xtb") for one in known)
+    ensemble, provenance = load_model(result.folder)
+    rows = list(predict_smiles(ensemble, provenance, ["CCO", "C1CC"]))
+    assert rows[0].mean == pytest.approx(-45.627, abs=0.01)
+    assert rows[1].reason
+
+
+def test_pretraining_is_done_once_and_never_sees_the_test_set(tiny) -> None:
+    tiny["surrogate"] |= {"learning": "pretrain", "pretrain_molecules": 25, "freeze": "embedding"}
+    result = Campaign(tiny).run()
+    assert [row["cheap_labels"] for row in result.metrics] == [25, 25]
+    assert result.metrics[-1]["labels"] == 12 + 5 + 4  # cheap labels are not labels
+    pretrained, provenance = load_model(result.folder / "pretrained")
+    assert "unrelaxed" in provenance.level
+    tuned, _ = load_model(result.folder)
+    for before, after in zip(pretrained.members, tuned.members, strict=True):
+        name = "representation.embedding.weight"
+        assert (before.state_dict()[name] == after.state_dict()[name]).all()
+        assert any((a != b).any() for a, b in zip(before.parameters(), after.parameters(), strict=True))
+    _, ledger = open_campaign(result.folder)
+    with closing(ledger):
+        held_out = {c.smiles for role in ("test", "validation") for c, _ in ledger.labelled(role)}
+        assert held_out
+        assert not any(ledger.single_point(one, "mmff") for one in held_out)
