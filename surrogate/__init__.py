@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _HOME = {
     "Calibration": "calibration",
     "Ensemble": "ensemble",
+    "EnsembleCalculator": "calculator",
     "Prediction": "ensemble",
     "Graph": "inputs",
     "graph_2d": "inputs",
@@ -23,6 +24,8 @@ _HOME = {
     "TrainingSettings": "settings",
     "SurrogateError": "errors",
     "AtomReferences": "targets",
+    "from_schnetpack": "export",
+    "to_schnetpack": "export",
 }
 __all__ = sorted(_HOME)
 

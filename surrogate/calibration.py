@@ -45,8 +45,10 @@ class Calibration:
         return max(fits, key=lambda fit: fit[0])[1]
 
     def __call__(self, samples: NDArray) -> NDArray[np.float64]:
-        """``(n,)`` calibrated standard deviations, eV, of ``(s, n)`` predictions."""
+        """``(n,)`` calibrated standard deviations, eV, of ``(s, n)`` predictions; NaN where s is 1."""
         samples = np.asarray(samples, dtype=np.float64)
+        if len(samples) < 2:
+            return np.full(samples.shape[1], np.nan)
         freedom = len(samples) - 1
         moderated = self.weight * self.typical + freedom * samples.var(axis=0, ddof=1)
         return self.scale * np.sqrt(moderated / (self.weight + freedom) + _SMALLEST)

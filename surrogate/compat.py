@@ -10,9 +10,13 @@ if not hasattr(_dataloader, "T_co"):
     _dataloader.T_co = _dataloader._T_co  # type: ignore[attr-defined]
 
 import schnetpack
+import schnetpack.atomistic
+import schnetpack.model
 import schnetpack.nn
+import schnetpack.nn.activations
 import schnetpack.properties
 import schnetpack.representation
 import schnetpack.task
+import schnetpack.transform
 
 __all__ = ["schnetpack"]

@@ -1,0 +1,219 @@
+"""To plain schnetpack and back: a member as schnetpack's ``best_model``, and such a file as an ensemble."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from surrogate.batches import TARGET
+from surrogate.compat import schnetpack
+from surrogate.ensemble import Ensemble
+from surrogate.errors import SurrogateError
+from surrogate.schnet import build_model
+from surrogate.settings import ModelSettings
+from surrogate.targets import AtomReferences
+
+FORCES = "forces"
+_parts = schnetpack.representation
+# Functions that schnetpack's own models carry; anything else but a module's class is not unpickled.
+_FUNCTIONS = (
+    schnetpack.nn.activations.shifted_softplus,
+    torch.nn.functional.silu,
+    torch.nn.init.zeros_,
+    torch.nn.init.xavier_uniform_,
+)
+
+
+def to_schnetpack(
+    ensemble: Ensemble, *, member: int = 0, atom_energies: Mapping[int, float] | None = None
+) -> nn.Module:
+    """One member as a plain schnetpack potential with energy (eV) and forces (eV/Å), positions in Å.
+
+    Args:
+        member: counted from 0.
+        atom_energies: eV by atomic number; with them the energies are total ones, without them atomization
+            energies, as alkit has them.
+
+    Returns:
+        A ``NeuralNetworkPotential``; ``torch.save`` makes schnetpack's ``best_model`` of it.
+
+    Raises:
+        SurrogateError: no such member, or a model that plain schnetpack cannot express: 2D, a delta baseline,
+            further inputs.
+    """
+    settings = ensemble.settings
+    if settings.mode == "2d" or settings.baseline or settings.inputs:
+        what = "2d mode" if settings.mode == "2d" else "a baseline or xtb inputs"
+        raise SurrogateError(
+            f"The model has {what}, which schnetpack's files cannot hold; train 3d and direct."
+        )
+    if not 0 <= member < len(ensemble.members):
+        raise SurrogateError(
+            f"There is no member {member}; the ensemble has 0 to {len(ensemble.members) - 1}."
+        )
+    source: Any = copy.deepcopy(ensemble.members[member]).cpu()
+    head = source.output_modules[0]
+    last = head.outnet[-1]
+    with torch.no_grad():  # into the network, because schnetpack takes its forces from before postprocessing
+        last.weight *= ensemble.scale
+        last.bias *= ensemble.scale
+    offsets = schnetpack.transform.AddOffsets(TARGET, add_atomrefs=True)
+    offsets.atomref = torch.zeros(100, dtype=torch.float64)
+    for number, energy in zip(ensemble.references.numbers, ensemble.references.energies, strict=True):
+        offsets.atomref[number] = energy + (_energy_of(atom_energies, number) if atom_energies else 0.0)
+    return schnetpack.model.NeuralNetworkPotential(
+        representation=source.representation,
+        input_modules=[schnetpack.atomistic.PairwiseDistances()],
+        output_modules=[head, schnetpack.atomistic.Forces(energy_key=TARGET, force_key=FORCES)],
+        postprocessors=[schnetpack.transform.CastTo64(), offsets],
+    ).eval()
+
+
+def _energy_of(atom_energies: Mapping[int, float], number: int) -> float:
+    if number not in atom_energies:
+        raise SurrogateError(f"There is no tabulated energy of the atom with Z = {number}.")
+    return atom_energies[number]
+
+
+def from_schnetpack(
+    paths: Sequence[Path], *, elements: Sequence[str] = ("H", "C", "N", "O", "F"), unit: float = 1.0
+) -> Ensemble:
+    """Plain schnetpack models (``best_model`` files of SchNet or PaiNN) as the members of an ensemble.
+
+    Files are read as data: only the classes of schnetpack's and torch's modules are accepted. One file makes
+    an ensemble of one, whose spread is unknown (NaN).
+
+    Args:
+        paths: of networks of one architecture; positions in Å.
+        elements: symbols that the networks were trained on; any other is refused in predictions.
+        unit: eV in the unit of the networks' energy.
+
+    Raises:
+        SurrogateError: files that hold something else, or networks that alkit cannot express.
+    """
+    from ase.data import atomic_numbers
+
+    if not paths:
+        raise SurrogateError("There is no file to import; name one or more best_model files.")
+    numbers = sorted(atomic_numbers[symbol] for symbol in elements)
+    read = [_read(Path(path), tuple(elements), numbers) for path in paths]
+    settings, scale, references, _ = read[0]
+    for path, (other, *rest) in zip(paths, (one[:3] for one in read), strict=True):
+        if other != settings or rest != [scale, references]:
+            raise SurrogateError(f"{path} has another architecture or other offsets than {paths[0]}.")
+    energies = tuple(unit * energy for energy in references)
+    return Ensemble(
+        settings, AtomReferences(tuple(numbers), energies), [one[3] for one in read], scale=unit * scale
+    )
+
+
+def _read(
+    path: Path, elements: tuple[str, ...], numbers: list[int]
+) -> tuple[ModelSettings, float, tuple[float, ...], nn.Module]:
+    """Settings, scale and energies per element in the file's unit, and the network."""
+    source = _load(path)
+    representation = source.representation
+    kinds = {_parts.SchNet: "schnet", _parts.PaiNN: "painn"}
+    heads = [part for part in source.output_modules if isinstance(part, schnetpack.atomistic.Atomwise)]
+    if type(representation) not in kinds or len(heads) != 1 or heads[0].aggregation_mode != "sum":
+        raise SurrogateError(f"{path} is no SchNet or PaiNN with one energy that is a sum over atoms.")
+    settings = ModelSettings(
+        representation=kinds[type(representation)],  # type: ignore[arg-type]
+        features=representation.n_atom_basis,
+        interactions=len(representation.interactions),
+        gaussians=representation.radial_basis.n_rbf,
+        cutoff=float(representation.cutoff),
+        elements=elements,
+    )
+    network = build_model(settings, seed=0)
+    if not _same_kinds(source, network):
+        raise SurrogateError(f"{path} has another radial basis, cutoff function or activation than alkit's.")
+    weights = {f"representation.{name}": value for name, value in representation.state_dict().items()}
+    weights |= {f"output_modules.0.{name}": value for name, value in heads[0].state_dict().items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise SurrogateError(f"{path} has layers of other widths than alkit's ({error}).") from None
+    scale, energies = _postprocessing(source, path, numbers, heads[0].output_key)
+    return settings, scale, energies, network.eval()
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise SurrogateError(f"There is no file {path}.")
+    try:
+        allowed = [_allowed(name) for name in torch.serialization.get_unsafe_globals_in_checkpoint(path)]
+        with torch.serialization.safe_globals(allowed):
+            source = torch.load(path, map_location="cpu", weights_only=True)
+    except SurrogateError as error:
+        raise SurrogateError(f"{path}: {error}") from None
+    except Exception as error:  # a damaged or foreign file can break torch's reader anywhere
+        reason = (str(error).splitlines() or [""])[0]
+        raise SurrogateError(
+            f"{path} is not a model of schnetpack ({type(error).__name__}: {reason})."
+        ) from error
+    if not isinstance(source, schnetpack.model.NeuralNetworkPotential):
+        raise SurrogateError(f"{path} holds no NeuralNetworkPotential; give schnetpack's best_model file.")
+    return source
+
+
+def _allowed(name: str) -> Any:
+    """The class or function of that name, if a schnetpack model may consist of it."""
+    for function in _FUNCTIONS:
+        if name == f"{function.__module__}.{function.__qualname__}":
+            return function
+    module, _, attribute = name.rpartition(".")
+    if module.split(".")[0] in ("schnetpack", "torch"):
+        found = getattr(_loaded(module), attribute, None)
+        if isinstance(found, type) and issubclass(found, nn.Module):
+            return found
+    raise SurrogateError(f"it holds {name}, which is no part of a schnetpack model; nothing was loaded.")
+
+
+def _loaded(module: str) -> Any:
+    """A module that schnetpack or torch has imported already; a file cannot make us import another."""
+    import sys
+
+    return sys.modules.get(module)
+
+
+def _same_kinds(source: Any, network: Any) -> bool:
+    """Whether the parts without weights are alike as well."""
+
+    def kinds(model: Any) -> tuple[Any, ...]:
+        part = model.representation
+        block = part.interactions[0]
+        layers = getattr(block, "filter_network", None) or block.interatomic_context_net
+        head = next(one for one in model.output_modules if isinstance(one, schnetpack.atomistic.Atomwise))
+        activations = [_name(layer.activation) for layer in (*layers, *head.outnet)]
+        return type(part.radial_basis), type(part.cutoff_fn), float(part.cutoff_fn.cutoff), activations
+
+    return kinds(source) == kinds(network)
+
+
+def _name(activation: Any) -> str:
+    return getattr(activation, "__name__", type(activation).__name__)
+
+
+def _postprocessing(source: Any, path: Path, numbers: list[int], key: str) -> tuple[float, tuple[float, ...]]:
+    """Scale and energy per element that schnetpack's postprocessors amount to."""
+    scale, energies = 1.0, dict.fromkeys(numbers, 0.0)
+    for step in source.postprocessors:
+        if isinstance(step, schnetpack.transform.ScaleProperty) and step.input_key == step.output_key == key:
+            scale *= float(step.scale)
+            energies = {number: energy * float(step.scale) for number, energy in energies.items()}
+        elif (
+            isinstance(step, schnetpack.transform.AddOffsets) and step._property == key and step.is_extensive
+        ):
+            mean = float(step.mean) if step.add_mean else 0.0
+            for number in numbers:
+                energies[number] += mean + (float(step.atomref[number]) if step.add_atomrefs else 0.0)
+        elif not isinstance(step, schnetpack.transform.CastMap):
+            raise SurrogateError(
+                f"{path} ends with {type(step).__name__}, which alkit cannot express; it knows ScaleProperty "
+                f"and extensive AddOffsets of {key!r}."
+            )
+    return scale, tuple(energies[number] for number in numbers)
