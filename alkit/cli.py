@@ -222,6 +222,42 @@ def label(
     typer.echo(f"{done} labelled, {failed} failed (see the column reason).", err=True)
 
 
+@app.command("export")
+def export_model(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a campaign's.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: schnetpack's best_model.")],
+    member: Annotated[int, typer.Option(min=0, help="Which of the ensemble.")] = 0,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="Total energies: add those of the isolated atoms.")
+    ] = False,
+) -> None:
+    """Write a member as a plain schnetpack model, for spkpredict, SpkCalculator and spkmd."""
+    from alkit import exchange
+
+    level = exchange.export(model, out, member=member, absolute=absolute)
+    kind = "total" if absolute else "atomization"
+    typer.echo(f"{out}: {kind} energy in eV ({level}) and forces in eV/Å.")
+
+
+@app.command("import")
+def import_model(
+    checkpoints: Annotated[list[Path], typer.Argument(help="schnetpack's best_model files, one a member.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
+    unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
+    elements: Annotated[str, typer.Option(help="It was trained on, with commas.")] = "H,C,N,O,F",
+    geometry: Annotated[
+        Literal["dataset", "mmff", "etkdg", "xtb"], typer.Option(help="Geometries it was trained on.")
+    ] = "dataset",
+) -> None:
+    """Read plain schnetpack models as an ensemble; files are read as data, never as code."""
+    from alkit import exchange
+
+    symbols = [symbol.strip() for symbol in elements.split(",")]
+    members = exchange.read(checkpoints, out, unit=unit, level=level, elements=symbols, geometry=geometry)
+    typer.echo(f"{out}: {members} member{'s' if members > 1 else ' (without a spread)'}.")
+
+
 @data.command("import")
 def data_import(
     name: Annotated[Literal["qm9"], typer.Argument(help="Which data set.")],

@@ -98,6 +98,8 @@ def from_schnetpack(
 
     if not paths:
         raise SurrogateError("There is no file to import; name one or more best_model files.")
+    if unknown := [symbol for symbol in elements if symbol not in atomic_numbers]:
+        raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
     numbers = sorted(atomic_numbers[symbol] for symbol in elements)
     read = [_read(Path(path), tuple(elements), numbers) for path in paths]
     settings, scale, references, _ = read[0]

@@ -1,0 +1,85 @@
+"""Models to and from plain schnetpack, as the commands `alkit export` and `alkit import` do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ase import units
+
+from alkit.datasets.qm9 import ATOMREFS
+from alkit.datasets.qm9 import LEVEL as QM9_LEVEL
+from alkit.errors import DataError
+from alkit.models import Provenance, load_model
+from alkit.molecules import CONFORMERS
+from alkit.simulators.xtb import ATOM_ENERGIES
+from alkit.state import replace_file
+
+UNITS = {
+    "eV": 1.0,
+    "Hartree": units.Hartree,
+    "kcal/mol": units.kcal / units.mol,
+    "kJ/mol": units.kJ / units.mol,
+}
+"""eV in each unit that a schnetpack model may have."""
+
+
+def atom_energies(level: str) -> dict[int, float]:
+    """Tabulated energies of the isolated atoms in eV, by atomic number.
+
+    Args:
+        level: of a model's labels, such as "GFN2-xTB u0 [eV]".
+
+    Raises:
+        DataError: alkit has no table for that level.
+    """
+    for method, energies in ATOM_ENERGIES.items():
+        if level.startswith(f"{method} "):
+            return dict(energies)
+    if level.startswith(f"{QM9_LEVEL} u0"):
+        return dict(ATOMREFS["energy_U0"])
+    raise DataError(
+        f"There is no table of atom energies for {level}; tables: {', '.join(ATOM_ENERGIES)}, "
+        f"{QM9_LEVEL} u0. Export atomization energies instead."
+    )
+
+
+def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
+    """Write a member as schnetpack's ``best_model``; returns the level of theory of its energies (eV).
+
+    Raises:
+        DataError: the file exists, or ``absolute`` without a table of atom energies.
+        SurrogateError: a model that plain schnetpack cannot express.
+    """
+    import torch
+
+    from surrogate import to_schnetpack
+
+    if out.exists():
+        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    ensemble, provenance = load_model(model)
+    energies = atom_energies(provenance.level) if absolute else None
+    potential = to_schnetpack(ensemble, member=member, atom_energies=energies)
+    replace_file(out, lambda path: torch.save(potential, path))
+    return provenance.level
+
+
+def read(
+    checkpoints: list[Path], out: Path, *, unit: str, level: str, elements: list[str], geometry: str
+) -> int:
+    """Write plain schnetpack models as an ensemble of alkit; returns the number of its members.
+
+    Raises:
+        DataError: the folder holds a model, or an unknown unit.
+        SurrogateError: files that hold something else.
+    """
+    from surrogate import from_schnetpack
+
+    if unit not in UNITS:
+        raise DataError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}.")
+    if (out / "ensemble.json").exists():
+        raise DataError(f"{out} holds a trained model already; give another --out.")
+    ensemble = from_schnetpack(checkpoints, elements=elements, unit=UNITS[unit])
+    out.mkdir(parents=True, exist_ok=True)
+    Provenance(geometry, 0, CONFORMERS, f"{level} [eV]", 0).save(out)
+    ensemble.save(out)
+    return len(ensemble.members)

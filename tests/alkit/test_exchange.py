@@ -1,0 +1,75 @@
+"""alkit.exchange: `alkit export` and `alkit import`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from alkit import cli
+from alkit.errors import DataError
+from alkit.exchange import atom_energies, export, read
+from alkit.models import Provenance, load_model
+from surrogate import AtomReferences, Ensemble, ModelSettings, graph_3d
+from surrogate.schnet import build_model
+
+SETTINGS = ModelSettings(features=8, interactions=1, gaussians=6, elements=("H", "O"))
+WATER = graph_3d([8, 1, 1], [[0, 0, 0.12], [0, 0.76, -0.48], [0, -0.76, -0.48]], cutoff=5.0)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    members = [build_model(SETTINGS, seed=k).eval() for k in range(2)]
+    Ensemble(SETTINGS, AtomReferences((1, 8), (-2.0, -5.0)), members).save(tmp_path / "model")
+    Provenance("mmff", 0, 10, "GFN2-xTB energy [eV]", 20).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_there_and_back(model: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "0", tmp_path / "1"]
+    for k, file in enumerate(files):
+        assert export(model, file, member=k, absolute=False) == "GFN2-xTB energy [eV]"
+    settings = {"unit": "eV", "level": "GFN2-xTB energy", "elements": ["H", "O"], "geometry": "mmff"}
+    assert read(files, tmp_path / "back", **settings) == 2
+    (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
+    np.testing.assert_allclose(back.predict([WATER]).samples, first.predict([WATER]).samples, rtol=1e-6)
+    assert told.level == "GFN2-xTB energy [eV]"
+
+
+def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> None:
+    export(model, tmp_path / "total", member=0, absolute=True)
+    read(
+        [tmp_path / "total"],
+        tmp_path / "back",
+        unit="Hartree",
+        level="x",
+        elements=["H", "O"],
+        geometry="mmff",
+    )
+    (first, _), (back, _) = load_model(model), load_model(tmp_path / "back")
+    atoms = 2 * atom_energies("GFN2-xTB u0 [eV]")[1] + atom_energies("GFN2-xTB u0 [eV]")[8]
+    expected = 27.211386 * (first.predict([WATER]).samples[0] + atoms)
+    np.testing.assert_allclose(back.predict([WATER]).mean, expected, rtol=1e-6)
+
+
+def test_tables_are_by_level() -> None:
+    assert atom_energies("B3LYP/6-31G(2df,p) u0 [eV]")[1] == pytest.approx(-13.613, abs=1e-3)
+    with pytest.raises(DataError, match="no table of atom energies for PBE u0"):
+        atom_energies("PBE u0")
+
+
+def test_refusals_are_one_sentence(model: Path, tmp_path: Path, capsys) -> None:
+    def refused(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as ending:
+            cli.main([str(argument) for argument in arguments])
+        assert ending.value.code == 2
+        return capsys.readouterr().err
+
+    assert "nothing is overwritten" in refused("export", model, "--out", model / "model.json")
+    assert "no member 7" in refused("export", model, "--out", tmp_path / "new", "--member", 7)
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign")
+    command = ("import", tmp_path / "foreign", "--out", tmp_path / "m", "--level", "x")
+    assert "holds no NeuralNetworkPotential" in refused(*command)
+    assert "unit is 'Ry'" in refused(*command, "--unit", "Ry")
+    assert "'Xx' is not the symbol of an element" in refused(*command, "--elements", "H,Xx")
+    assert not (tmp_path / "m" / "ensemble.json").exists()
