@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alkit import interrupts
+from alkit.cli_study import study
 
 app = typer.Typer(
     help="Active learning that makes a molecular-energy surrogate chemically accurate from few labels.",
@@ -22,6 +23,7 @@ campaign = typer.Typer(help="Run and inspect active-learning campaigns.", no_arg
 data = typer.Typer(help="Import and download data sets.", no_args_is_help=True)
 app.add_typer(campaign, name="campaign")
 app.add_typer(data, name="data")
+app.add_typer(study, name="study")
 
 _INTERRUPTED = 130
 Mode = Literal["2d", "3d"]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from alkit.evaluation import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
-_BLUE, _ORANGE, _GREY = "#2563a8", "#d9722e", "#8a8f98"
+_BLUE, _ORANGE, GREY = "#2563a8", "#d9722e", "#8a8f98"
 _SIZE, _DPI = (5.6, 4.2), 160
 
 
 def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
     """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels."""
-    figure, axes = _figure()
+    drawn, axes = figure()
     labels = [row["labels"] for row in metrics]
     axes.plot(labels, [row["mae"] for row in metrics], "o-", color=_BLUE, lw=2, label="MAE")
     axes.plot(
@@ -25,47 +25,45 @@ def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
     )
     for key, name, style in (("elements", "element counts", "-"), ("bonds", "bond counts", "--")):
         axes.plot(
-            labels, [row[f"baseline_{key}"] for row in metrics], style, color=_GREY, label=f"{name}, MAE"
+            labels, [row[f"baseline_{key}"] for row in metrics], style, color=GREY, label=f"{name}, MAE"
         )
     axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
     axes.set(yscale="log", xlabel="labels (training and validation)", ylabel="error on the test set, eV")
-    _plain_ticks(axes.yaxis)
+    plain_ticks(axes.yaxis)
     right = axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev))
     right.set_ylabel("kcal/mol")
-    _plain_ticks(right.yaxis)
+    plain_ticks(right.yaxis)
     axes.set_title("Learning curve", loc="left")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    figure.savefig(path, dpi=_DPI)
+    finish(drawn, path, columns=3)
 
 
 def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
     """Prediction against label on the test set, ``(n,)`` eV each, with one calibrated standard deviation."""
-    figure, axes = _figure()
+    drawn, axes = figure()
     low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
     margin = 0.03 * (high - low)
     ends = [low - margin, high + margin]
-    axes.plot(ends, ends, color=_GREY, lw=1)
+    axes.plot(ends, ends, color=GREY, lw=1)
     axes.errorbar(truth, predicted, yerr=std, fmt="o", ms=3.5, color=_BLUE, alpha=0.7, elinewidth=0.7)
     axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="label, eV", ylabel="prediction, eV")
     axes.set_title(f"Test set: MAE {np.abs(predicted - truth).mean():.3f} eV, n = {len(truth)}", loc="left")
-    figure.savefig(path, dpi=_DPI)
+    drawn.savefig(path, dpi=_DPI)
 
 
 def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
     """Absolute error against calibrated standard deviation on the test set, ``(n,)`` eV each."""
-    figure, axes = _figure()
+    drawn, axes = figure()
     errors = np.maximum(np.abs(predicted - truth), 1e-4)
     axes.loglog(std, errors, "o", ms=3.5, color=_BLUE, alpha=0.7)
     # Spreads often lie in one decade: the lines must follow them, not the other way round.
     ends = np.array([std.min() / 1.25, std.max() * 1.25])
     axes.plot(ends, 1.645 * ends, color=_ORANGE, lw=1.2, label="90 % of a normal distribution lie below")
-    axes.plot(ends, ends, color=_GREY, lw=1, label="one standard deviation")
+    axes.plot(ends, ends, color=GREY, lw=1, label="one standard deviation")
     axes.set(xlabel="predicted standard deviation, eV", ylabel="absolute error, eV", xlim=ends)
-    _plain_ticks(axes.xaxis)
-    _plain_ticks(axes.yaxis)
+    plain_ticks(axes.xaxis)
+    plain_ticks(axes.yaxis)
     axes.set_title("Error against predicted uncertainty, test set", loc="left")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    figure.savefig(path, dpi=_DPI)
+    finish(drawn, path, columns=2)
 
 
 def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> None:
@@ -73,11 +71,11 @@ def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> Non
     from rdkit import Chem
     from rdkit.Chem import Draw
 
-    drawn = [Chem.MolFromSmiles(one) for one in smiles]
+    parsed = [Chem.MolFromSmiles(one) for one in smiles]
     options: Any = Draw.rdMolDraw2D.MolDrawOptions()
     options.legendFontSize = 15
     image = Draw.MolsToGridImage(
-        drawn,
+        parsed,
         molsPerRow=6,
         subImgSize=(190, 170),
         legends=list(captions),
@@ -87,15 +85,28 @@ def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> Non
     path.write_bytes(image if isinstance(image, bytes) else image.data)
 
 
-def _figure():
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, lw=0.6)
-    return figure, axes
+def figure(columns: int | None = None) -> tuple[Figure, Any]:
+    """A figure and its axes in the house style; several axes in a row if ``columns`` says so."""
+    width, height = _SIZE
+    drawn = Figure(
+        figsize=(0.62 * width * columns, 0.75 * height) if columns else _SIZE, layout="constrained"
+    )
+    axes = drawn.subplots(1, columns or 1, squeeze=False)[0]
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+        one.grid(alpha=0.25, lw=0.6)
+    return drawn, axes if columns else axes[0]
 
 
-def _plain_ticks(axis) -> None:
+def finish(drawn: Figure, path: Path, *, columns: int) -> Path:
+    """Write the figure, with its legend below in so many columns, or none."""
+    if columns:
+        drawn.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    drawn.savefig(path, dpi=_DPI)
+    return path
+
+
+def plain_ticks(axis: Any) -> None:
     """0.1 and 0.2, not powers of ten, on a logarithmic axis."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_major_formatter(FormatStrFormatter("%g"))

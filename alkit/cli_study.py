@@ -1,0 +1,94 @@
+"""``alkit study …``: side-by-side studies with statistics."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+study = typer.Typer(help="Side-by-side studies with learning curves and statistics.", no_args_is_help=True)
+
+
+@study.callback()
+def _group() -> None:
+    """Keeps `2d-vs-3d` a name of its own while it is the only study."""
+
+
+@study.command("2d-vs-3d")
+def two_against_three(
+    data: Annotated[Path, typer.Argument(help="Database of `alkit data import`, with geometries.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study; the same command goes on.")],
+    arms: Annotated[
+        str, typer.Option(help="What is compared, the first with each other: 3d, 3d-mmff, 2d-…")
+    ] = "3d,2d-topological,2d-depiction",
+    sizes: Annotated[str, typer.Option(help="Labels, validation included.")] = "100,200,500,1000,2000,4000",
+    seeds: Annotated[int, typer.Option(help="Training sets.")] = 3,
+    test: Annotated[int, typer.Option(help="Test molecules.")] = 2000,
+    members: Annotated[int, typer.Option(help="Networks of a fit.")] = 2,
+    features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 64,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 120,
+    noise_floor: Annotated[
+        int, typer.Option(min=0, help="Molecules whose stereoisomers show the floor of 2D; 0: none.")
+    ] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
+    original: Annotated[
+        bool, typer.Option("--original", help="The original study's setting, to explain its figures.")
+    ] = False,
+) -> None:
+    """Is SchNet better on geometries or on SMILES alone? Learning curves, intervals and a verdict."""
+    from dataclasses import replace
+
+    from alkit import study_report
+    from alkit.cli import _console, _shown
+    from alkit.study import StudySettings, run
+    from alkit.study import original as original_settings
+
+    console, progress = _console()
+    if original:
+        settings = replace(original_settings(str(data)), seed=seed, test=test)
+    else:
+        settings = StudySettings(
+            data=str(data),
+            arms=_names(arms),
+            sizes=tuple(_number(size) for size in _names(sizes)),
+            seeds=seeds,
+            test=test,
+            members=members,
+            seed=seed,
+        )
+        settings.model["features"], settings.training["epochs"] = features, epochs
+    results = run(settings, out, progress)
+    floor = _floor(results, noise_floor, progress) if noise_floor else None
+    console.print(study_report.table(results))
+    for sentence in study_report.verdict(results):
+        console.print(sentence)
+    if floor:
+        console.print(f"Noise floor of SMILES without stereo marks: {floor}.")
+    if original:
+        for sentence in study_report.explanation(results):
+            console.print(sentence)
+    console.print(f"Report: {_shown(study_report.write(results, out, floor=floor))}", soft_wrap=True)
+
+
+def _floor(results: Any, n: int, progress: Any) -> Any:
+    import numpy as np
+
+    from alkit.noise_floor import noise_floor
+
+    chosen = np.random.default_rng(results.settings.seed).permutation(len(results.smiles))[:n]
+    with progress, progress.steps("stereoisomers", len(chosen)) as advance:
+        return noise_floor(
+            [results.smiles[i] for i in chosen], seed=results.settings.seed, on_molecule=advance
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _number(text: str) -> int:
+    from alkit.errors import ConfigError
+
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--sizes names {text!r}; whole numbers with commas are expected.") from None

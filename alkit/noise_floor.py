@@ -1,0 +1,99 @@
+"""How well any model can do that sees SMILES without stereo marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alkit.baselines import single_point
+from alkit.errors import DataError, LabelError
+from alkit.molecules import canonical, flat
+from alkit.placing import place
+
+_MOST_ISOMERS = 8
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """What stereoisomers that share a SMILES differ by.
+
+    Attributes:
+        mae: eV, mean over the molecules of the mean absolute deviation of their isomers from their median:
+            the error that is left even when the median is predicted.
+        molecules: how many were looked at.
+        ambiguous: of which have more than one isomer with a geometry.
+        failed: isomers without a geometry; strained cages mostly, which do not exist.
+    """
+
+    mae: float
+    molecules: int
+    ambiguous: int
+    failed: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mae:.3f} eV (GFN2-xTB, {self.molecules} molecules, {self.ambiguous} of them with several "
+            "stereoisomers)"
+        )
+
+
+def noise_floor(
+    smiles: Sequence[str],
+    *,
+    seed: int = 0,
+    conformers: int = 5,
+    on_molecule: Callable[[int], None] | None = None,
+) -> NoiseFloor:
+    """Relax every stereoisomer of each molecule with GFN2-xTB and see how far their energies are apart.
+
+    All isomers count alike, although a data set may prefer the stable ones; and each is one conformer, the
+    lowest of a few, whose own noise is part of the number. Enantiomers have one energy. A molecule whose
+    isomers outnumber a limit is sampled.
+
+    Args:
+        smiles: molecules, with or without stereo marks; the marks are dropped.
+        seed: of the conformers.
+        conformers: of which the lowest by MMFF94 is relaxed.
+    """
+    deviations, ambiguous, failed = [], 0, 0
+    for one in smiles:
+        energies = []
+        for isomer in stereoisomers(one):
+            try:
+                energies.append(_energy(isomer, seed, conformers))
+            except (LabelError, DataError):
+                failed += 1
+        if energies:
+            deviations.append(float(np.abs(np.array(energies) - np.median(energies)).mean()))
+            ambiguous += len(energies) > 1
+        if on_molecule:
+            on_molecule(1)
+    mae = float(np.mean(deviations)) if deviations else float("nan")
+    return NoiseFloor(mae, len(deviations), ambiguous, failed)
+
+
+def stereoisomers(smiles: str) -> list[str]:
+    """Canonical SMILES of the distinct stereoisomers, mirror images taken once; at most 8."""
+    from rdkit import Chem
+    from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
+
+    options = StereoEnumerationOptions(unique=True, maxIsomers=2 * _MOST_ISOMERS, rand=0)
+    found: dict[str, str] = {}
+    for isomer in EnumerateStereoisomers(Chem.MolFromSmiles(flat(smiles)), options=options):
+        written = Chem.MolToSmiles(isomer)
+        found.setdefault(min(written, _mirror(written)), written)
+    return sorted(found.values())[:_MOST_ISOMERS]
+
+
+def _mirror(smiles: str) -> str:
+    from rdkit import Chem
+
+    swapped = smiles.replace("@@", "\0").replace("@", "@@").replace("\0", "@")
+    return Chem.MolToSmiles(Chem.MolFromSmiles(swapped))
+
+
+def _energy(smiles: str, seed: int, conformers: int) -> float:
+    placed = place(canonical(smiles), geometry="xtb", seed=seed, conformers=conformers)
+    return single_point(placed.numbers, placed.positions, smiles=smiles).energy

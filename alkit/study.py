@@ -1,0 +1,360 @@
+"""Side-by-side studies: the same molecules, splits and seeds, and one thing that differs between the arms."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit import evaluation
+from alkit.datasets import Dataset
+from alkit.errors import CampaignError, ConfigError, DataError, LabelError
+from alkit.inputs import build_graph
+from alkit.molecules import Molecule, canonical, flat
+from alkit.placing import place
+from alkit.progress import CampaignProgress
+from alkit.state import replace_file, write_text
+from alkit.statistics import regression_metrics
+from surrogate.settings import ModelSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from surrogate import Ensemble, Graph
+
+VALIDATION_SHARE = 0.2
+_FEWEST_VALIDATION = 10
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a study: what the model sees."""
+
+    title: str
+    model: dict[str, Any]
+    geometry: str = "dataset"
+
+
+ARMS = {
+    "3d": Arm("3D, the data set's geometry", {"mode": "3d"}),
+    "3d-mmff": Arm("3D, MMFF94 geometry from SMILES", {"mode": "3d"}, "mmff"),
+    "2d-topological": Arm(
+        "2D, topological distances and chemistry", {"mode": "2d", "inputs": ("chemistry",)}, "none"
+    ),
+    "2d-distances": Arm("2D, topological distances alone", {"mode": "2d"}, "none"),
+    "2d-depiction": Arm("2D, RDKit's drawing", {"mode": "2d", "layout": "depiction"}, "none"),
+}
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """A study's settings; the same settings go on with the same folder.
+
+    Attributes:
+        data: database of `alkit data import`, with geometries.
+        arms: names of ``ARMS``.
+        sizes: numbers of labels, validation (a fifth) included.
+        seeds: training sets drawn, each with its own networks.
+        test: test molecules, drawn once.
+        target: property of the database.
+        total: learn total energies, not atomization energies.
+        validation_share: of the labels.
+        model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
+    """
+
+    data: str
+    arms: tuple[str, ...] = ("3d", "2d-topological", "2d-depiction")
+    sizes: tuple[int, ...] = (100, 200, 500, 1000, 2000, 4000)
+    seeds: int = 3
+    test: int = 2000
+    members: int = 2
+    seed: int = 0
+    target: str = "u0"
+    total: bool = False
+    validation_share: float = VALIDATION_SHARE
+    model: dict[str, Any] = field(default_factory=lambda: {"features": 64, "gaussians": 40})
+    training: dict[str, Any] = field(
+        default_factory=lambda: {"epochs": 120, "batch_size": 16, "lr": 1e-3, "ema": 0.99}
+    )
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.arms if name not in ARMS]:
+            raise ConfigError(f"There is no arm {unknown[0]!r}; there are {', '.join(ARMS)}.")
+        if len(set(self.arms)) < len(self.arms) or len(self.arms) < 1:
+            raise ConfigError(f"arms {', '.join(self.arms)} names one twice, or none.")
+        if min(self.sizes, default=0) < 2 * _FEWEST_VALIDATION:
+            raise ConfigError(f"The smallest size must be {2 * _FEWEST_VALIDATION} labels or more.")
+        if self.seeds < 1 or self.test < 10 or self.members < 2:
+            raise ConfigError("A study needs 1 seed, 10 test molecules and 2 members at least.")
+
+
+def original(data: str) -> StudySettings:
+    """The study that alkit started from: total energies less their mean, no atom references.
+
+    3 interactions, 1,000 training and 1,000 validation molecules, 200 epochs; the rest (128 features, 20
+    gaussians, batches of 100, AdamW at 5e-4) is what schnetpack's QM9 configuration has.
+    """
+    return StudySettings(
+        data=data,
+        arms=("3d", "2d-depiction"),
+        sizes=(2000,),
+        seeds=1,
+        total=True,
+        validation_share=0.5,
+        model={"features": 128, "interactions": 3, "gaussians": 20},
+        training={
+            "epochs": 200,
+            "batch_size": 100,
+            "lr": 5e-4,
+            "references": "mean",
+            "scale": True,
+            "stop_patience": 200,
+        },
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One trained ensemble of a study.
+
+    Attributes:
+        predicted: ``(n,)`` eV, on the test molecules.
+        metrics: errors (eV), baselines, seconds, epochs.
+        history: a row per member and epoch.
+    """
+
+    arm: str
+    size: int
+    seed: int
+    predicted: NDArray[np.float64]
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All that a study has measured so far: ``truth (n,)`` eV of the test molecules, and its fits."""
+
+    settings: StudySettings
+    level: str
+    smiles: list[str]
+    truth: NDArray[np.float64]
+    left_out: int
+    fits: list[Fit]
+
+    def of(self, arm: str, size: int) -> list[Fit]:
+        """Fits of an arm at a size, by seed."""
+        found = [fit for fit in self.fits if (fit.arm, fit.size) == (arm, size)]
+        return sorted(found, key=lambda fit: fit.seed)
+
+    def errors(self, arm: str, size: int) -> NDArray[np.float64]:
+        """``(seeds, n)`` eV, prediction less label."""
+        return np.array([fit.predicted - self.truth for fit in self.of(arm, size)])
+
+
+def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Results:
+    """Fit every arm at every size with every seed; fits that ``out`` holds already are kept.
+
+    Writes ``fits/<arm>-<size>-<seed>.npz``, each whole or not at all, and ``results.csv``.
+
+    Raises:
+        CampaignError: the folder belongs to a study with other settings.
+        DataError: too few molecules.
+    """
+    _claim(out, settings)
+    molecules = _Molecules(settings, progress)
+    fits = []
+    total = len(settings.arms) * len(settings.sizes) * settings.seeds
+    with progress, progress.steps("fits", total) as advance:
+        for size in settings.sizes:
+            for seed in range(settings.seeds):
+                for arm in settings.arms:
+                    path = out / "fits" / f"{arm}-{size}-{seed}.npz"
+                    if not path.exists():
+                        _save(path, molecules.fit(arm, size, seed))
+                    fits.append(_load(path, arm, size, seed))
+                    advance(1)
+                _write_table(out / "results.csv", fits)
+    level = f"{molecules.data.level} {settings.target}"
+    return Results(settings, level, molecules.test_smiles, molecules.truth, molecules.left_out, fits)
+
+
+class _Molecules:
+    """The data set with its splits, and the graphs of every arm."""
+
+    def __init__(self, settings: StudySettings, progress: CampaignProgress):
+        self.settings = settings
+        self.data = Dataset.open(Path(settings.data))
+        self.values = (
+            self.data.target(settings.target) if settings.total else self.data.atomization(settings.target)
+        )
+        self._failed: set[int] = set()
+        self._graphs: dict[tuple[str, int], Graph] = {}
+        self._models = {name: self._model(name) for name in settings.arms}
+        self._split(progress)
+
+    @property
+    def left_out(self) -> int:
+        """Molecules without a graph in one of the arms."""
+        return len(self._failed)
+
+    @property
+    def test_smiles(self) -> list[str]:
+        return [self.data.smiles[i] for i in self._test]
+
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        return self.values[self._test]
+
+    def fit(self, arm: str, size: int, seed: int) -> Fit:
+        from surrogate import Ensemble
+
+        labels = self._orders[seed][:size]
+        cut = max(_FEWEST_VALIDATION, round(self.settings.validation_share * size))
+        validation, training = labels[:cut], labels[cut:]
+        ensemble = Ensemble.fit(
+            self._models[arm],
+            TrainingSettings(**self.settings.training),
+            training=(self._of(arm, training), self.values[training]),
+            validation=(self._of(arm, validation), self.values[validation]),
+            members=self.settings.members,
+            seed=1000 * self.settings.seed + 100 * seed,
+        )
+        told = ensemble.predict(self._of(arm, self._test))
+        metrics = regression_metrics(self.truth, told.mean)
+        metrics["member_mae"] = float(np.abs(told.samples - self.truth).mean())
+        metrics |= evaluation.baseline_metrics(
+            [self.data.smiles[i] for i in labels], self.values[labels], self.test_smiles, self.truth
+        )
+        history = _history(ensemble)
+        metrics["seconds"] = sum(rows.epochs[-1]["seconds"] for rows in ensemble.histories)
+        metrics["epochs"] = float(np.mean([len(rows.epochs) for rows in ensemble.histories]))
+        return Fit(arm, size, seed, told.mean, metrics, history)
+
+    def _model(self, arm: str) -> ModelSettings:
+        from ase.data import chemical_symbols
+
+        numbers = {int(z) for i in range(len(self.data)) for z in self.data.numbers(i)}
+        elements = tuple(chemical_symbols[z] for z in sorted(numbers))
+        return ModelSettings(**{**self.settings.model, **ARMS[arm].model, "elements": elements})
+
+    def _split(self, progress: CampaignProgress) -> None:
+        """A fixed test set, and for every seed an order of the rest whose first N are the N labels.
+
+        Stereoisomers share a side: 2D cannot tell them apart, and mirror images have one energy. A molecule
+        without a graph in one arm is left out of all.
+        """
+        groups: dict[str, list[int]] = {}
+        for i, smiles in enumerate(self.data.smiles):
+            groups.setdefault(flat(smiles), []).append(i)
+        names, most = sorted(groups), max(self.settings.sizes)
+        streams = np.random.SeedSequence(self.settings.seed).spawn(self.settings.seeds + 1)
+        order = [names[k] for k in np.random.default_rng(streams[0]).permutation(len(names))]
+        wanted = self.settings.test + self.settings.seeds * most
+        with progress, progress.steps("geometries and inputs", wanted) as advance:
+            self._test, used = self._take(order, groups, self.settings.test, advance)
+            rest = order[used:]
+            self._orders = []
+            for stream in streams[1:]:
+                shuffled = [rest[k] for k in np.random.default_rng(stream).permutation(len(rest))]
+                self._orders.append(self._take(shuffled, groups, most, advance)[0])
+
+    def _take(
+        self, order: list[str], groups: dict[str, list[int]], n: int, advance: Callable[[int], None]
+    ) -> tuple[list[int], int]:
+        """The first ``n`` molecules with a graph in every arm, and how many groups that took."""
+        found: list[int] = []
+        for used, name in enumerate(order, start=1):
+            for i in groups[name]:
+                if len(found) < n and self._build(i):
+                    found.append(i)
+                    advance(1)
+            if len(found) == n:
+                return found, used
+        raise DataError(
+            f"{self.settings.data} holds {len(self.data)} molecules; {n} are asked for where {len(found)} "
+            "are left: lower --sizes or --test."
+        )
+
+    def _build(self, i: int) -> bool:
+        if i in self._failed:
+            return False
+        try:
+            for arm in self.settings.arms:
+                if (arm, i) not in self._graphs:
+                    self._graphs[arm, i] = self._graph(arm, i)
+        except (LabelError, DataError):
+            self._failed.add(i)
+            return False
+        return True
+
+    def _graph(self, arm: str, i: int) -> Graph:
+        smiles, source = canonical(self.data.smiles[i]), ARMS[arm].geometry
+        placed = None
+        if source == "dataset":
+            placed = Molecule(smiles, self.data.numbers(i), self.data.positions(i), source)
+        elif source != "none":
+            placed = place(smiles, geometry=source, seed=self.settings.seed)
+        return build_graph(self._models[arm], smiles, placed)
+
+    def _of(self, arm: str, indices: list[int]) -> list[Graph]:
+        return [self._graphs[arm, i] for i in indices]
+
+
+def _claim(out: Path, settings: StudySettings) -> None:
+    """Make the folder this study's, or see that it is."""
+    given = json.loads(json.dumps(asdict(replace(settings, data=str(Path(settings.data).resolve())))))
+    path = out / "study.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in given if found.get(key) != given[key]]
+        if changed:
+            raise CampaignError(
+                f"{out} holds a study with {changed[0]} = {found.get(changed[0])}, not {given[changed[0]]}; "
+                "give the same settings or another --out."
+            )
+        return
+    replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
+
+
+def _history(ensemble: Ensemble) -> list[dict[str, float]]:
+    return [
+        {"member": member, "epoch": epoch, **row}
+        for member, history in enumerate(ensemble.histories)
+        for epoch, row in enumerate(history.epochs)
+    ]
+
+
+def _save(path: Path, fit: Fit) -> None:
+    told = json.dumps({"metrics": fit.metrics, "history": fit.history})
+    replace_file(path, lambda part: np.savez_compressed(part, predicted=fit.predicted, told=told))
+
+
+def _load(path: Path, arm: str, size: int, seed: int) -> Fit:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            told = json.loads(str(file["told"]))
+            return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None
+
+
+def _write_table(path: Path, fits: Sequence[Fit]) -> None:
+    def write(part: Path) -> None:
+        with part.open("w", newline="") as file:
+            rows = csv.DictWriter(file, ["arm", "labels", "seed", *fits[0].metrics])
+            rows.writeheader()
+            rows.writerows({"arm": f.arm, "labels": f.size, "seed": f.seed, **f.metrics} for f in fits)
+
+    replace_file(path, write)
+
+
+def curves(fit: Fit) -> Iterator[list[dict[str, float]]]:
+    """The history of each member."""
+    for member in sorted({row["member"] for row in fit.history}):
+        yield [row for row in fit.history if row["member"] == member]

@@ -1,0 +1,183 @@
+"""What a study found, in words, a table and a page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from alkit import study_plots
+from alkit.evaluation import KCAL_PER_MOL
+from alkit.noise_floor import NoiseFloor
+from alkit.state import replace_file, write_text
+from alkit.statistics import Difference, mean_interval, paired_bootstrap
+from alkit.study import ARMS, Results
+
+_COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
+_ELEMENTS = ("H", "C", "N", "O", "F")
+
+
+def write(results: Results, folder: Path, *, floor: NoiseFloor | None = None) -> Path:
+    """Draw the plots and write ``report.html``; returns the page's path."""
+    from jinja2 import Environment, StrictUndefined
+
+    drawn = study_plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
+    template = files("alkit").joinpath("templates/study.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
+    html = page.render(
+        settings=results.settings,
+        level=results.level,
+        verdict=verdict(results),
+        rows=[row for size in results.settings.sizes for row in _rows(results, size)],
+        comparisons=comparisons(results),
+        drawings={path.stem: _data_uri(path) for path in drawn},
+        floor=floor,
+        left_out=results.left_out,
+        explanation=explanation(results) if results.settings.total else [],
+    )
+    replace_file(folder / "report.html", lambda path: write_text(path, html))
+    return folder / "report.html"
+
+
+def table(results: Results) -> Table:
+    """Errors of every arm and size, mean over seeds, as a terminal table."""
+    shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=f"Test errors, eV ({results.level})")
+    for heading in ("labels", "arm", "MAE", "± seeds", "RMSE", "R²", "slope", "elements", "bonds"):
+        shown.add_column(heading, justify="left" if heading == "arm" else "right")
+    for size in results.settings.sizes:
+        for row in _rows(results, size):
+            keys = ("labels", "arm", "mae", "spread", "rmse", "r2", "slope", "elements", "bonds")
+            shown.add_row(*(row[key] for key in keys))
+    return shown
+
+
+def comparisons(results: Results) -> list[dict[str, str]]:
+    """The first arm against each other one at every size: difference of MAE with its 95 % interval."""
+    first, *others = results.settings.arms
+    found = []
+    for size in results.settings.sizes:
+        for other in others:
+            difference = _difference(results, first, other, size)
+            found.append(
+                {
+                    "labels": f"{size:,}",
+                    "arms": f"{ARMS[first].title} less {ARMS[other].title}",
+                    "difference": f"{difference.mean:+.4f}",
+                    "interval": f"{difference.low:+.4f} to {difference.high:+.4f}",
+                    "clear": "yes" if difference.clear else "no",
+                }
+            )
+    return found
+
+
+def verdict(results: Results) -> list[str]:
+    """A plain sentence for every pair of arms, and warnings that belong to it."""
+    first, *others = results.settings.arms
+    sentences = [_compare(results, first, other) for other in others]
+    worse = [
+        f"{ARMS[arm].title} with {size:,} labels"
+        for arm in results.settings.arms
+        for size in results.settings.sizes
+        if _mean(results, arm, size, "mae") > _mean(results, arm, size, "baseline_elements")
+    ]
+    if worse:
+        sentences.append(f"Not trained (worse than counting elements): {'; '.join(worse)}.")
+    if results.settings.seeds < 3:
+        sentences.append("Fewer than 3 seeds: the intervals leave out most of what training sets differ by.")
+    return sentences
+
+
+def _compare(results: Results, first: str, other: str) -> str:
+    one, two = ARMS[first].title, ARMS[other].title
+    better: dict[str, list[str]] = {one: [], two: [], "": []}
+    for size in results.settings.sizes:
+        difference = _difference(results, first, other, size)
+        winner = (one if difference.mean < 0 else two) if difference.clear else ""
+        share = abs(difference.mean) / _mean(results, first if winner == two else other, size, "mae")
+        better[winner].append(
+            f"{size:,}" + (f" ({abs(difference.mean):.3f} eV, {share:.0%})" if winner else "")
+        )
+    said = [
+        f"{name} is better with {_listed(sizes)} labels" for name, sizes in better.items() if name and sizes
+    ]
+    if better[""]:
+        said.append(f"they cannot be told apart with {_listed(better[''])} labels")
+    return f"{one} against {two}: {'; '.join(said)}."
+
+
+def explanation(results: Results) -> list[str]:
+    """Why a study of total energies without atom references ends where it does, from its own residuals."""
+    from alkit.evaluation import element_counts
+
+    counts = [element_counts(one) for one in results.smiles]
+    composition = np.array([[count[element] for element in _ELEMENTS] for count in counts], dtype=np.float64)
+    sizes, deviation = composition.sum(axis=1), float(results.truth.std())
+    sentences = [
+        f"Total energies spread by {deviation:.0f} eV (standard deviation over the test molecules), nearly "
+        "all of it the energies of the atoms themselves: a least-squares energy per element alone leaves "
+        f"{results.fits[0].metrics['baseline_elements']:.2f} eV, and a single energy per atom leaves "
+        f"{_left(sizes[:, None], results.truth):.0f} eV.",
+    ]
+    for arm in results.settings.arms:
+        errors = results.errors(arm, max(results.settings.sizes))[0]
+        mae, left = float(np.abs(errors).mean()), _left(composition, errors)
+        epochs = results.of(arm, max(results.settings.sizes))[0].metrics["epochs"]
+        sentences.append(
+            f"{ARMS[arm].title}: MAE {mae:.2f} eV, {mae / deviation:.1%} of that spread, after {epochs:.0f} "
+            f"epochs. A least-squares fit of the error on the element counts takes it to {left:.2f} eV: "
+            f"{1 - left / mae:.0%} of the error is composition, which the network had to learn from its mean-"
+            "subtracted targets and which atom references give for nothing."
+        )
+    return sentences
+
+
+def _left(features: np.ndarray, values: np.ndarray) -> float:
+    """Mean absolute value, eV, that a least-squares fit on ``(n, k)`` features leaves of ``(n,)`` values."""
+    solution, *_ = np.linalg.lstsq(features, values, rcond=None)
+    return float(np.abs(values - features @ solution).mean())
+
+
+def _difference(results: Results, first: str, other: str, size: int) -> Difference:
+    rng = np.random.default_rng(results.settings.seed)
+    return paired_bootstrap(np.abs(results.errors(first, size)), np.abs(results.errors(other, size)), rng=rng)
+
+
+def _rows(results: Results, size: int) -> list[dict[str, str]]:
+    rows = []
+    for arm in results.settings.arms:
+        fits = results.of(arm, size)
+        mean = {key: mean_interval([fit.metrics[key] for fit in fits])[0] for key in _COLUMNS}
+        _, spread = mean_interval([fit.metrics["mae"] for fit in fits])
+        row = {"labels": f"{size:,}", "arm": ARMS[arm].title}
+        row |= {key: f"{mean[key]:.3f}" for key in ("mae", "rmse", "mse", "intercept")}
+        row |= {"r2": f"{mean['r2']:.5f}", "slope": f"{mean['slope']:.4f}"}
+        row |= {
+            "spread": "–" if np.isnan(spread) else f"{spread:.3f}",
+            "kcal": f"{mean['mae'] / KCAL_PER_MOL:.1f}",
+        }
+        row |= {
+            name: f"{_mean(results, arm, size, f'baseline_{name}'):.2f}"
+            for name in ("mean", "elements", "bonds")
+        }
+        row["member"] = f"{_mean(results, arm, size, 'member_mae'):.3f}"
+        row["seconds"] = f"{_mean(results, arm, size, 'seconds'):.0f}"
+        rows.append(row)
+    return rows
+
+
+def _mean(results: Results, arm: str, size: int, key: str) -> float:
+    return float(np.mean([fit.metrics[key] for fit in results.of(arm, size)]))
+
+
+def _listed(items: Sequence[Any]) -> str:
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else list(items))
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
