@@ -70,7 +70,7 @@ def comparisons(results: Results) -> list[dict[str, str]]:
                     "arms": f"{ARMS[first].title} less {ARMS[other].title}",
                     "difference": f"{difference.mean:+.4f}",
                     "interval": f"{difference.low:+.4f} to {difference.high:+.4f}",
-                    "clear": "yes" if difference.clear else "no",
+                    "apart": "yes" if difference.clear else "no",
                 }
             )
     return found

@@ -1,0 +1,22 @@
+"""`alkit study`: bad input is one sentence."""
+
+import pytest
+
+from alkit import cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--sizes", "100,many"), "--sizes names 'many'"),
+        (("--arms", "3d,5d"), "There is no arm '5d'; there are 3d, 3d-mmff"),
+        ((), "There is no file"),
+    ],
+)
+def test_bad_input(tmp_path, capsys, arguments: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["study", "2d-vs-3d", str(tmp_path / "no.db"), "--out", str(tmp_path / "out"), *arguments])
+    assert ending.value.code == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
