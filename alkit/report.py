@@ -21,6 +21,11 @@ from alkit.state import replace_file, write_text
 _MOST_DRAWN = 24
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
 _COLUMNS = ("mae", "rmse", "q95", "max")
+_LEARNING = {
+    "direct": "the label directly",
+    "delta": "the label less GFN2-xTB at the input geometry",
+    "pretrain": "the label, from weights trained on GFN2-xTB",
+}
 
 
 def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: str | None = None) -> Path:
@@ -161,10 +166,16 @@ def _row(row: dict[str, float]) -> dict[str, str]:
 
 def _facts(config: CampaignConfig, metrics: list[dict[str, float]]) -> list[tuple[str, str]]:
     surrogate = config.surrogate
-    mode = "2D, topological distances" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
+    flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
+    mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
+    network = {"schnet": "SchNets", "painn": "PaiNNs"}[surrogate.representation]
+    learning = _LEARNING[surrogate.learning]
+    if cheap := metrics[-1].get("cheap_labels") if metrics else None:
+        learning += f" ({cheap:.0f} cheap labels, not counted)"
     return [
         ("verdict", verdict(metrics) if metrics else "no round has been evaluated yet"),
-        ("surrogate", f"{surrogate.members} SchNets, {mode}, {surrogate.features} features"),
+        ("surrogate", f"{surrogate.members} {network}, {mode}, {surrogate.features} features"),
+        ("learns", learning),
         ("acquisition", config.acquisition.name),
         ("proposer", config.proposer.kind),
         ("seed", str(config.seed)),

@@ -216,6 +216,8 @@ class _Molecules:
 
         labels = self._orders[seed][:size]
         cut = max(_FEWEST_VALIDATION, round(self.settings.validation_share * size))
+        while self._flat[labels[cut]] == self._flat[labels[cut - 1]]:  # stereoisomers share a side here, too
+            cut += 1
         validation, training = labels[:cut], labels[cut:]
         ensemble = Ensemble.fit(
             self._models[arm],
@@ -250,8 +252,9 @@ class _Molecules:
         without a graph in one arm is left out of all.
         """
         groups: dict[str, list[int]] = {}
-        for i, smiles in enumerate(self.data.smiles):
-            groups.setdefault(flat(smiles), []).append(i)
+        self._flat = [flat(smiles) for smiles in self.data.smiles]
+        for i, name in enumerate(self._flat):
+            groups.setdefault(name, []).append(i)
         names, most = sorted(groups), max(self.settings.sizes)
         streams = np.random.SeedSequence(self.settings.seed).spawn(self.settings.seeds + 1)
         order = [names[k] for k in np.random.default_rng(streams[0]).permutation(len(names))]

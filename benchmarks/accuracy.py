@@ -20,13 +20,13 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core a fit; run two bars side by side on two cores
 
 import numpy as np
-from alkit.baselines import single_point
-from alkit.placing import place
 from ase.units import Hartree
 from rich.console import Console
 
+from alkit.baselines import single_point
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
+from alkit.placing import place
 from alkit.progress import CampaignProgress
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
@@ -43,14 +43,14 @@ class Bar:
 
     labels: int
     bar: float
-    members: int = 3
+    members: int = 2
     geometry: str = "dataset"
     model: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 
 
 MODEL = {"features": 64, "gaussians": 40, "elements": ("H", "C", "N", "O")}
-TRAINING = {"epochs": 150, "batch_size": 16, "lr": 1e-3, "ema": 0.99, "scale": True, "device": "cpu"}
+TRAINING = {"epochs": 130, "batch_size": 16, "lr": 1e-3, "ema": 0.99, "scale": True, "device": "cpu"}
 DELTA = {"baseline": "GFN2-xTB (unrelaxed) energy [eV]", "inputs": ("xtb",)}
 BARS = {
     "3d": Bar(1000, 0.12),
@@ -192,8 +192,8 @@ def main() -> None:
     if not results.exists():
         results.write_text(",".join(COLUMNS) + "\n")
     qm9 = QM9(options.data, options.out)
-    for name in options.bars:
-        for seed in options.seeds:
+    for seed in options.seeds:
+        for name in options.bars:
             if any(row["bar"] == name and int(row["seed"]) == seed for row in read(results)):
                 continue
             with progress:

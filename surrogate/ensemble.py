@@ -207,7 +207,7 @@ def _prepare(
     settings: ModelSettings, how: TrainingSettings, training: _Labelled, validation: _Labelled
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
     """An ensemble without members, and what they shall learn: labels less baseline and references, scaled."""
-    shared = {id(graph) for graph in training[0]} & {id(graph) for graph in validation[0]}
+    shared = {_content(graph) for graph in training[0]} & {_content(graph) for graph in validation[0]}
     if shared:
         raise SurrogateError(
             f"{len(shared)} molecules are in training and validation; each belongs in one set."
@@ -226,6 +226,11 @@ def _prepare(
         GraphDataset(validation[0], rests[1] / scale),
     )
     return Ensemble(settings, references, [], scale=scale), data, held_out
+
+
+def _content(graph: Graph) -> tuple[bytes, bytes]:
+    """The same for two graphs of one molecule in one geometry, with its atoms in one order."""
+    return graph.numbers.tobytes(), graph.vectors.tobytes()
 
 
 def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:

@@ -59,7 +59,22 @@ def test_recipes_are_valid(recipe):
     if given.get("simulator") == "lookup":
         given |= {"simulator": "xtb", "proposer": "generator"}
         given["surrogate"]["geometry"] = "mmff"
+        assert given["surrogate"]["mode"] == "3d"
     check_config(given)
+
+
+def test_the_calculator_of_the_docs(tmp_path, monkeypatch):
+    from surrogate import AtomReferences, Ensemble, ModelSettings
+    from surrogate.schnet import build_model
+
+    monkeypatch.chdir(tmp_path)
+    settings = ModelSettings(features=8, interactions=1, gaussians=8)
+    members = [build_model(settings, seed=k) for k in range(2)]
+    Ensemble(settings, AtomReferences((1, 6, 7, 8, 9), (-2.0,) * 5), members).save(tmp_path / "model")
+    (block,) = _blocks(ROOT / "docs" / "interoperability.md", "python")
+    names: dict = {}
+    exec(block, names)
+    assert names["atoms"].calc.results["forces"].shape == (9, 3)
 
 
 def test_links_lead_somewhere():

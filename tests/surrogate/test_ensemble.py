@@ -359,6 +359,9 @@ def test_models_of_the_first_format_still_load(tmp_path: Path) -> None:
 def test_a_molecule_in_both_sets_is_refused() -> None:
     with pytest.raises(SurrogateError, match="2 molecules are in training and validation"):
         fit(validation=(GRAPHS[8:], LABELS[8:]))
+    again = [graph_2d(smiles, cutoff=5.0) for smiles in SMILES[8:]]
+    with pytest.raises(SurrogateError, match="2 molecules are in training and validation"):
+        fit(validation=(again, LABELS[8:]))
 
 
 def test_pretraining_then_fine_tuning_keeps_what_is_frozen() -> None:
