@@ -302,7 +302,7 @@ def test_delta_learns_what_the_baseline_leaves() -> None:
     with pytest.raises(SurrogateError, match="Molecule 0 comes with GFN1; the model learns on top of GFN2"):
         fit(settings=settings, **sets).predict(hydrogens(1, "GFN1"))
     with pytest.raises(SurrogateError, match="Molecule 0 comes with no baseline"):
-        fit(settings=settings, training=sets["training"], validation=(hydrogens(4, ""), labels[8:]))
+        fit(settings=settings, training=sets["training"], validation=(hydrogens(12, "")[8:], labels[8:]))
 
 
 @pytest.mark.parametrize(
