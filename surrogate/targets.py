@@ -112,6 +112,6 @@ def element_counts(numbers: Sequence[int], graphs: Sequence[Graph]) -> NDArray[n
     if len(strange):
         found = sorted(set(graphs[strange[0]].numbers.tolist()) - set(columns.tolist()))
         raise SurrogateError(
-            f"Molecule {strange[0]} has atomic numbers {found}; the model is built for {list(columns)}."
+            f"Molecule {strange[0]} has atomic numbers {found}; the model is built for {columns.tolist()}."
         )
     return counts
