@@ -52,14 +52,17 @@ class Bar:
 MODEL = {"features": 64, "gaussians": 40, "elements": ("H", "C", "N", "O")}
 TRAINING = {"epochs": 130, "batch_size": 16, "lr": 1e-3, "ema": 0.99, "scale": True, "device": "cpu"}
 DELTA = {"baseline": "GFN2-xTB (unrelaxed) energy [eV]", "inputs": ("xtb",)}
+PAINN = {"representation": "painn", "gaussians": 20}
 BARS = {
     "3d": Bar(1000, 0.12),
-    "3d-painn": Bar(1000, 0.12, model={"representation": "painn", "gaussians": 20}),
+    "3d-painn": Bar(1000, 0.12, model=PAINN),
     "2d": Bar(1000, 0.20, geometry="none", model={"mode": "2d", "inputs": ("chemistry",)}),
     "2d-plain": Bar(1000, 0.20, geometry="none", model={"mode": "2d"}),
     "2d-depiction": Bar(1000, 0.20, geometry="none", model={"mode": "2d", "layout": "depiction"}),
     "delta": Bar(1000, 0.043, model=DELTA),
+    "delta-painn": Bar(1000, 0.043, model=DELTA | PAINN),
     "delta-500": Bar(500, 0.055, model=DELTA),
+    "delta-500-painn": Bar(500, 0.055, model=DELTA | PAINN),
     "delta-xtb": Bar(1000, 0.09, geometry="xtb", model=DELTA),
 }
 
