@@ -1,10 +1,8 @@
 """The report of a campaign: plots, one HTML page to look at, and the table in the terminal."""
 
-import base64
 import csv
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit import plots
+from alkit import pages, plots
 from alkit.config import CampaignConfig
 from alkit.evaluation import KCAL_PER_MOL
 from alkit.ledger import Ledger
@@ -34,13 +32,10 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: s
     Args:
         stopped_by: the rule that has just ended the campaign, before the ledger knows.
     """
-    from jinja2 import Environment, StrictUndefined
-
     metrics = ledger.metrics()
     drawings = _draw(ledger, metrics, folder) if metrics else {}
-    template = files("alkit").joinpath("templates/report.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    html = page.render(
+    html = pages.render(
+        "report",
         name=config.name,
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
@@ -145,11 +140,9 @@ def _draw(ledger: Ledger, metrics: list[dict[str, float]], folder: Path) -> dict
         captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
         plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
     names = ("learning_curve", "parity", "uncertainty", "acquired")
-    return {name: _data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()}
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return {
+        name: pages.data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()
+    }
 
 
 def _row(row: dict[str, float]) -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit import study_plots
+from alkit import pages, study_plots
 from alkit.evaluation import KCAL_PER_MOL
 from alkit.noise_floor import NoiseFloor
 from alkit.state import replace_file, write_text
@@ -25,18 +23,15 @@ _ELEMENTS = ("H", "C", "N", "O", "F")
 
 def write(results: Results, folder: Path, *, floor: NoiseFloor | None = None) -> Path:
     """Draw the plots and write ``report.html``; returns the page's path."""
-    from jinja2 import Environment, StrictUndefined
-
     drawn = study_plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
-    template = files("alkit").joinpath("templates/study.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
-    html = page.render(
+    html = pages.render(
+        "study",
         settings=results.settings,
         level=results.level,
         verdict=verdict(results),
         rows=[row for size in results.settings.sizes for row in _rows(results, size)],
         comparisons=comparisons(results),
-        drawings={path.stem: _data_uri(path) for path in drawn},
+        drawings={path.stem: pages.data_uri(path) for path in drawn},
         floor=floor,
         left_out=results.left_out,
         explanation=explanation(results) if results.settings.total else [],
@@ -177,7 +172,3 @@ def _mean(results: Results, arm: str, size: int, key: str) -> float:
 
 def _listed(items: Sequence[Any]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else list(items))
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
