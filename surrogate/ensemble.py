@@ -91,7 +91,10 @@ class Ensemble:
             raise SurrogateError(f"members is {members}; an ensemble needs at least 2 to have a spread.")
         if warm_start is not None:
             _check_warm_start(warm_start, settings, members)
-        ensemble, data, held_out = _prepare(settings, training_settings, training, validation)
+        start = None if warm_start is None else warm_start.members[:members]
+        ensemble, data, held_out = _prepare(
+            settings, training_settings, training, validation, start, warm_start.scale if warm_start else None
+        )
         for k in range(members):
             model = build_model(settings, seed=seed + k)
             if warm_start is not None:
@@ -204,9 +207,18 @@ _Labelled = tuple[Sequence[Graph], NDArray]
 
 
 def _prepare(
-    settings: ModelSettings, how: TrainingSettings, training: _Labelled, validation: _Labelled
+    settings: ModelSettings,
+    how: TrainingSettings,
+    training: _Labelled,
+    validation: _Labelled,
+    start: list[nn.Module] | None,
+    scale: float | None,
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
-    """An ensemble without members, and what they shall learn: labels less baseline and references, scaled."""
+    """An ensemble without members, and what they shall learn: labels less baseline and references, scaled.
+
+    Members that start warm keep their scale, and the references take what differs between the old target and
+    the new one: so what they have learned counts from the first step.
+    """
     shared = {_content(graph) for graph in training[0]} & {_content(graph) for graph in validation[0]}
     if shared:
         raise SurrogateError(
@@ -216,11 +228,17 @@ def _prepare(
     for graphs, labels in (training, validation):
         check_inputs(settings, graphs)
         rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
-    references = AtomReferences.fit(_numbers(settings), training[0], rests[0], kind=how.references)
+    learned = np.zeros(len(training[0]))
+    if start is not None and scale is not None:
+        bare = AtomReferences(tuple(_numbers(settings)), (0.0,) * len(_numbers(settings)))
+        told = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
+        learned = told.mean - baselines(training[0], settings.baseline)
+    references = AtomReferences.fit(_numbers(settings), training[0], rests[0] - learned, kind=how.references)
     rests = [
         rest - references(graphs) for rest, graphs in zip(rests, (training[0], validation[0]), strict=True)
     ]
-    scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
+    if scale is None:
+        scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
     data, held_out = (
         GraphDataset(training[0], rests[0] / scale),
         GraphDataset(validation[0], rests[1] / scale),
