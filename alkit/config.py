@@ -17,6 +17,11 @@ def _no_truth(value: Any) -> Any:
     return value
 
 
+def _as_text(value: Any) -> Any:
+    """YAML reads 32 as a number."""
+    return str(value) if isinstance(value, int) else value
+
+
 # Python takes `true` for 1. Numbers in quotes are taken for floats alone: YAML reads 1e-3 as text.
 NotTruth = BeforeValidator(_no_truth)
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
@@ -126,7 +131,9 @@ class Surrogate(_Section):
     ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
         0.0, description="Decay of a moving average of the weights; 0: off."
     )
-    precision: Literal["32", "64", "bf16"] = Field("32", description="Of training, in bits.")
+    precision: Annotated[Literal["32", "64", "bf16"], BeforeValidator(_as_text)] = Field(
+        "32", description="Of training, in bits."
+    )
     freeze: Literal["none", "embedding", "representation"] = Field(
         "none", description="Layers that a warm start or pretraining leaves as they are."
     )
