@@ -155,7 +155,7 @@ def test_a_plain_checkpoint_loads_here(kind: str, scaled: bool, tmp_path: Path) 
     model = plain_model(kind, scaled=scaled)
     torch.save(model, tmp_path / "best_model")
     converter = schnetpack.interfaces.AtomsConverter(schnetpack.transform.ASENeighborList(4.0))
-    expected = [float(model(converter(one))["energy_U0"]) for one in MOLECULES]
+    expected = [model(converter(one))["energy_U0"].item() for one in MOLECULES]
     here = from_schnetpack([tmp_path / "best_model"], elements=("H", "C", "N", "O"), unit=2.0)
     assert here.settings.features == 24
     assert here.settings.representation == kind.lower()
