@@ -173,7 +173,10 @@ def train(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
-    molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
+    molecules: Annotated[
+        Path,
+        typer.Argument(help="SMILES file or CSV; .xyz, .extxyz or .db for a model of dataset geometries."),
+    ],
     out: Out = None,
 ) -> None:
     """Predict energies with their uncertainty, as CSV in eV."""

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from alkit.datasets import Dataset
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.inputs import build_graph, needs_single_point
-from alkit.models import Provenance, load_model, newest, predict_smiles
+from alkit.models import PredictionRow, Provenance, load_model, newest, predict_smiles, predict_structures
 from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
 from alkit.placing import place
 from alkit.progress import CampaignProgress
@@ -167,18 +167,29 @@ class _Labelled:
 
 
 def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignProgress) -> tuple[int, int]:
-    """Write a CSV of predictions in eV; returns how many molecules have one, and how many do not."""
+    """Write a CSV of predictions in eV; returns how many molecules have one, and how many do not.
+
+    Args:
+        molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
+    """
     ensemble, provenance = load_model(model)
-    smiles = datasets.read_smiles(molecules)
+    name, found, predictor = _to_predict(molecules)
     done = failed = 0
-    with _output(out) as file, progress, progress.steps("predicting", len(smiles)) as advance:
+    with _output(out) as file, progress, progress.steps("predicting", len(found)) as advance:
         rows = csv.writer(file)
-        rows.writerow(["smiles", "prediction_eV", "std_eV", "reason"])
-        for row in predict_smiles(ensemble, provenance, smiles, on_molecule=advance):
+        rows.writerow([name, "prediction_eV", "std_eV", "reason"])
+        for row in predictor(ensemble, provenance, found, on_molecule=advance):
             numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
             rows.writerow([row.smiles, *numbers, row.reason])
             done, failed = done + (not row.reason), failed + bool(row.reason)
     return done, failed
+
+
+def _to_predict(molecules: Path) -> tuple[str, Sequence[Any], Callable[..., Iterator[PredictionRow]]]:
+    """What the file lists, the molecules, and how they are predicted."""
+    if datasets.holds_structures(molecules):
+        return "structure", datasets.read_structures(molecules), predict_structures
+    return "smiles", datasets.read_smiles(molecules), predict_smiles
 
 
 def generate(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.inputs import build_graph, needs_single_point
-from alkit.molecules import canonical
+from alkit.molecules import Molecule, canonical
 from alkit.placing import FROM_SMILES, place
 from alkit.state import replace_file
 
@@ -91,11 +91,38 @@ def predict_smiles(
     """
     if ensemble.settings.mode == "3d" and provenance.geometry not in FROM_SMILES:
         raise DataError(
-            f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; train "
-            "one with geometry mmff, etkdg or xtb, or in 2d mode."
+            f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; give "
+            "structures (.xyz, .extxyz, .db), or train one with geometry mmff, etkdg or xtb, or in 2d mode."
         )
-    chunk: list[str] = []
-    for one in smiles:
+    yield from _predict(ensemble, provenance, smiles, on_molecule)
+
+
+def predict_structures(
+    ensemble: "Ensemble",
+    provenance: Provenance,
+    structures: Iterable[Molecule],
+    *,
+    on_molecule: Callable[[int], None] | None = None,
+) -> Iterator[PredictionRow]:
+    """The same in geometries of one's own, which must be of the kind that the model was trained on.
+
+    Raises:
+        DataError: the model makes its geometries from SMILES, or sees none.
+    """
+    if ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES:
+        seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
+        raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
+    yield from _predict(ensemble, provenance, structures, on_molecule)
+
+
+def _predict(
+    ensemble: "Ensemble",
+    provenance: Provenance,
+    molecules: Iterable[str | Molecule],
+    on_molecule: Callable[[int], None] | None,
+) -> Iterator[PredictionRow]:
+    chunk: list[str | Molecule] = []
+    for one in molecules:
         chunk.append(one)
         if len(chunk) == _CHUNK:
             yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
@@ -104,21 +131,25 @@ def predict_smiles(
 
 
 def _predict_chunk(
-    ensemble: "Ensemble", provenance: Provenance, chunk: list[str], on_molecule: Callable[[int], None] | None
+    ensemble: "Ensemble",
+    provenance: Provenance,
+    chunk: list[str | Molecule],
+    on_molecule: Callable[[int], None] | None,
 ) -> Iterator[PredictionRow]:
     from surrogate import SurrogateError
 
     graphs, rows = [], []
     for one in chunk:
+        name = one.smiles if isinstance(one, Molecule) else one
         try:
             graph = _graph(ensemble, provenance, one)
             ensemble.references([graph])  # refuses an element that the model was not built for
             graphs.append(graph)
-            rows.append(PredictionRow(one))
+            rows.append(PredictionRow(name))
         except LabelError as error:
-            rows.append(PredictionRow(one, reason=error.reason))
+            rows.append(PredictionRow(name, reason=error.reason))
         except (DataError, SurrogateError) as error:
-            rows.append(PredictionRow(one, reason=str(error)))
+            rows.append(PredictionRow(name, reason=str(error)))
         if on_molecule:
             on_molecule(1)
     predicted = ensemble.predict(graphs)
@@ -130,14 +161,22 @@ def _predict_chunk(
         yield row
 
 
-def _graph(ensemble: "Ensemble", provenance: Provenance, smiles: str) -> "Graph":
-    key, settings = canonical(smiles), ensemble.settings
-    if settings.mode == "2d":
-        return build_graph(settings, key, None)
-    placed = place(key, geometry=provenance.geometry, seed=provenance.seed, conformers=provenance.conformers)
+def _graph(ensemble: "Ensemble", provenance: Provenance, one: str | Molecule) -> "Graph":
+    settings = ensemble.settings
+    if isinstance(one, Molecule):
+        placed = one
+    elif settings.mode == "2d":
+        return build_graph(settings, canonical(one), None)
+    else:
+        placed = place(
+            canonical(one),
+            geometry=provenance.geometry,
+            seed=provenance.seed,
+            conformers=provenance.conformers,
+        )
     needed = needs_single_point(settings)
-    found = single_point(placed.numbers, placed.positions, smiles=key) if needed else None
-    return build_graph(settings, key, placed, found)
+    found = single_point(placed.numbers, placed.positions, smiles=placed.smiles) if needed else None
+    return build_graph(settings, placed.smiles, placed, found)
 
 
 def _dump(path: Path, values: dict) -> None:

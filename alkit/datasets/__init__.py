@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 
 if TYPE_CHECKING:
-    from alkit.datasets.files import Labelled, read_labelled, read_smiles
+    from alkit.datasets.files import Labelled, holds_structures, read_labelled, read_smiles, read_structures
     from alkit.datasets.qm9 import ImportReport, import_qm9
     from alkit.datasets.store import Dataset, Record, create_database
 
@@ -20,10 +20,12 @@ _HOME = {
     "Labelled": "files",
     "Record": "store",
     "create_database": "store",
+    "holds_structures": "files",
     "import_qm9": "qm9",
     "is_table": "files",
     "read_labelled": "files",
     "read_smiles": "files",
+    "read_structures": "files",
 }
 
 __all__ = [
@@ -36,10 +38,12 @@ __all__ = [
     "Source",
     "create_database",
     "fetch",
+    "holds_structures",
     "import_qm9",
     "is_table",
     "read_labelled",
     "read_smiles",
+    "read_structures",
 ]
 
 

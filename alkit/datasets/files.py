@@ -14,10 +14,12 @@ import numpy as np
 
 from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
+from alkit.molecules import Molecule
 
-__all__ = ["Labelled", "open_text", "read_labelled", "read_smiles"]
+__all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures"]
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
+_STRUCTURES = (".xyz", ".extxyz", ".db", ".traj")
 
 
 class Labelled(NamedTuple):
@@ -68,6 +70,39 @@ def read_smiles(path: Path) -> list[str]:
     if not found:
         raise DataError(f"{path} holds no SMILES; write one on each line.")
     return [_canonical(path, number, smiles) for number, smiles in found]
+
+
+def holds_structures(path: Path) -> bool:
+    """Whether a file is one of molecules with their geometry."""
+    return path.suffix.lower() in _STRUCTURES
+
+
+def read_structures(path: Path) -> list[Molecule]:
+    """Molecules of a file that ASE reads (.xyz, .extxyz, .db, .traj), in Å, in its order.
+
+    A molecule goes by the ``smiles`` that the file has for it, else by its place in the file and its formula.
+
+    Raises:
+        DataError: unreadable or empty file, or a periodic cell.
+    """
+    from ase.io import read
+
+    try:
+        found = read(path, index=":")
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # ASE's readers raise whatever a damaged line makes them
+        raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
+    molecules = []
+    for number, atoms in enumerate(found, 1):
+        if atoms.pbc.any():
+            raise DataError(f"{path}: structure {number} is periodic; molecules have no cell.")
+        told = {**atoms.info, **atoms.info.get("key_value_pairs", {})}
+        name = str(told.get("smiles") or f"{number} {atoms.get_chemical_formula()}")
+        molecules.append(Molecule(name, atoms.numbers, atoms.positions, "given"))
+    if not molecules:
+        raise DataError(f"{path} holds no structures.")
+    return molecules
 
 
 def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles") -> Labelled:

@@ -237,6 +237,13 @@ def _lookup_campaign(alkit, tiny, write_config):
     code, out, err = alkit("campaign", "run", write_config(tiny))
     assert code == 0, err
     assert "21" in out
+    # Its geometries are the data set's own, so it predicts structures, and no SMILES.
+    code, out, err = alkit("predict", tiny["folder"], "data/qm9.db")
+    predicted = list(csv.DictReader(out.splitlines()))
+    assert (code, err) == (0, "60 predicted, 0 without a prediction (see the column reason).\n")
+    assert all(float(row["prediction_eV"]) < 0 and row["structure"] for row in predicted)
+    Path("new.smi").write_text("CCO\n")
+    _refused(alkit("predict", tiny["folder"], "new.smi"), "give structures")
 
 
 def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):

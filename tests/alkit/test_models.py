@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from alkit.errors import CampaignError, DataError
-from alkit.models import Provenance, load_model, predict_smiles
+from alkit.models import Provenance, load_model, predict_smiles, predict_structures
 from alkit.molecules import embed
 from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
@@ -54,3 +54,19 @@ def test_a_model_without_its_geometry_source_is_refused(tmp_path):
     _ensemble("2d").save(tmp_path)
     with pytest.raises(CampaignError, match=r"model\.json"):
         load_model(tmp_path)
+
+
+def test_structures_are_predicted_where_they_are():
+    ensemble, provenance = _ensemble("3d"), Provenance("dataset", 0, 3, "x", 12)
+    molecules = [embed(one) for one in (*SMILES, "CS")]
+    rows = list(predict_structures(ensemble, provenance, molecules))
+    graphs = [graph_3d(m.numbers, m.positions, cutoff=5.0) for m in molecules[:-1]]
+    np.testing.assert_allclose([row.mean for row in rows[:-1]], ensemble.predict(graphs).mean)
+    assert rows[-1].mean is None
+    assert "16" in rows[-1].reason
+
+
+@pytest.mark.parametrize(("mode", "geometry", "seen"), [("3d", "mmff", "mmff"), ("2d", "dataset", "SMILES")])
+def test_structures_are_refused_by_a_model_of_other_geometries(mode, geometry, seen):
+    with pytest.raises(DataError, match=f"trained on {seen}"):
+        list(predict_structures(_ensemble(mode), Provenance(geometry, 0, 3, "x", 12), [embed("CCO")]))

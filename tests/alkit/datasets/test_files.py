@@ -2,11 +2,14 @@
 
 import gzip
 
+import numpy as np
 import pytest
+from ase.build import bulk, molecule
+from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.datasets import read_labelled, read_smiles
+from alkit.datasets import read_labelled, read_smiles, read_structures
 from alkit.enumeration import seed_molecules
 from alkit.errors import DataError
 
@@ -96,3 +99,24 @@ def test_bad_tables_are_named(tmp_path, content, message):
     (tmp_path / "mine.csv").write_text(content)
     with pytest.raises(DataError, match=message):
         read_labelled(tmp_path / "mine.csv", "e")
+
+
+def test_structures_go_by_their_smiles_or_by_place_and_formula(tmp_path):
+    water, ethanol = molecule("H2O"), molecule("CH3CH2OH")
+    ethanol.info["smiles"] = "CCO"
+    write(tmp_path / "two.extxyz", [water, ethanol])
+    found = read_structures(tmp_path / "two.extxyz")
+    assert [one.smiles for one in found] == ["1 H2O", "CCO"]
+    np.testing.assert_allclose(found[1].positions, ethanol.positions, atol=1e-7)
+    assert found[1].numbers.tolist() == ethanol.numbers.tolist()
+
+
+def test_structures_that_are_none(tmp_path):
+    (tmp_path / "bad.xyz").write_text("3\nwater\nO 0 0 zero\n")
+    (tmp_path / "empty.xyz").write_text("")
+    write(tmp_path / "crystal.extxyz", bulk("Cu"))
+    for name, said in (("bad", "bad.xyz"), ("empty", "empty.xyz"), ("missing", "missing.xyz")):
+        with pytest.raises(DataError, match=said):
+            read_structures(tmp_path / f"{name}.xyz")
+    with pytest.raises(DataError, match="structure 1 is periodic"):
+        read_structures(tmp_path / "crystal.extxyz")
