@@ -89,8 +89,8 @@ class StudySettings:
             raise ConfigError(f"arms {', '.join(self.arms)} names one twice, or none.")
         if min(self.sizes, default=0) < 2 * _FEWEST_VALIDATION:
             raise ConfigError(f"The smallest size must be {2 * _FEWEST_VALIDATION} labels or more.")
-        if self.seeds < 1 or self.test < 10 or self.members < 2:
-            raise ConfigError("A study needs 1 seed, 10 test molecules and 2 members at least.")
+        if self.seeds < 1 or self.test < 10 or self.members < 1:
+            raise ConfigError("A study needs 1 seed, 10 test molecules and 1 member at least.")
 
 
 def original(data: str) -> StudySettings:
@@ -104,6 +104,7 @@ def original(data: str) -> StudySettings:
         arms=("3d", "2d-depiction"),
         sizes=(2000,),
         seeds=1,
+        members=1,
         total=True,
         validation_share=0.5,
         model={"features": 128, "interactions": 3, "gaussians": 20},

@@ -78,17 +78,17 @@ class Ensemble:
         Args:
             training, validation: graphs and ``(n,)`` labels in eV. Validation labels stop the training and
                 calibrate; count them as labels.
-            members: at least 2, or there is no spread.
+            members: 1 alone has no spread: its standard deviations are NaN.
             seed: member ``k`` draws from ``seed + k``.
             warm_start: an earlier ensemble whose weights the members go on from.
             on_epoch: called with member, epoch and metrics.
 
         Raises:
-            SurrogateError: fewer than two members, an empty set, elements outside the settings, labels that
+            SurrogateError: no members, an empty set, elements outside the settings, labels that
                 are not finite, or a warm start from too few members or from another architecture.
         """
-        if members < 2:
-            raise SurrogateError(f"members is {members}; an ensemble needs at least 2 to have a spread.")
+        if members < 1:
+            raise SurrogateError(f"members is {members}; an ensemble has 1 at least, and from 2 on a spread.")
         if warm_start is not None:
             _check_warm_start(warm_start, settings, members)
         start = None if warm_start is None else warm_start.members[:members]
@@ -112,8 +112,9 @@ class Ensemble:
             )
             ensemble.histories.append(history)
             ensemble.members.append(model)
-        raw = ensemble.predict(validation[0], device=training_settings.device)
-        ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
+        if members > 1:
+            raw = ensemble.predict(validation[0], device=training_settings.device)
+            ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
         return ensemble
 
     def predict(

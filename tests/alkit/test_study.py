@@ -150,7 +150,7 @@ def test_another_setting_in_the_same_folder_is_refused(database: str, tmp_path: 
         ({"arms": ("3d", "4d")}, "There is no arm '4d'"),
         ({"arms": ("3d", "3d")}, "names one twice"),
         ({"sizes": (10,)}, "smallest size must be 20 labels"),
-        ({"members": 1}, "2 members at least"),
+        ({"members": 0}, "1 member at least"),
     ],
 )
 def test_settings_that_cannot_be(database: str, changes: dict, sentence: str) -> None:

@@ -241,8 +241,11 @@ def test_a_warm_start_that_does_not_fit_is_refused(ensemble: Ensemble) -> None:
 
 
 def test_one_member_has_no_spread() -> None:
-    with pytest.raises(SurrogateError, match="members is 1; an ensemble needs at least 2"):
-        fit(members=1)
+    alone = fit(members=1).predict(GRAPHS)
+    assert np.isfinite(alone.mean).all()
+    assert np.isnan(alone.std).all()
+    with pytest.raises(SurrogateError, match="members is 0; an ensemble has 1 at least"):
+        fit(members=0)
 
 
 @pytest.mark.parametrize("which", ["training", "validation"])
