@@ -39,7 +39,7 @@ def two_against_three(
 
     from alkit import study_report
     from alkit.cli import _console, _shown
-    from alkit.study import StudySettings, run
+    from alkit.study import StudySettings, referenced, run
     from alkit.study import original as original_settings
 
     console, progress = _console()
@@ -57,16 +57,19 @@ def two_against_three(
         )
         settings.model["features"], settings.training["epochs"] = features, epochs
     results = run(settings, out, progress)
+    told = []
+    if original:
+        told = study_report.explanation(results, run(referenced(settings), out / "with_references", progress))
     floor = _floor(results, noise_floor, progress) if noise_floor else None
     console.print(study_report.table(results))
     for sentence in study_report.verdict(results):
         console.print(sentence)
     if floor:
         console.print(f"Noise floor of SMILES without stereo marks: {floor}.")
-    if original:
-        for sentence in study_report.explanation(results):
-            console.print(sentence)
-    console.print(f"Report: {_shown(study_report.write(results, out, floor=floor))}", soft_wrap=True)
+    for sentence in told:
+        console.print(sentence)
+    page = study_report.write(results, out, floor=floor, told=told)
+    console.print(f"Report: {_shown(page)}", soft_wrap=True)
 
 
 def _floor(results: Any, n: int, progress: Any) -> Any:

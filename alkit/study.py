@@ -119,6 +119,11 @@ def original(data: str) -> StudySettings:
     )
 
 
+def referenced(settings: StudySettings) -> StudySettings:
+    """The same study with atom references: tabulated ones of the level, and a fitted rest per element."""
+    return replace(settings, total=False, training={**settings.training, "references": "elements"})
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """One trained ensemble of a study.

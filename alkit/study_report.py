@@ -21,8 +21,14 @@ _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
 _ELEMENTS = ("H", "C", "N", "O", "F")
 
 
-def write(results: Results, folder: Path, *, floor: NoiseFloor | None = None) -> Path:
-    """Draw the plots and write ``report.html``; returns the page's path."""
+def write(
+    results: Results, folder: Path, *, floor: NoiseFloor | None = None, told: Sequence[str] = ()
+) -> Path:
+    """Draw the plots and write ``report.html``; returns the page's path.
+
+    Args:
+        told: sentences of ``explanation``, for the original study.
+    """
     drawn = study_plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
     html = pages.render(
         "study",
@@ -34,7 +40,7 @@ def write(results: Results, folder: Path, *, floor: NoiseFloor | None = None) ->
         drawings={path.stem: pages.data_uri(path) for path in drawn},
         floor=floor,
         left_out=results.left_out,
-        explanation=explanation(results) if results.settings.total else [],
+        explanation=told,
     )
     replace_file(folder / "report.html", lambda path: write_text(path, html))
     return folder / "report.html"
@@ -106,8 +112,13 @@ def _compare(results: Results, first: str, other: str) -> str:
     return f"{one} against {two}: {'; '.join(said)}."
 
 
-def explanation(results: Results) -> list[str]:
-    """Why a study of total energies without atom references ends where it does, from its own residuals."""
+def explanation(results: Results, with_references: Results) -> list[str]:
+    """Why a study of total energies without atom references ends where it does.
+
+    Args:
+        results: of total energies.
+        with_references: the same molecules and settings, with atom references.
+    """
     from alkit.evaluation import element_counts
 
     counts = [element_counts(one) for one in results.smiles]
@@ -119,15 +130,17 @@ def explanation(results: Results) -> list[str]:
         f"{results.fits[0].metrics['baseline_elements']:.2f} eV, and a single energy per atom leaves "
         f"{_left(sizes[:, None], results.truth):.0f} eV.",
     ]
+    size = max(results.settings.sizes)
     for arm in results.settings.arms:
-        errors = results.errors(arm, max(results.settings.sizes))[0]
+        errors = results.errors(arm, size)[0]
         mae, left = float(np.abs(errors).mean()), _left(composition, errors)
-        epochs = results.of(arm, max(results.settings.sizes))[0].metrics["epochs"]
+        epochs = results.of(arm, size)[0].metrics["epochs"]
         sentences.append(
             f"{ARMS[arm].title}: MAE {mae:.2f} eV, {mae / deviation:.1%} of that spread, after {epochs:.0f} "
             f"epochs. A least-squares fit of the error on the element counts takes it to {left:.2f} eV: "
             f"{1 - left / mae:.0%} of the error is composition, which the network had to learn from its mean-"
-            "subtracted targets and which atom references give for nothing."
+            "subtracted targets and which atom references give for nothing. With atom references and nothing "
+            f"else changed, the same network gets {_mean(with_references, arm, size, 'mae'):.2f} eV."
         )
     return sentences
 

@@ -12,7 +12,7 @@ from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules import embed, flat
 from alkit.progress import CampaignProgress
-from alkit.study import ARMS, StudySettings, _Molecules, curves, original, run
+from alkit.study import ARMS, StudySettings, _Molecules, curves, original, referenced, run
 
 SMILES = [
     "C",
@@ -170,3 +170,6 @@ def test_the_original_learns_total_energies(database: str) -> None:
     assert {ARMS[arm].model["mode"] for arm in settings.arms} == {"2d", "3d"}
     total = _Molecules(small(database, total=True), CampaignProgress())
     np.testing.assert_array_equal(total.values, Dataset.open(Path(database)).target("u0"))
+    atomization = _Molecules(referenced(total.settings), CampaignProgress())
+    np.testing.assert_array_equal(atomization.values, Dataset.open(Path(database)).atomization("u0"))
+    assert (atomization._test, atomization._orders) == (total._test, total._orders)

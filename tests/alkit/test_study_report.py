@@ -67,10 +67,13 @@ def test_composition_in_the_errors_is_found() -> None:
         f if f.arm == "3d" else Fit(f.arm, 100, f.seed, told.truth + 3.0 * carbons, f.metrics, f.history)
         for f in told.fits
     ]
-    spread, first, second = explanation(Results(told.settings, told.level, SMILES, told.truth, 0, bad))
+    worse = Results(told.settings, told.level, SMILES, told.truth, 0, bad)
+    spread, first, second = explanation(worse, results(0.03, 0.04))
     assert "spread by 10 eV" in spread or "spread by 9 eV" in spread
     assert "100% of the error is composition" in second
     assert "100% of the error is composition" not in first
+    assert "the same network gets 0.03 eV" in first
+    assert "the same network gets 0.04 eV" in second
 
 
 def test_the_page_has_every_part(tmp_path: Path) -> None:
@@ -80,5 +83,5 @@ def test_the_page_has_every_part(tmp_path: Path) -> None:
     assert "4 molecules without a graph" in page
     assert "Why the original study" not in page
     assert (tmp_path / "plots" / "parity.png").stat().st_size > 5000
-    assert "Why the original study" in write(results(0.1, 0.2, total=True), tmp_path).read_text()
+    assert "Why the original study" in write(results(0.1, 0.2), tmp_path, told=["So."]).read_text()
     assert table(results(0.1, 0.2)).row_count == 2
