@@ -18,6 +18,7 @@ from alkit.statistics import Difference, mean_interval, paired_bootstrap
 from alkit.study import ARMS, Results
 
 _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
+_LAST_EPOCHS = 10  # the training loss is one batch's, so the mean of a few
 _ELEMENTS = ("H", "C", "N", "O", "F")
 
 
@@ -123,24 +124,25 @@ def explanation(results: Results, with_references: Results) -> list[str]:
 
     counts = [element_counts(one) for one in results.smiles]
     composition = np.array([[count[element] for element in _ELEMENTS] for count in counts], dtype=np.float64)
-    sizes, deviation = composition.sum(axis=1), float(results.truth.std())
+    size, spread = max(results.settings.sizes), _left(composition.sum(axis=1)[:, None], results.truth)
+    elements = results.fits[0].metrics["baseline_elements"]
     sentences = [
-        f"Total energies spread by {deviation:.0f} eV (standard deviation over the test molecules), nearly "
-        "all of it the energies of the atoms themselves: a least-squares energy per element alone leaves "
-        f"{results.fits[0].metrics['baseline_elements']:.2f} eV, and a single energy per atom leaves "
-        f"{_left(sizes[:, None], results.truth):.0f} eV.",
+        "Total energies are nearly all energies of the atoms themselves. One energy per atom leaves "
+        f"{spread:,.0f} eV of them (mean absolute value) to the network; one per element, fitted, leaves "
+        f"{elements:.2f} eV."
     ]
-    size = max(results.settings.sizes)
     for arm in results.settings.arms:
-        errors = results.errors(arm, size)[0]
-        mae, left = float(np.abs(errors).mean()), _left(composition, errors)
-        epochs = results.of(arm, size)[0].metrics["epochs"]
+        fit, errors = results.of(arm, size)[0], results.errors(arm, size)[0]
+        mae = float(np.abs(errors).mean())
+        trained = np.sqrt(np.mean([rows["train_loss"] for rows in fit.history[-_LAST_EPOCHS:]]))
+        better = _mean(with_references, arm, size, "mae")
         sentences.append(
-            f"{ARMS[arm].title}: MAE {mae:.2f} eV, {mae / deviation:.1%} of that spread, after {epochs:.0f} "
-            f"epochs. A least-squares fit of the error on the element counts takes it to {left:.2f} eV: "
-            f"{1 - left / mae:.0%} of the error is composition, which the network had to learn from its mean-"
-            "subtracted targets and which atom references give for nothing. With atom references and nothing "
-            f"else changed, the same network gets {_mean(with_references, arm, size, 'mae'):.2f} eV."
+            f"{ARMS[arm].title}: MAE {mae:.2f} eV after {fit.metrics['epochs']:.0f} epochs, "
+            f"{mae / spread:.2%} of what there was to learn. "
+            f"RMSE {fit.metrics['rmse']:.1f} eV on test molecules, {trained:.1f} eV on batches of training "
+            "molecules. Energies per element, fitted to the test errors, would take the MAE to "
+            f"{_left(composition, errors):.2f} eV. With atom references and nothing else changed, the same "
+            f"network gets {better:.2f} eV, {better / elements:.0%} of what is then to learn."
         )
     return sentences
 

@@ -28,7 +28,7 @@ def results(
             metrics |= {"baseline_mean": 8.0, "baseline_elements": 0.9, "baseline_bonds": 0.4}
             metrics |= {"member_mae": metrics["mae"], "seconds": 9.0, "epochs": 2.0}
             history = [
-                {"member": k, "epoch": e, "val_MAE": 1.0 / (e + 1), "seconds": float(e)}
+                {"member": k, "epoch": e, "val_MAE": 1.0 / (e + 1), "train_loss": 25.0, "seconds": float(e)}
                 for k in (0, 1)
                 for e in (0, 1)
             ]
@@ -60,7 +60,7 @@ def test_warnings_come_with_the_verdict() -> None:
     assert few.startswith("Fewer than 3 seeds")
 
 
-def test_composition_in_the_errors_is_found() -> None:
+def test_the_explanation_says_where_the_errors_come_from() -> None:
     told = results(0.1, 0.2, total=True)
     carbons = np.array([one.upper().count("C") for one in SMILES])
     bad = [
@@ -69,10 +69,11 @@ def test_composition_in_the_errors_is_found() -> None:
     ]
     worse = Results(told.settings, told.level, SMILES, told.truth, 0, bad)
     spread, first, second = explanation(worse, results(0.03, 0.04))
-    assert "spread by 10 eV" in spread or "spread by 9 eV" in spread
-    assert "100% of the error is composition" in second
-    assert "100% of the error is composition" not in first
-    assert "the same network gets 0.03 eV" in first
+    assert "one per element, fitted, leaves 0.90 eV" in spread
+    assert "5.0 eV on batches of training molecules" in first
+    assert "would take the MAE to 0.00 eV" in second
+    assert "would take the MAE to 0.00 eV" not in first
+    assert "the same network gets 0.03 eV, 3% of what is then to learn" in first
     assert "the same network gets 0.04 eV" in second
 
 
