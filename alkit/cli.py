@@ -249,8 +249,8 @@ def import_model(
     checkpoints: Annotated[list[Path], typer.Argument(help="schnetpack's best_model files, one a member.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
+    elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
     unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
-    elements: Annotated[str, typer.Option(help="It was trained on, with commas.")] = "H,C,N,O,F",
     geometry: Annotated[
         Literal["dataset", "mmff", "etkdg", "xtb"], typer.Option(help="Geometries it was trained on.")
     ] = "dataset",

@@ -247,9 +247,17 @@ def _prepare(
     return Ensemble(settings, references, [], scale=scale), data, held_out
 
 
-def _content(graph: Graph) -> tuple[bytes, bytes]:
-    """The same for two graphs of one molecule in one geometry, with its atoms in one order."""
-    return graph.numbers.tobytes(), graph.vectors.tobytes()
+def _content(graph: Graph) -> tuple[bytes, ...]:
+    """All that the network sees: the same for two graphs of one molecule with its atoms in one order."""
+    parts = (
+        graph.numbers,
+        graph.senders,
+        graph.receivers,
+        graph.vectors,
+        graph.atom_inputs,
+        graph.pair_inputs,
+    )
+    return tuple(part.tobytes() for part in parts)
 
 
 def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:

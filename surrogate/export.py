@@ -18,8 +18,32 @@ from surrogate.targets import AtomReferences
 
 FORCES = "forces"
 _parts = schnetpack.representation
-# Functions that schnetpack's own models carry; anything else but a module's class is not unpickled.
-_FUNCTIONS = (
+_transform, _atomistic = schnetpack.transform, schnetpack.atomistic
+# All that a file may consist of. Unpickling calls these with arguments of the file's choice, so none of them
+# may touch the disk (some transforms of schnetpack do).
+_ALLOWED = (
+    schnetpack.model.NeuralNetworkPotential,
+    _parts.SchNet,
+    _parts.schnet.SchNetInteraction,
+    _parts.PaiNN,
+    _parts.painn.PaiNNInteraction,
+    _parts.painn.PaiNNMixing,
+    schnetpack.nn.Dense,
+    schnetpack.nn.GaussianRBF,
+    schnetpack.nn.CosineCutoff,
+    _atomistic.PairwiseDistances,
+    _atomistic.Atomwise,
+    _atomistic.Forces,
+    _transform.AddOffsets,
+    _transform.ScaleProperty,
+    _transform.CastMap,
+    _transform.CastTo32,
+    _transform.CastTo64,
+    nn.Embedding,
+    nn.Identity,
+    nn.ModuleList,
+    nn.Sequential,
+    nn.SiLU,
     schnetpack.nn.activations.shifted_softplus,
     torch.nn.functional.silu,
     torch.nn.init.zeros_,
@@ -61,9 +85,11 @@ def to_schnetpack(
         last.weight *= ensemble.scale
         last.bias *= ensemble.scale
     offsets = schnetpack.transform.AddOffsets(TARGET, add_atomrefs=True)
-    offsets.atomref = torch.zeros(100, dtype=torch.float64)
+    # NaN for elements that the model was not built for: schnetpack would predict them without a word.
+    offsets.atomref = torch.full((100,), torch.nan, dtype=torch.float64)
     for number, energy in zip(ensemble.references.numbers, ensemble.references.energies, strict=True):
-        offsets.atomref[number] = energy + (_energy_of(atom_energies, number) if atom_energies else 0.0)
+        added = 0.0 if atom_energies is None else _energy_of(atom_energies, number)
+        offsets.atomref[number] = energy + added
     return schnetpack.model.NeuralNetworkPotential(
         representation=source.representation,
         input_modules=[schnetpack.atomistic.PairwiseDistances()],
@@ -78,17 +104,16 @@ def _energy_of(atom_energies: Mapping[int, float], number: int) -> float:
     return atom_energies[number]
 
 
-def from_schnetpack(
-    paths: Sequence[Path], *, elements: Sequence[str] = ("H", "C", "N", "O", "F"), unit: float = 1.0
-) -> Ensemble:
+def from_schnetpack(paths: Sequence[Path], *, elements: Sequence[str], unit: float = 1.0) -> Ensemble:
     """Plain schnetpack models (``best_model`` files of SchNet or PaiNN) as the members of an ensemble.
 
-    Files are read as data: only the classes of schnetpack's and torch's modules are accepted. One file makes
+    Files are read as data: only the few classes that such a model consists of are accepted. One file makes
     an ensemble of one, whose spread is unknown (NaN).
 
     Args:
         paths: of networks of one architecture; positions in Å.
-        elements: symbols that the networks were trained on; any other is refused in predictions.
+        elements: symbols that the networks were trained on, which the files do not say; predictions refuse
+            any other.
         unit: eV in the unit of the networks' energy.
 
     Raises:
@@ -100,7 +125,7 @@ def from_schnetpack(
         raise SurrogateError("There is no file to import; name one or more best_model files.")
     if unknown := [symbol for symbol in elements if symbol not in atomic_numbers]:
         raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
-    numbers = sorted(atomic_numbers[symbol] for symbol in elements)
+    numbers = sorted({atomic_numbers[symbol] for symbol in elements})
     read = [_read(Path(path), tuple(elements), numbers) for path in paths]
     settings, scale, references, _ = read[0]
     for path, (other, *rest) in zip(paths, (one[:3] for one in read), strict=True):
@@ -131,7 +156,7 @@ def _read(
         elements=elements,
     )
     network = build_model(settings, seed=0)
-    if not _same_kinds(source, network):
+    if not _same_kinds(source, heads[0], network):
         raise SurrogateError(f"{path} has another radial basis, cutoff function or activation than alkit's.")
     weights = {f"representation.{name}": value for name, value in representation.state_dict().items()}
     weights |= {f"output_modules.0.{name}": value for name, value in heads[0].state_dict().items()}
@@ -164,36 +189,32 @@ def _load(path: Path) -> Any:
 
 def _allowed(name: str) -> Any:
     """The class or function of that name, if a schnetpack model may consist of it."""
-    for function in _FUNCTIONS:
-        if name == f"{function.__module__}.{function.__qualname__}":
-            return function
-    module, _, attribute = name.rpartition(".")
-    if module.split(".")[0] in ("schnetpack", "torch"):
-        found = getattr(_loaded(module), attribute, None)
-        if isinstance(found, type) and issubclass(found, nn.Module):
-            return found
-    raise SurrogateError(f"it holds {name}, which is no part of a schnetpack model; nothing was loaded.")
+    for part in _ALLOWED:
+        if name == f"{part.__module__}.{part.__qualname__}":
+            return part
+    raise SurrogateError(
+        f"it holds {name}, which is no part of a schnetpack model as alkit knows it; nothing was loaded."
+    )
 
 
-def _loaded(module: str) -> Any:
-    """A module that schnetpack or torch has imported already; a file cannot make us import another."""
-    import sys
-
-    return sys.modules.get(module)
-
-
-def _same_kinds(source: Any, network: Any) -> bool:
+def _same_kinds(source: Any, head: nn.Module, network: Any) -> bool:
     """Whether the parts without weights are alike as well."""
+    return _kinds(source.representation) == _kinds(network.representation) and _kinds(head) == _kinds(
+        network.output_modules[0]
+    )
 
-    def kinds(model: Any) -> tuple[Any, ...]:
-        part = model.representation
-        block = part.interactions[0]
-        layers = getattr(block, "filter_network", None) or block.interatomic_context_net
-        head = next(one for one in model.output_modules if isinstance(one, schnetpack.atomistic.Atomwise))
-        activations = [_name(layer.activation) for layer in (*layers, *head.outnet)]
-        return type(part.radial_basis), type(part.cutoff_fn), float(part.cutoff_fn.cutoff), activations
 
-    return kinds(source) == kinds(network)
+def _kinds(part: nn.Module) -> dict[str, tuple[Any, ...]]:
+    """What every module of ``part`` does besides its weights."""
+    return {
+        name: (
+            type(module),
+            _name(getattr(module, "activation", None)),
+            getattr(module, "epsilon", None),
+            float(getattr(module, "cutoff", 0.0)),
+        )
+        for name, module in part.named_modules()
+    }
 
 
 def _name(activation: Any) -> str:
@@ -203,7 +224,7 @@ def _name(activation: Any) -> str:
 def _postprocessing(source: Any, path: Path, numbers: list[int], key: str) -> tuple[float, tuple[float, ...]]:
     """Scale and energy per element that schnetpack's postprocessors amount to."""
     scale, energies = 1.0, dict.fromkeys(numbers, 0.0)
-    for step in source.postprocessors:
+    for step in source.postprocessors if source.do_postprocessing else ():
         if isinstance(step, schnetpack.transform.ScaleProperty) and step.input_key == step.output_key == key:
             scale *= float(step.scale)
             energies = {number: energy * float(step.scale) for number, energy in energies.items()}
@@ -218,4 +239,7 @@ def _postprocessing(source: Any, path: Path, numbers: list[int], key: str) -> tu
                 f"{path} ends with {type(step).__name__}, which alkit cannot express; it knows ScaleProperty "
                 f"and extensive AddOffsets of {key!r}."
             )
-    return scale, tuple(energies[number] for number in numbers)
+    found = tuple(energies[number] for number in numbers)
+    if unknown := [number for number, energy in zip(numbers, found, strict=True) if energy != energy]:
+        raise SurrogateError(f"{path} was not trained on Z = {unknown[0]}; leave it out of the elements.")
+    return scale, found

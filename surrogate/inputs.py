@@ -134,6 +134,8 @@ def graph_2d(smiles: str, *, cutoff: float, layout: str = "topological", chemist
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None or molecule.GetNumAtoms() == 0:
         raise SurrogateError(f"{smiles!r} is not a SMILES of a molecule.")
+    if layout == "depiction":  # how a molecule is drawn depends on the order of its atoms
+        molecule = Chem.MolFromSmiles(Chem.MolToSmiles(molecule))
     molecule = Chem.AddHs(molecule)
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], dtype=np.int64)
     _check_size(numbers)

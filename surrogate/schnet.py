@@ -92,12 +92,12 @@ class _RadialBasis(nn.Module):
 
 
 def layers(model: Any) -> list[nn.Module]:
-    """The network from the input to the output: embedding, interaction blocks, head."""
+    """The network from input to output: embeddings, interaction blocks, head; every parameter once."""
     network = getattr(model.representation, "network", model.representation)
     blocks: list[nn.Module] = list(network.interactions)
-    if hasattr(network, "mixing"):  # PaiNN: the filters of all blocks are one layer
+    if hasattr(network, "mixing"):  # PaiNN, which has the filters of all its blocks in one layer
         blocks = [nn.ModuleList(pair) for pair in zip(network.interactions, network.mixing, strict=True)]
-        return [nn.ModuleList([network.embedding, network.filter_net]), *blocks, *model.output_modules]
+        blocks[0] = nn.ModuleList([network.filter_net, blocks[0]])
     return [nn.ModuleList([network.embedding, network.radial_basis]), *blocks, *model.output_modules]
 
 

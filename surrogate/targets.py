@@ -10,6 +10,7 @@ from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 
 _SMALLEST_DEVIATION = 1e-6  # eV; below it there is rounding alone
+_FEWEST = 2  # molecules for each element, to tell what is left from what was fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,13 @@ class AtomReferences:
 
 
 def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray) -> float:
-    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero."""
+    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero.
+
+    1 eV, schnetpack's own unit, where there are hardly more molecules than elements: references fitted to
+    them leave next to nothing, and that says nothing of others.
+    """
+    if len(graphs) < _FEWEST * len({int(z) for graph in graphs for z in graph.numbers}):
+        return 1.0
     deviation = float(np.std(rests / np.array([len(graph) for graph in graphs])))
     return max(deviation, _SMALLEST_DEVIATION)
 

@@ -16,6 +16,7 @@ from torch import nn
 from surrogate import (
     AtomReferences,
     Ensemble,
+    EnsembleCalculator,
     ModelSettings,
     SurrogateError,
     from_schnetpack,
@@ -45,8 +46,8 @@ calculator = SpkCalculator(
 rows = []
 for atoms in read(sys.argv[2], ":"):
     atoms.calc = calculator
-    rows.append([atoms.get_potential_energy(), np.abs(atoms.get_forces()).sum()])
-np.savetxt(sys.argv[3], rows)
+    rows.append((atoms.get_potential_energy(), atoms.get_forces()))
+np.savez(sys.argv[3], energies=[energy for energy, _ in rows], forces=np.concatenate([f for _, f in rows]))
 """
 
 
@@ -67,13 +68,16 @@ def test_a_member_in_plain_schnetpacks_calculator(settings: ModelSettings, tmp_p
     ensemble = an_ensemble(settings)
     torch.save(to_schnetpack(ensemble, member=1), tmp_path / "best_model")
     write(tmp_path / "molecules.xyz", MOLECULES)
-    command = [sys.executable, "-c", _PLAIN, "best_model", "molecules.xyz", "energies.txt"]
+    command = [sys.executable, "-c", _PLAIN, "best_model", "molecules.xyz", "found.npz"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)
-    found = np.loadtxt(tmp_path / "energies.txt")
+    found = np.load(tmp_path / "found.npz")
     read = [Atoms(one.numbers, np.round(one.positions, 8)) for one in MOLECULES]
     expected = ensemble.predict([graph_3d(one.numbers, one.positions, cutoff=5.0) for one in read]).samples[1]
-    np.testing.assert_allclose(found[:, 0], expected, **ROUNDING)
-    assert (found[1:, 1] > 1e-4).all()
+    np.testing.assert_allclose(found["energies"], expected, **ROUNDING)
+    here = EnsembleCalculator(dataclasses.replace(ensemble, members=ensemble.members[1:]))
+    forces = np.concatenate([here.get_forces(atoms) for atoms in read])
+    assert np.abs(forces).max() > 0.01
+    np.testing.assert_allclose(found["forces"], forces, rtol=1e-4, atol=1e-5)
 
 
 def test_a_member_in_spkpredict(tmp_path: Path) -> None:
@@ -109,8 +113,16 @@ def test_total_energies_take_tabulated_atoms() -> None:
     plain, total = to_schnetpack(ensemble), to_schnetpack(ensemble, atom_energies=atoms)
     added = (total.postprocessors[1].atomref - plain.postprocessors[1].atomref).tolist()
     assert [added[z] for z in atoms] == pytest.approx(list(atoms.values()))
-    with pytest.raises(SurrogateError, match="no tabulated energy of the atom with Z = 6"):
-        to_schnetpack(ensemble, atom_energies={1: -13.6})
+    for table, missing in (({1: -13.6}, 6), ({}, 1)):
+        with pytest.raises(SurrogateError, match=f"no tabulated energy of the atom with Z = {missing}"):
+            to_schnetpack(ensemble, atom_energies=table)
+
+
+def test_schnetpack_predicts_no_element_that_the_model_was_not_built_for() -> None:
+    model = to_schnetpack(an_ensemble(SCHNET))
+    converter = schnetpack.interfaces.AtomsConverter(schnetpack.transform.ASENeighborList(5.0))
+    assert model(converter(molecule("CH3CN")))["energy"].isfinite().all()
+    assert model(converter(molecule("HF")))["energy"].isnan().all()
 
 
 @pytest.mark.parametrize(
@@ -175,26 +187,82 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert np.isfinite(back.predict(graphs()).std).all()
 
 
+def test_elements_are_those_of_the_file(tmp_path: Path) -> None:
+    torch.save(to_schnetpack(an_ensemble(SCHNET)), tmp_path / "best_model")
+    with pytest.raises(SurrogateError, match="not trained on Z = 9; leave it out of the elements"):
+        from_schnetpack([tmp_path / "best_model"], elements=("H", "C", "F"))
+    twice = from_schnetpack([tmp_path / "best_model"], elements=("H", "C", "N", "O", "C"))
+    np.testing.assert_allclose(twice.predict(graphs()).mean, an_ensemble(SCHNET, 1).predict(graphs()).mean)
+
+
+def _other(kind: str) -> nn.Module:
+    """A model that differs from alkit's in one place that has no weights."""
+    model = plain_model("PaiNN" if kind in ("mixing", "epsilon") else "SchNet")
+    representation = model.representation
+    if kind == "f2out":
+        representation.interactions[1].f2out[0].activation = torch.nn.functional.silu
+    elif kind == "mixing":
+        representation.mixing[1].intraatomic_context_net[0].activation = nn.Identity()
+    elif kind == "epsilon":
+        representation.mixing[0].epsilon = 0.1
+    else:
+        representation.cutoff_fn.cutoff = representation.cutoff_fn.cutoff + 1.0
+    return model
+
+
+@pytest.mark.parametrize("kind", ["f2out", "mixing", "epsilon", "cutoff"])
+def test_another_function_in_one_place_is_refused(kind: str, tmp_path: Path) -> None:
+    torch.save(_other(kind), tmp_path / "best_model")
+    with pytest.raises(SurrogateError, match="another radial basis, cutoff function or activation"):
+        from_schnetpack([tmp_path / "best_model"], elements=SCHNET.elements)
+
+
+def test_postprocessing_that_is_off_stays_off(tmp_path: Path) -> None:
+    model = plain_model("SchNet", scaled=True)
+    model.do_postprocessing = False
+    torch.save(model, tmp_path / "best_model")
+    converter = schnetpack.interfaces.AtomsConverter(schnetpack.transform.ASENeighborList(4.0))
+    expected = [model(converter(one))["energy_U0"].item() for one in MOLECULES]
+    here = from_schnetpack([tmp_path / "best_model"], elements=SCHNET.elements)
+    told = here.predict([graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES])
+    np.testing.assert_allclose(told.mean, expected, **ROUNDING)
+
+
 class _Evil:
     def __reduce__(self):
         return print, ("code ran",)
 
 
+class _Writes:
+    """A module of schnetpack's own that makes folders when it is made."""
+
+    def __init__(self, folder: Path):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return schnetpack.transform.CachedNeighborList, (self.folder, None)
+
+
 def test_files_with_code_in_them_are_refused(tmp_path: Path, capfd) -> None:
     torch.save(_Evil(), tmp_path / "evil")
+    torch.save(_Writes(tmp_path / "made"), tmp_path / "writes")
     (tmp_path / "pickle").write_bytes(pickle.dumps(_Evil()))
     (tmp_path / "text").write_text("no model")
     torch.save(nn.Linear(2, 2), tmp_path / "linear")
+    torch.save(nn.Identity(), tmp_path / "identity")
     torch.save(plain_model("SchNet", activation=torch.nn.functional.silu), tmp_path / "silu")
     why = {
-        "evil": "holds builtins.print, which is no part of a schnetpack model; nothing was loaded",
+        "evil": "holds builtins.print, which is no part of a schnetpack model as alkit knows it",
         "pickle": "is not a model of schnetpack",
         "text": "is not a model of schnetpack",
-        "linear": "holds no NeuralNetworkPotential",
+        "writes": "holds schnetpack.transform.neighborlist.CachedNeighborList, which is no part",
+        "linear": "holds torch.nn.modules.linear.Linear, which is no part",
+        "identity": "holds no NeuralNetworkPotential",
         "silu": "another radial basis, cutoff function or activation",
         "none": "There is no file",
     }
     for name, sentence in why.items():
         with pytest.raises(SurrogateError, match=sentence):
-            from_schnetpack([tmp_path / name])
+            from_schnetpack([tmp_path / name], elements=("H", "C"))
     assert "code ran" not in capfd.readouterr().out
+    assert not (tmp_path / "made").exists()

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from surrogate import ModelSettings, graph_2d, graph_3d
 from surrogate.batches import TARGET, collate
-from surrogate.schnet import build_model, embed
+from surrogate.schnet import build_model, embed, layers
 
 NAMES = ["CH3CH2OH", "C6H6", "H2O", "CH3CN", "HCOOH"]
 CLOSE = {"rtol": 2e-5, "atol": 2e-5}
@@ -139,3 +139,11 @@ def test_every_public_name_of_surrogate_is_there() -> None:
     assert all(getattr(surrogate, name) is not None for name in surrogate.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Schnet'"):
         _ = surrogate.Schnet
+
+
+@pytest.mark.parametrize("representation", ["schnet", "painn"])
+@pytest.mark.parametrize("inputs", [(), ("xtb",)])
+def test_layers_hold_every_parameter_once(representation: str, inputs: tuple) -> None:
+    model = build_model(ModelSettings(representation=representation, inputs=inputs, features=8), seed=0)
+    held = [id(parameter) for layer in layers(model) for parameter in layer.parameters()]
+    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())

@@ -127,6 +127,13 @@ def test_deviation_is_per_atom_and_never_zero() -> None:
     assert 0 < per_atom_deviation(graphs, 2.0 * sizes) < 1e-5
 
 
+def test_a_handful_of_molecules_tells_no_deviation() -> None:
+    graphs = random_molecules(40)
+    few = [graph for graph in graphs if len(set(graph.numbers.tolist())) >= 3][:5]
+    references = AtomReferences.fit(NUMBERS, few, additive(few))
+    assert per_atom_deviation(few, additive(few) - references(few)) == 1.0
+
+
 def test_a_baseline_of_another_level_is_refused() -> None:
     def graph(level: str):
         return graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.7]], cutoff=5.0, baseline=-1.5, baseline_level=level)
