@@ -48,12 +48,16 @@ def single_point(numbers: np.ndarray, positions: np.ndarray, *, smiles: str = ""
         smiles: names the molecule in errors.
 
     Raises:
-        LabelError: "unsupported_element" or "scf_not_converged".
+        LabelError: "unsupported_element", "unpaired_electrons" or "scf_not_converged".
     """
     from xtb.interface import Calculator, Param, XTBException
 
     numbers, positions = np.asarray(numbers, dtype=np.int64), np.asarray(positions, dtype=np.float64)
     references = atom_energies(METHOD, numbers, smiles)
+    if int(numbers.sum()) % 2:
+        raise LabelError(
+            "unpaired_electrons", f"{smiles}: an odd number of electrons is no closed-shell molecule"
+        )
     try:
         with threadpool_limits(limits=1):  # xtb's default threading is many times slower
             calculator = Calculator(Param.GFN2xTB, numbers, positions / Bohr)

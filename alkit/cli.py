@@ -182,8 +182,10 @@ def predict(
     """Predict energies with their uncertainty, as CSV in eV."""
     from alkit import commands
 
-    done, failed = commands.predict(model, molecules, out, _console()[1])
-    typer.echo(f"{done} predicted, {failed} without a prediction (see the column reason).", err=True)
+    done, failed, energies = commands.predict(model, molecules, out, _console()[1])
+    typer.echo(
+        f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
+    )
 
 
 @app.command()
@@ -239,9 +241,8 @@ def export_model(
     """Write a member as a plain schnetpack model, for spkpredict, SpkCalculator and spkmd."""
     from alkit import exchange
 
-    level = exchange.export(model, out, member=member, absolute=absolute)
-    kind = "total" if absolute else "atomization"
-    typer.echo(f"{out}: {kind} energy in eV ({level}) and forces in eV/Å.")
+    energies = exchange.export(model, out, member=member, absolute=absolute)
+    typer.echo(f"{out}: {energies} and forces in eV/Å.")
 
 
 @app.command("import")
@@ -250,6 +251,9 @@ def import_model(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
     elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
+    energy: Annotated[
+        Literal["atomization", "total"], typer.Option(help="Less the isolated atoms', or not.")
+    ],
     unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
     geometry: Annotated[
         Literal["dataset", "mmff", "etkdg", "xtb"], typer.Option(help="Geometries it was trained on.")
@@ -259,7 +263,9 @@ def import_model(
     from alkit import exchange
 
     symbols = [symbol.strip() for symbol in elements.split(",")]
-    members = exchange.read(checkpoints, out, unit=unit, level=level, elements=symbols, geometry=geometry)
+    members = exchange.read(
+        checkpoints, out, unit=unit, level=level, energy=energy, elements=symbols, geometry=geometry
+    )
     typer.echo(f"{out}: {members} member{'s' if members > 1 else ' (without a spread)'}.")
 
 

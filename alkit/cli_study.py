@@ -15,6 +15,7 @@ def _group() -> None:
 
 @study.command("2d-vs-3d")
 def two_against_three(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Database of `alkit data import`, with geometries.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study; the same command goes on.")],
     arms: Annotated[
@@ -39,11 +40,14 @@ def two_against_three(
 
     from alkit import study_report
     from alkit.cli import _console, _shown
+    from alkit.datasets import Dataset
     from alkit.study import StudySettings, referenced, run
     from alkit.study import original as original_settings
 
     console, progress = _console()
     if original:
+        _check_fixed(context)
+        Dataset.open(data).atomization()  # what its second half needs; refused now, not after the first
         settings = replace(original_settings(str(data)), seed=seed, test=test)
     else:
         settings = StudySettings(
@@ -59,7 +63,8 @@ def two_against_three(
     results = run(settings, out, progress)
     told = []
     if original:
-        told = study_report.explanation(results, run(referenced(settings), out / "with_references", progress))
+        with_references = run(referenced(settings), out / "with_references", progress)
+        told = study_report.explanation(results, with_references)
     floor = _floor(results, noise_floor, progress) if noise_floor else None
     console.print(study_report.table(results))
     for sentence in study_report.verdict(results):
@@ -70,6 +75,16 @@ def two_against_three(
         console.print(sentence)
     page = study_report.write(results, out, floor=floor, told=told)
     console.print(f"Report: {_shown(page)}", soft_wrap=True)
+
+
+def _check_fixed(context: typer.Context) -> None:
+    """`--original` has settings of its own; one that is given and has no effect would mislead."""
+    from alkit.errors import ConfigError
+
+    fixed = ("arms", "sizes", "seeds", "members", "features", "epochs")
+    given = [name for name in fixed if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        raise ConfigError(f"--original has its own {given[0]}; leave out --{given[0]}.")
 
 
 def _floor(results: Any, n: int, progress: Any) -> Any:

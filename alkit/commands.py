@@ -16,7 +16,7 @@ from alkit.baselines import LEVEL, single_point
 from alkit.datasets import Dataset
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, DataError, LabelError
-from alkit.inputs import build_graph, needs_single_point
+from alkit.inputs import baseline_energies, build_graph, needs_single_point
 from alkit.models import PredictionRow, Provenance, load_model, newest, predict_smiles, predict_structures
 from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
 from alkit.placing import place
@@ -92,8 +92,13 @@ def train(
     predicted = ensemble.predict(graphs)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
     known = fit + validation
+    cheap = baseline_energies(source.pairs(known)[0]), baseline_energies(graphs)
     metrics |= evaluation.baseline_metrics(
-        [source.smiles[i] for i in known], source.values[known], [source.smiles[i] for i in test], truth
+        [source.smiles[i] for i in known],
+        source.values[known],
+        [source.smiles[i] for i in test],
+        truth,
+        cheap=cheap if how.baseline else None,
     )
     return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
 
@@ -166,8 +171,13 @@ class _Labelled:
         return build_graph(self.settings, smiles, placed, found)
 
 
-def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignProgress) -> tuple[int, int]:
-    """Write a CSV of predictions in eV; returns how many molecules have one, and how many do not.
+def predict(
+    model: Path, molecules: Path, out: Path | None, progress: CampaignProgress
+) -> tuple[int, int, str]:
+    """Write a CSV of predictions in eV.
+
+    Returns:
+        How many molecules have one, how many do not, and what energies they are.
 
     Args:
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
@@ -182,7 +192,7 @@ def predict(model: Path, molecules: Path, out: Path | None, progress: CampaignPr
             numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
             rows.writerow([row.smiles, *numbers, row.reason])
             done, failed = done + (not row.reason), failed + bool(row.reason)
-    return done, failed
+    return done, failed, f"{provenance.energy} energies, {provenance.level}"
 
 
 def _to_predict(molecules: Path) -> tuple[str, Sequence[Any], Callable[..., Iterator[PredictionRow]]]:

@@ -44,10 +44,10 @@ def atom_energies(level: str) -> dict[int, float]:
 
 
 def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
-    """Write a member as schnetpack's ``best_model``; returns the level of theory of its energies (eV).
+    """Write a member as schnetpack's ``best_model``; returns what its energies (eV) are.
 
     Raises:
-        DataError: the file exists, or ``absolute`` without a table of atom energies.
+        DataError: the file exists, or ``absolute`` without a table of atom energies or of total ones.
         SurrogateError: a model that plain schnetpack cannot express.
     """
     import torch
@@ -57,16 +57,30 @@ def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
     if out.exists():
         raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
     ensemble, provenance = load_model(model)
+    if absolute and provenance.energy == "total":
+        raise DataError(f"The energies of {model} are total ones already; leave out --absolute.")
     energies = atom_energies(provenance.level) if absolute else None
     potential = to_schnetpack(ensemble, member=member, atom_energies=energies)
     replace_file(out, lambda path: torch.save(potential, path))
-    return provenance.level
+    kind = "total" if absolute else provenance.energy
+    return f"{kind} energy in eV ({provenance.level})"
 
 
 def read(
-    checkpoints: list[Path], out: Path, *, unit: str, level: str, elements: list[str], geometry: str
+    checkpoints: list[Path],
+    out: Path,
+    *,
+    unit: str,
+    level: str,
+    energy: str,
+    elements: list[str],
+    geometry: str,
 ) -> int:
     """Write plain schnetpack models as an ensemble of alkit; returns the number of its members.
+
+    Args:
+        unit, level: of the models' energies.
+        energy: ``atomization`` or ``total``; alkit's own are the former, and the two never mix.
 
     Raises:
         DataError: the folder holds a model, or an unknown unit.
@@ -80,6 +94,6 @@ def read(
         raise DataError(f"{out} holds a trained model already; give another --out.")
     ensemble = from_schnetpack(checkpoints, elements=elements, unit=UNITS[unit])
     out.mkdir(parents=True, exist_ok=True)
-    Provenance(geometry, 0, CONFORMERS, f"{level} [eV]", 0).save(out)
+    Provenance(geometry, 0, CONFORMERS, f"{level} [eV]", 0, energy).save(out)
     ensemble.save(out)
     return len(ensemble.members)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alkit.baselines import LEVEL, Baseline
 from alkit.config import CampaignConfig
@@ -48,6 +52,11 @@ def training_settings(config: CampaignConfig) -> TrainingSettings:
 def needs_single_point(settings: ModelSettings) -> bool:
     """Whether the surrogate sees anything of a GFN2-xTB calculation."""
     return bool(settings.baseline) or "xtb" in settings.inputs
+
+
+def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
+    """``(n,)`` eV: the cheap energies that a delta model learns on top of."""
+    return np.array([graph.baseline for graph in graphs], dtype=np.float64)
 
 
 def build_graph(

@@ -30,6 +30,7 @@ class Provenance:
         conformers: of which ``mmff`` and ``xtb`` take the lowest.
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
+        energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
     """
 
     geometry: str
@@ -37,6 +38,7 @@ class Provenance:
     conformers: int
     level: str
     labels: int
+    energy: str = "atomization"
 
     def save(self, folder: Path) -> None:
         replace_file(folder / _FILE, lambda path: _dump(path, asdict(self)))

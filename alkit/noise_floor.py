@@ -1,4 +1,4 @@
-"""How well any model can do that sees SMILES without stereo marks."""
+"""How far apart the stereoisomers of a molecule are: what SMILES without stereo marks leave open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from alkit.baselines import single_point
 from alkit.errors import DataError, LabelError
-from alkit.molecules import canonical, flat
+from alkit.molecules import CONFORMERS, canonical, flat
 from alkit.placing import place
 
 _MOST_ISOMERS = 8
@@ -32,6 +32,9 @@ class NoiseFloor:
     ambiguous: int
     failed: int
 
+    def __bool__(self) -> bool:
+        return self.molecules > 0
+
     def __str__(self) -> str:
         return (
             f"{self.mae:.3f} eV (GFN2-xTB, {self.molecules} molecules, {self.ambiguous} of them with several "
@@ -43,14 +46,14 @@ def noise_floor(
     smiles: Sequence[str],
     *,
     seed: int = 0,
-    conformers: int = 5,
+    conformers: int = CONFORMERS,
     on_molecule: Callable[[int], None] | None = None,
 ) -> NoiseFloor:
     """Relax every stereoisomer of each molecule with GFN2-xTB and see how far their energies are apart.
 
     All isomers count alike, although a data set may prefer the stable ones; and each is one conformer, the
     lowest of a few, whose own noise is part of the number. Enantiomers have one energy. A molecule whose
-    isomers outnumber a limit is sampled.
+    isomers outnumber a limit is sampled. E/Z marks are dropped as well, which 2D mode with chemistry sees.
 
     Args:
         smiles: molecules, with or without stereo marks; the marks are dropped.
@@ -60,7 +63,7 @@ def noise_floor(
     deviations, ambiguous, failed = [], 0, 0
     for one in smiles:
         energies = []
-        for isomer in stereoisomers(one):
+        for isomer in stereoisomers(one, seed=seed):
             try:
                 energies.append(_energy(isomer, seed, conformers))
             except (LabelError, DataError):
@@ -74,17 +77,19 @@ def noise_floor(
     return NoiseFloor(mae, len(deviations), ambiguous, failed)
 
 
-def stereoisomers(smiles: str) -> list[str]:
-    """Canonical SMILES of the distinct stereoisomers, mirror images taken once; at most 8."""
+def stereoisomers(smiles: str, *, seed: int = 0) -> list[str]:
+    """Canonical SMILES of the distinct stereoisomers, mirror images taken once; of more than 8 a sample."""
     from rdkit import Chem
     from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 
-    options = StereoEnumerationOptions(unique=True, maxIsomers=2 * _MOST_ISOMERS, rand=0)
+    options = StereoEnumerationOptions(unique=True, maxIsomers=2 * _MOST_ISOMERS, rand=seed)
     found: dict[str, str] = {}
     for isomer in EnumerateStereoisomers(Chem.MolFromSmiles(flat(smiles)), options=options):
         written = Chem.MolToSmiles(isomer)
         found.setdefault(min(written, _mirror(written)), written)
-    return sorted(found.values())[:_MOST_ISOMERS]
+    isomers = sorted(found.values())
+    chosen = np.random.default_rng(seed).permutation(len(isomers))[:_MOST_ISOMERS]
+    return sorted(isomers[k] for k in chosen)
 
 
 def _mirror(smiles: str) -> str:

@@ -13,6 +13,11 @@ from alkit.evaluation import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
 _BLUE, _ORANGE, GREY = "#2563a8", "#d9722e", "#8a8f98"
 _SIZE, _DPI = (5.6, 4.2), 160
+_TRIVIAL = {
+    "baseline_elements": ("element counts", "-"),
+    "baseline_bonds": ("bond counts", "--"),
+    "baseline_xtb": ("xTB and element counts", ":"),
+}
 
 
 def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
@@ -23,10 +28,9 @@ def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
     axes.plot(
         labels, [row["q95"] for row in metrics], "s--", color=_BLUE, alpha=0.5, ms=4, label="95 % quantile"
     )
-    for key, name, style in (("elements", "element counts", "-"), ("bonds", "bond counts", "--")):
-        axes.plot(
-            labels, [row[f"baseline_{key}"] for row in metrics], style, color=GREY, label=f"{name}, MAE"
-        )
+    for key, (name, style) in _TRIVIAL.items():
+        if key in metrics[-1]:
+            axes.plot(labels, [row[key] for row in metrics], style, color=GREY, label=f"{name}, MAE")
     axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
     axes.set(yscale="log", xlabel="labels (training and validation)", ylabel="error on the test set, eV")
     plain_ticks(axes.yaxis)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _VALIDATION_SHARE = 0.1
 _FEWEST = 10
+_COMMIT_EVERY = 20
 
 
 def pretrained(state: RoundState) -> Ensemble:
@@ -88,4 +89,7 @@ def _molecules(state: RoundState) -> list[str]:
                 continue  # no label was paid for; the next molecule takes its place
             found.append(seeds[index])
             advance(1)
+            if len(found) % _COMMIT_EVERY == 0:
+                state.ledger.commit()
+    state.ledger.commit()  # before the fit, so that a kill loses none
     return found

@@ -20,7 +20,7 @@ from alkit import evaluation, generation, pretraining
 from alkit.acquisition.base import Pool, RoundContext, select
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.inputs import model_settings, training_settings
+from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
@@ -246,10 +246,18 @@ def evaluate(state: RoundState) -> None:
     ensemble = Ensemble.load(state.path("model"))
     labelled, test = _counted_labels(state), state.ledger.labelled("test")
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
-    predicted = ensemble.predict(state.graphs(smiles), device=state.config.surrogate.device)
+    graphs = state.graphs(smiles)
+    predicted = ensemble.predict(graphs, device=state.config.surrogate.device)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
     known = [c.smiles for c, _ in labelled]
-    metrics |= evaluation.baseline_metrics(known, np.array([v for _, v in labelled]), smiles, truth)
+    cheap = baseline_energies(state.graphs(known)), baseline_energies(graphs)
+    metrics |= evaluation.baseline_metrics(
+        known,
+        np.array([v for _, v in labelled]),
+        smiles,
+        truth,
+        cheap=cheap if ensemble.settings.baseline else None,
+    )
     metrics |= {
         "labels": len(labelled),
         "test_size": len(test),

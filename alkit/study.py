@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -87,6 +89,8 @@ class StudySettings:
             raise ConfigError(f"There is no arm {unknown[0]!r}; there are {', '.join(ARMS)}.")
         if len(set(self.arms)) < len(self.arms) or len(self.arms) < 1:
             raise ConfigError(f"arms {', '.join(self.arms)} names one twice, or none.")
+        if len(set(self.sizes)) < len(self.sizes):
+            raise ConfigError(f"sizes {', '.join(map(str, self.sizes))} name one twice.")
         if min(self.sizes, default=0) < 2 * _FEWEST_VALIDATION:
             raise ConfigError(f"The smallest size must be {2 * _FEWEST_VALIDATION} labels or more.")
         if self.seeds < 1 or self.test < 10 or self.members < 1:
@@ -169,11 +173,13 @@ def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Resul
     Writes ``fits/<arm>-<size>-<seed>.npz``, each whole or not at all, and ``results.csv``.
 
     Raises:
-        CampaignError: the folder belongs to a study with other settings.
-        DataError: too few molecules.
+        CampaignError: the folder belongs to a study with other settings or other molecules, or is damaged.
+        DataError: too few molecules, or no geometries where an arm needs them.
     """
-    _claim(out, settings)
+    given = asdict(replace(settings, data=str(Path(settings.data).resolve())))
+    _claim(out / "study.json", given)
     molecules = _Molecules(settings, progress)
+    _claim(out / "molecules.json", molecules.described())
     fits = []
     total = len(settings.arms) * len(settings.sizes) * settings.seeds
     with progress, progress.steps("fits", total) as advance:
@@ -199,6 +205,13 @@ class _Molecules:
         self.values = (
             self.data.target(settings.target) if settings.total else self.data.atomization(settings.target)
         )
+        if self.data.geometry == "none" and (
+            wanting := [a for a in settings.arms if ARMS[a].geometry == "dataset"]
+        ):
+            raise DataError(
+                f"{settings.data} holds labels without geometries, which arm {wanting[0]} needs; leave it "
+                "out of --arms."
+            )
         self._failed: set[int] = set()
         self._graphs: dict[tuple[str, int], Graph] = {}
         self._models = {name: self._model(name) for name in settings.arms}
@@ -208,6 +221,14 @@ class _Molecules:
     def left_out(self) -> int:
         """Molecules without a graph in one of the arms."""
         return len(self._failed)
+
+    def described(self) -> dict[str, Any]:
+        """What fits depend on besides the settings: they belong to these molecules, labels and models."""
+        chosen = [self._test, *self._orders]
+        told = json.dumps([[self.data.smiles[i] for i in part] for part in chosen]).encode()
+        told += np.concatenate([self.values[part] for part in chosen]).tobytes()
+        models = {arm: asdict(model) for arm, model in self._models.items()}
+        return {"molecules and labels": hashlib.sha256(told).hexdigest()[:16], "models": models}
 
     @property
     def test_smiles(self) -> list[str]:
@@ -220,11 +241,7 @@ class _Molecules:
     def fit(self, arm: str, size: int, seed: int) -> Fit:
         from surrogate import Ensemble
 
-        labels = self._orders[seed][:size]
-        cut = max(_FEWEST_VALIDATION, round(self.settings.validation_share * size))
-        while self._flat[labels[cut]] == self._flat[labels[cut - 1]]:  # stereoisomers share a side here, too
-            cut += 1
-        validation, training = labels[:cut], labels[cut:]
+        validation, training = self.sets(seed, size)
         ensemble = Ensemble.fit(
             self._models[arm],
             TrainingSettings(**self.settings.training),
@@ -236,13 +253,22 @@ class _Molecules:
         told = ensemble.predict(self._of(arm, self._test))
         metrics = regression_metrics(self.truth, told.mean)
         metrics["member_mae"] = float(np.abs(told.samples - self.truth).mean())
+        known = validation + training
         metrics |= evaluation.baseline_metrics(
-            [self.data.smiles[i] for i in labels], self.values[labels], self.test_smiles, self.truth
+            [self.data.smiles[i] for i in known], self.values[known], self.test_smiles, self.truth
         )
         history = _history(ensemble)
         metrics["seconds"] = sum(rows.epochs[-1]["seconds"] for rows in ensemble.histories)
         metrics["epochs"] = float(np.mean([len(rows.epochs) for rows in ensemble.histories]))
         return Fit(arm, size, seed, told.mean, metrics, history)
+
+    def sets(self, seed: int, size: int) -> tuple[list[int], list[int]]:
+        """Validation and training molecules of a fit; stereoisomers share a side here, too."""
+        labels = self._orders[seed][:size]
+        cut = max(_FEWEST_VALIDATION, round(self.settings.validation_share * size))
+        while cut < size and self._flat[labels[cut]] == self._flat[labels[cut - 1]]:
+            cut += 1
+        return labels[:cut], labels[cut:]
 
     def _model(self, arm: str) -> ModelSettings:
         from ase.data import chemical_symbols
@@ -258,9 +284,14 @@ class _Molecules:
         without a graph in one arm is left out of all.
         """
         groups: dict[str, list[int]] = {}
-        self._flat = [flat(smiles) for smiles in self.data.smiles]
-        for i, name in enumerate(self._flat):
-            groups.setdefault(name, []).append(i)
+        self._flat: dict[int, str] = {}
+        for i, smiles in enumerate(self.data.smiles):
+            try:
+                self._flat[i] = flat(smiles)
+            except DataError:  # an ion or a radical, say
+                self._failed.add(i)
+            else:
+                groups.setdefault(self._flat[i], []).append(i)
         names, most = sorted(groups), max(self.settings.sizes)
         streams = np.random.SeedSequence(self.settings.seed).spawn(self.settings.seeds + 1)
         order = [names[k] for k in np.random.default_rng(streams[0]).permutation(len(names))]
@@ -286,18 +317,20 @@ class _Molecules:
             if len(found) == n:
                 return found, used
         raise DataError(
-            f"{self.settings.data} holds {len(self.data)} molecules; {n} are asked for where {len(found)} "
-            "are left: lower --sizes or --test."
+            f"{self.settings.data} holds {len(self.data)} molecules, {len(self._failed)} of them of no use "
+            f"to an arm; {n} are asked for where {len(found)} are left: lower --sizes or --test."
         )
 
     def _build(self, i: int) -> bool:
+        from surrogate import SurrogateError
+
         if i in self._failed:
             return False
         try:
             for arm in self.settings.arms:
                 if (arm, i) not in self._graphs:
                     self._graphs[arm, i] = self._graph(arm, i)
-        except (LabelError, DataError):
+        except (LabelError, DataError, SurrogateError):
             self._failed.add(i)
             return False
         return True
@@ -315,20 +348,21 @@ class _Molecules:
         return [self._graphs[arm, i] for i in indices]
 
 
-def _claim(out: Path, settings: StudySettings) -> None:
-    """Make the folder this study's, or see that it is."""
-    given = json.loads(json.dumps(asdict(replace(settings, data=str(Path(settings.data).resolve())))))
-    path = out / "study.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        changed = [key for key in given if found.get(key) != given[key]]
-        if changed:
-            raise CampaignError(
-                f"{out} holds a study with {changed[0]} = {found.get(changed[0])}, not {given[changed[0]]}; "
-                "give the same settings or another --out."
-            )
+def _claim(path: Path, given: dict[str, Any]) -> None:
+    """Write what the study is about, or see that it is what the folder's fits are about."""
+    given = json.loads(json.dumps(given))
+    if not path.exists():
+        replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
         return
-    replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
+    if changed := [key for key in given if found.get(key) != given[key]]:
+        raise CampaignError(
+            f"{path.parent} holds a study with {changed[0]} = {found.get(changed[0])}, not "
+            f"{given[changed[0]]}; give the same settings or another --out."
+        )
 
 
 def _history(ensemble: Ensemble) -> list[dict[str, float]]:
@@ -349,7 +383,7 @@ def _load(path: Path, arm: str, size: int, seed: int) -> Fit:
         with np.load(path, allow_pickle=False) as file:
             told = json.loads(str(file["told"]))
             return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None
 
 

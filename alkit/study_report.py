@@ -19,7 +19,6 @@ from alkit.study import ARMS, Results
 
 _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
 _LAST_EPOCHS = 10  # the training loss is one batch's, so the mean of a few
-_ELEMENTS = ("H", "C", "N", "O", "F")
 
 
 def write(
@@ -123,7 +122,8 @@ def explanation(results: Results, with_references: Results) -> list[str]:
     from alkit.evaluation import element_counts
 
     counts = [element_counts(one) for one in results.smiles]
-    composition = np.array([[count[element] for element in _ELEMENTS] for count in counts], dtype=np.float64)
+    present = sorted(set().union(*counts))
+    composition = np.array([[count[element] for element in present] for count in counts], dtype=np.float64)
     size, spread = max(results.settings.sizes), _left(composition.sum(axis=1)[:, None], results.truth)
     elements = results.fits[0].metrics["baseline_elements"]
     sentences = [

@@ -8,7 +8,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,26 +83,40 @@ def read_structures(path: Path) -> list[Molecule]:
     A molecule goes by the ``smiles`` that the file has for it, else by its place in the file and its formula.
 
     Raises:
-        DataError: unreadable or empty file, or a periodic cell.
+        DataError: unreadable or empty file, a periodic cell, or a molecule that is charged or magnetic.
     """
-    from ase.io import read
-
-    try:
-        found = read(path, index=":")
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except Exception as error:  # ASE's readers raise whatever a damaged line makes them
-        raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
     molecules = []
-    for number, atoms in enumerate(found, 1):
+    for number, (atoms, told) in enumerate(_structures(path), 1):
         if atoms.pbc.any():
             raise DataError(f"{path}: structure {number} is periodic; molecules have no cell.")
-        told = {**atoms.info, **atoms.info.get("key_value_pairs", {})}
+        moments = atoms.get_initial_magnetic_moments()
+        if told.get("charge") or atoms.get_initial_charges().sum() or moments.any():
+            raise DataError(
+                f"{path}: structure {number} is charged or magnetic; alkit knows neutral closed shells alone."
+            )
         name = str(told.get("smiles") or f"{number} {atoms.get_chemical_formula()}")
         molecules.append(Molecule(name, atoms.numbers, atoms.positions, "given"))
     if not molecules:
         raise DataError(f"{path} holds no structures.")
     return molecules
+
+
+def _structures(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Atoms, and what the file says of them by name."""
+    from ase.db import connect
+    from ase.io import iread
+
+    try:
+        if not path.is_file():
+            raise FileNotFoundError(2, "No such file or directory")
+        if path.suffix.lower() == ".db":  # ase.io leaves out the key-value pairs
+            yield from ((row.toatoms(), row.key_value_pairs) for row in connect(path).select())
+        else:
+            yield from ((atoms, atoms.info) for atoms in iread(path, index=":"))
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # ASE's readers raise whatever a damaged line makes them
+        raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
 
 
 def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles") -> Labelled:

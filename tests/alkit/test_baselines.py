@@ -71,3 +71,11 @@ def test_failures_have_names() -> None:
     with pytest.raises(LabelError) as caught:
         single_point(crushed.numbers, crushed.positions, smiles="O=O")
     assert caught.value.reason in ("scf_not_converged", "not_finite")
+
+
+@pytest.mark.parametrize("name", ["CH3", "OH", "NO2"])
+def test_a_radical_is_refused(name: str) -> None:
+    atoms = molecule(name)
+    with pytest.raises(LabelError, match="odd number of electrons") as refused:
+        single_point(atoms.numbers, atoms.positions, smiles=name)
+    assert refused.value.reason == "unpaired_electrons"

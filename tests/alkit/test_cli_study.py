@@ -11,6 +11,8 @@ from alkit import cli
         (("--sizes", "100,many"), "--sizes names 'many'"),
         (("--arms", "3d,5d"), "There is no arm '5d'; there are 3d, 3d-mmff"),
         ((), "There is no file"),
+        (("--original", "--seeds", "5"), "--original has its own seeds; leave out --seeds"),
+        (("--original",), "There is no file"),
     ],
 )
 def test_bad_input(tmp_path, capsys, arguments: tuple[str, ...], sentence: str) -> None:

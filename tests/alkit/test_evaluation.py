@@ -101,6 +101,16 @@ def test_bonds_explain_what_elements_cannot() -> None:
     assert found["baseline_elements"] > 5 * found["baseline_bonds"]
 
 
+def test_a_delta_models_baseline_is_the_cheap_energy_with_elements() -> None:
+    labelled, test = split()
+    rng = np.random.default_rng(0)
+    cheap = rng.normal(-50, 5, len(labelled)), rng.normal(-50, 5, len(test))
+    values, truth = additive(labelled) + cheap[0], additive(test) + cheap[1]
+    found = baseline_metrics(labelled, values, test, truth, cheap=cheap)
+    assert found["baseline_xtb"] < 0.01 < 1.0 < found["baseline_elements"]
+    assert "baseline_xtb" not in baseline_metrics(labelled, values, test, truth)
+
+
 def test_an_element_or_bond_that_was_never_labelled_does_no_harm() -> None:
     found = baseline_metrics(["C", "CC", "CCC"], additive(["C", "CC", "CCC"]), ["CF"], additive(["CF"]))
     assert all(np.isfinite(value) for value in found.values())

@@ -28,8 +28,11 @@ def model(tmp_path: Path) -> Path:
 def test_there_and_back(model: Path, tmp_path: Path) -> None:
     files = [tmp_path / "0", tmp_path / "1"]
     for k, file in enumerate(files):
-        assert export(model, file, member=k, absolute=False) == "GFN2-xTB energy [eV]"
+        assert (
+            export(model, file, member=k, absolute=False) == "atomization energy in eV (GFN2-xTB energy [eV])"
+        )
     settings = {"unit": "eV", "level": "GFN2-xTB energy", "elements": ["H", "O"], "geometry": "mmff"}
+    settings["energy"] = "atomization"
     assert read(files, tmp_path / "back", **settings) == 2
     (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
     np.testing.assert_allclose(back.predict([WATER]).samples, first.predict([WATER]).samples, rtol=1e-6)
@@ -42,11 +45,16 @@ def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> N
         [tmp_path / "total"],
         tmp_path / "back",
         unit="Hartree",
-        level="x",
+        level="GFN2-xTB energy",
+        energy="total",
         elements=["H", "O"],
         geometry="mmff",
     )
-    (first, _), (back, _) = load_model(model), load_model(tmp_path / "back")
+    (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
+    assert told.energy == "total"
+    with pytest.raises(DataError, match="total ones already; leave out --absolute"):
+        export(tmp_path / "back", tmp_path / "twice", member=0, absolute=True)
+    assert export(tmp_path / "back", tmp_path / "once", member=0, absolute=False).startswith("total energy")
     atoms = 2 * atom_energies("GFN2-xTB u0 [eV]")[1] + atom_energies("GFN2-xTB u0 [eV]")[8]
     expected = 27.211386 * (first.predict([WATER]).samples[0] + atoms)
     np.testing.assert_allclose(back.predict([WATER]).mean, expected, rtol=1e-6)
@@ -68,7 +76,7 @@ def test_refusals_are_one_sentence(model: Path, tmp_path: Path, capsys) -> None:
     assert "nothing is overwritten" in refused("export", model, "--out", model / "model.json")
     assert "no member 7" in refused("export", model, "--out", tmp_path / "new", "--member", 7)
     torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign")
-    command = ("import", tmp_path / "foreign", "--out", tmp_path / "m", "--level", "x")
+    command = ("import", tmp_path / "foreign", "--out", tmp_path / "m", "--level", "x", "--energy", "total")
     assert "--elements" in refused(*command)
     assert "holds no NeuralNetworkPotential" in refused(*command, "--elements", "H,O")
     assert "unit is 'Ry'" in refused(*command, "--elements", "H,O", "--unit", "Ry")

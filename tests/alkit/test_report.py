@@ -31,6 +31,9 @@ def test_what_the_numbers_mean():
     assert "3.0 times below counting elements" in good
     assert report.verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
     assert "(chemically accurate)" in report.verdict([METRICS | {"mae": 0.0433}])
+    delta = METRICS | {"baseline_xtb": 0.3}
+    assert "1.5 times below GFN2-xTB with element counts" in report.verdict([delta])
+    assert report.verdict([delta | {"mae": 0.4}]).startswith("Not trained: the surrogate is worse than GFN2")
 
 
 def test_table_shows_both_units():
@@ -39,9 +42,10 @@ def test_table_shows_both_units():
     assert list(table.columns[3].cells) == ["0.200", "4.6"]
 
 
-def test_the_table_fits_a_terminal():
+@pytest.mark.parametrize("more", [{}, {"baseline_xtb": 0.3}])
+def test_the_table_fits_a_terminal(more):
     console = Console(width=80, file=io.StringIO())
-    console.print(report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345}], "x"))
+    console.print(report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x"))
     printed = console.file.getvalue()
     assert "…" not in printed
     assert "baseline" not in printed

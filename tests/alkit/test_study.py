@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,35 +58,55 @@ SMILES = [
     "C1CCC1",
     "CC1CC1",
     "N#CC#N",
-    "C[C@H](O)C=O",
-    "C[C@@H](O)C=O",
     "OCC=O",
     "NCC=O",
 ]
+PAIRS = [
+    "CC(O)C=O",
+    "CC(N)C=O",
+    "CC(O)C#N",
+    "CC(N)C#N",
+    "CC(O)CO",
+    "CC(N)CO",
+    "CC1CO1",
+    "OC(C=O)C#N",
+    "CC(O)C#C",
+]
+SMILES += [one.replace("C(", f"[C{mark}H](", 1) for one in PAIRS for mark in ("@", "@@") if "C(" in one]
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory) -> str:
+    return make_database(tmp_path_factory.mktemp("study") / "small.db", SMILES)
+
+
+def make_database(path: Path, molecules: list[str], *, geometry: str = "dataset") -> str:
     """Small molecules with a made-up energy per bond and contact, which a model can learn."""
-    path = tmp_path_factory.mktemp("study") / "small.db"
-    records = []
-    for one in SMILES:
-        placed = embed(one, geometry="etkdg")
-        distances = np.linalg.norm(placed.positions[:, None] - placed.positions[None], axis=-1)
-        energy = -13.6 * float((placed.numbers == 1).sum()) - 1030.0 * float((placed.numbers != 1).sum())
-        energy -= float(np.exp(-distances).sum())
-        records.append(Record(placed.smiles, placed.numbers, placed.positions, {"energy_U0": energy}))
-    references = {"energy_U0": {1: -13.6, 6: -1030.0, 7: -1030.0, 8: -1030.0}}
+    path.unlink(missing_ok=True)
+    records = [_record(one, geometry) for one in molecules]
+    references = {"energy_U0": {1: -13.6, 6: -1030.0, 7: -1030.0, 8: -1030.0, 11: -4400.0, 17: -12500.0}}
     create_database(
         path,
         records,
         units={"energy_U0": "eV"},
         atomrefs=references,
         level="toy",
-        geometry="dataset",
+        geometry=geometry,
         source="test",
     )
     return str(path)
+
+
+def _record(smiles: str, geometry: str) -> Record:
+    if "." in smiles:  # a salt: nothing embeds it
+        numbers, positions = np.array([11, 17]), np.array([[0.0, 0, 0], [0, 0, 2.4]])
+    else:
+        placed = embed(smiles, geometry="etkdg")
+        smiles, numbers, positions = placed.smiles, placed.numbers, placed.positions
+    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    energy = -13.6 * float((numbers == 1).sum()) - 1030.0 * float((numbers != 1).sum())
+    energy -= float(np.exp(-distances).sum())
+    return Record(smiles, numbers, positions if geometry == "dataset" else None, {"energy_U0": energy})
 
 
 def small(database: str, **changes) -> StudySettings:
@@ -100,16 +121,26 @@ def small(database: str, **changes) -> StudySettings:
     return StudySettings(database, **{**given, **changes})
 
 
-def test_arms_share_molecules_and_stereoisomers_a_side(database: str) -> None:
+def test_arms_share_molecules(database: str) -> None:
     molecules = _Molecules(small(database), CampaignProgress())
-    smiles = molecules.data.smiles
-    test = {flat(smiles[i]) for i in molecules._test}
     for order in molecules._orders:
         assert len(order) == len(set(order)) == 25
-        assert not test & {flat(smiles[i]) for i in order}
+        assert not set(order) & set(molecules._test)
     assert molecules._orders[0] != molecules._orders[1]
     again = _Molecules(small(database), CampaignProgress())
     assert (again._test, again._orders) == (molecules._test, molecules._orders)
+
+
+def test_stereoisomers_share_a_set(database: str) -> None:
+    """Eight pairs of mirror images, many draws: without care some pair would straddle."""
+    for seed in range(8):
+        molecules = _Molecules(small(database, seed=seed), CampaignProgress())
+        for k in range(2):
+            for size in (20, 25):
+                sets = [molecules._test, *molecules.sets(k, size)]
+                test, validation, training = ({flat(molecules.data.smiles[i]) for i in part} for part in sets)
+                assert test.isdisjoint(validation | training)
+                assert validation.isdisjoint(training)
 
 
 def test_a_study_goes_on_and_its_table_is_whole(database: str, tmp_path: Path, monkeypatch) -> None:
@@ -133,9 +164,34 @@ def test_a_study_goes_on_and_its_table_is_whole(database: str, tmp_path: Path, m
         np.testing.assert_array_equal(before.predicted, after.predicted)
     monkeypatch.setattr(_Molecules, "fit", lambda *_: pytest.fail("fitted again"))
     run(settings, tmp_path, CampaignProgress())
-    lost.write_bytes(b"half a file")
-    with pytest.raises(CampaignError, match=r"3d-25-1\.npz is damaged"):
-        run(settings, tmp_path, CampaignProgress())
+    for damage in (b"half a file", b""):
+        lost.write_bytes(damage)
+        with pytest.raises(CampaignError, match=r"3d-25-1\.npz is damaged"):
+            run(settings, tmp_path, CampaignProgress())
+    for name in ("study", "molecules"):
+        (tmp_path / f"{name}.json").write_text("")
+        with pytest.raises(CampaignError, match=rf"{name}\.json is damaged"):
+            run(settings, tmp_path, CampaignProgress())
+        (tmp_path / f"{name}.json").unlink()
+
+
+def test_other_labels_at_the_same_path_are_refused(database: str, tmp_path: Path) -> None:
+    data = shutil.copy(database, tmp_path / "copy.db")
+    settings = small(str(data), sizes=(20,), seeds=1, arms=("2d-topological",))
+    run(settings, tmp_path / "out", CampaignProgress())
+    make_database(Path(data), SMILES[10:])
+    with pytest.raises(CampaignError, match="holds a study with molecules and labels = "):
+        run(settings, tmp_path / "out", CampaignProgress())
+
+
+def test_what_no_arm_can_use_is_left_out(tmp_path: Path) -> None:
+    data = make_database(tmp_path / "ions.db", [*SMILES, "[Na+].[Cl-]"])
+    molecules = _Molecules(small(data), CampaignProgress())
+    assert molecules.left_out == 1
+    bare = make_database(tmp_path / "bare.db", SMILES, geometry="none")
+    with pytest.raises(DataError, match="labels without geometries, which arm 3d needs"):
+        _Molecules(small(bare), CampaignProgress())
+    assert _Molecules(small(bare, arms=("2d-topological",)), CampaignProgress()).left_out == 0
 
 
 def test_another_setting_in_the_same_folder_is_refused(database: str, tmp_path: Path) -> None:
@@ -149,6 +205,7 @@ def test_another_setting_in_the_same_folder_is_refused(database: str, tmp_path: 
     [
         ({"arms": ("3d", "4d")}, "There is no arm '4d'"),
         ({"arms": ("3d", "3d")}, "names one twice"),
+        ({"sizes": (20, 20)}, "sizes 20, 20 name one twice"),
         ({"sizes": (10,)}, "smallest size must be 20 labels"),
         ({"members": 0}, "1 member at least"),
     ],

@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from ase.db import connect
 from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +110,23 @@ def test_structures_go_by_their_smiles_or_by_place_and_formula(tmp_path):
     assert [one.smiles for one in found] == ["1 H2O", "CCO"]
     np.testing.assert_allclose(found[1].positions, ethanol.positions, atol=1e-7)
     assert found[1].numbers.tolist() == ethanol.numbers.tolist()
+
+
+def test_structures_of_an_ase_database_go_by_their_smiles(tmp_path):
+    with connect(tmp_path / "two.db") as database:
+        database.write(molecule("CH3CH2OH"), key_value_pairs={"smiles": "CCO"})
+        database.write(molecule("H2O"))
+    assert [one.smiles for one in read_structures(tmp_path / "two.db")] == ["CCO", "2 H2O"]
+
+
+def test_ions_and_magnets_are_refused(tmp_path):
+    charged, magnetic = molecule("H2O"), molecule("O2")
+    charged.info["charge"] = 1
+    write(tmp_path / "charged.extxyz", charged)
+    write(tmp_path / "magnetic.traj", magnetic)
+    for name in ("charged.extxyz", "magnetic.traj"):
+        with pytest.raises(DataError, match=f"{name}: structure 1 is charged or magnetic"):
+            read_structures(tmp_path / name)
 
 
 def test_structures_that_are_none(tmp_path):
