@@ -41,8 +41,9 @@ def two_against_three(
     from alkit import study_report
     from alkit.cli import _console, _shown
     from alkit.datasets import Dataset
-    from alkit.study import StudySettings, referenced, run
-    from alkit.study import original as original_settings
+    from alkit.study import run
+    from alkit.study_settings import StudySettings, referenced
+    from alkit.study_settings import original as original_settings
 
     console, progress = _console()
     if original:

@@ -15,7 +15,8 @@ from alkit.evaluation import KCAL_PER_MOL
 from alkit.noise_floor import NoiseFloor
 from alkit.state import replace_file, write_text
 from alkit.statistics import Difference, mean_interval, paired_bootstrap
-from alkit.study import ARMS, Results
+from alkit.study import Results
+from alkit.study_settings import ARMS
 
 _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
 _LAST_EPOCHS = 10  # the training loss is one batch's, so the mean of a few

@@ -13,7 +13,8 @@ from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules import embed, flat
 from alkit.progress import CampaignProgress
-from alkit.study import ARMS, StudySettings, _Molecules, curves, original, referenced, run
+from alkit.study import _Molecules, curves, run
+from alkit.study_settings import ARMS, StudySettings, original, referenced
 
 SMILES = [
     "C",

@@ -7,8 +7,9 @@ import pytest
 
 from alkit.noise_floor import NoiseFloor
 from alkit.statistics import regression_metrics
-from alkit.study import Fit, Results, StudySettings
+from alkit.study import Fit, Results
 from alkit.study_report import comparisons, explanation, table, verdict, write
+from alkit.study_settings import StudySettings
 
 SMILES = ["CCO", "CCN", "CC=O", "c1ccccc1", "CC#N", "OCCO", "CNC", "CC(C)C", "C1CC1", "COC"] * 6
 
