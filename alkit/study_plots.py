@@ -50,7 +50,8 @@ def learning_curves(results: Results, path: Path, *, floor: float | None) -> Pat
         lines = [
             np.mean([f.metrics[f"baseline_{key}"] for f in results.fits if f.size == size]) for size in sizes
         ]
-        axes.plot(sizes, lines, style, color=plots.GREY, label=f"{key[:-1]} counts")
+        marker = "_" if len(sizes) == 1 else None
+        axes.plot(sizes, lines, style, marker=marker, color=plots.GREY, label=f"{key[:-1]} counts")
     axes.axhline(CHEMICAL_ACCURACY, color="#222222", lw=1, ls=":", label="1 kcal/mol")
     if floor:
         axes.axhline(floor, color="#222222", lw=1, ls="-.", label="SMILES without stereo: noise floor")
@@ -94,6 +95,7 @@ def parity(results: Results, path: Path) -> Path:
         axes.text(0.04, 0.96, "\n".join(told), transform=axes.transAxes, va="top", fontsize=8)
         axes.set_title(ARMS[arm].title, loc="left", fontsize=9)
         axes.set(xlabel="label, eV", aspect="equal")
+        axes.locator_params(axis="x", nbins=4)  # total energies have long numbers
     panels[0].set_ylabel("prediction, eV")
     return plots.finish(figure, path, columns=0)
 
