@@ -163,7 +163,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert code == 0
     assert [bool(row["prediction_eV"]) for row in predicted] == [True, True, False]
     assert "16" in predicted[2]["reason"]  # sulfur
-    assert err.startswith("2 predicted (atomization energies, GFN2-xTB energy [eV]), 1 without")
+    assert err.startswith("2 predicted (atomization energies, labels.csv energy_eV), 1 without")
 
     code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--max-atoms", 7)
     assert (code, len(out.split())) == (0, 25)
