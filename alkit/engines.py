@@ -16,6 +16,7 @@ import io
 import os
 import queue
 import signal
+import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -59,6 +60,7 @@ class LocalEngine:
         self.spec, self.workers, self.timeout = spec, workers, timeout
         self.level: Level = create_simulator(spec).level
         self._pool: pebble.ProcessPool | None = None
+        self._context = _Context()
         self._broken = 0
         self._jobs: set[Future[Label]] = set()
         # Linux ends a worker with the *thread* that started it (PR_SET_PDEATHSIG). This one lives as long
@@ -146,13 +148,17 @@ class LocalEngine:
         self._stop_pool()
         self._broken += 1  # until a worker answers
         arguments = (os.getpid(), self.spec.kind, dict(self.spec.settings))
+        self._context = _Context()
         self._pool = pebble.ProcessPool(
-            self.workers, initializer=worker.initialize, initargs=arguments, context=_Context()
+            self.workers, initializer=worker.initialize, initargs=arguments, context=self._context
         )
 
     def _stop_pool(self) -> None:
         if self._pool is not None:
             self._pool.stop()
+            # Before pebble does: it removes the locks that a starting worker is about to open, and only then
+            # ends the worker, which has complained on standard error by that time.
+            self._context.end()
             self._pool.join()
             self._pool = None
 
@@ -265,4 +271,21 @@ class _Process(context.SpawnProcess):
 
 
 class _Context(context.SpawnContext):
-    Process = _Process
+    """Starts the workers of one pool, and ends them."""
+
+    def __init__(self) -> None:
+        self._workers: weakref.WeakSet[_Process] = weakref.WeakSet()
+        self._ended = False
+
+    def Process(self, *args: Any, **settings: Any) -> _Process:  # type: ignore[override]  # noqa: N802
+        if self._ended:
+            raise OSError("the workers of this pool have ended")  # pebble gives the pool up
+        process = _Process(*args, **settings)
+        self._workers.add(process)
+        return process
+
+    def end(self) -> None:
+        self._ended = True
+        for process in tuple(self._workers):
+            if process.pid is not None:
+                process.kill()

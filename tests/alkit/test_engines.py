@@ -297,3 +297,13 @@ def test_ctrl_c_while_the_workers_are_starting_is_as_quiet(script) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert err.count("Traceback") == 1
+
+
+def test_closing_while_other_workers_are_starting_is_as_quiet(
+    spec: SimulatorSpec, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """pebble removes the locks that a starting worker is about to open, and only then ends the worker."""
+    engine = LocalEngine(spec, workers=8, timeout=60)
+    engine.submit(molecule("CCC")).result(timeout=60)  # the first worker's; seven are on their way
+    engine.close(wait=False)
+    assert capfd.readouterr().err == ""
