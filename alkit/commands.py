@@ -2,9 +2,10 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,8 +18,18 @@ from alkit.datasets import Dataset
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.inputs import baseline_energies, build_graph, needs_single_point
-from alkit.models import PredictionRow, Provenance, load_model, newest, predict_smiles, predict_structures
+from alkit.models import (
+    CHUNK,
+    PredictionRow,
+    Provenance,
+    load_model,
+    model_files,
+    newest,
+    predict_smiles,
+    predict_structures,
+)
 from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
+from alkit.partial import digest, growing_table
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
@@ -177,29 +188,50 @@ def predict(
     """Write a CSV of predictions in eV.
 
     Returns:
-        How many molecules have one, how many do not, and what energies they are.
+        How many molecules got one now, how many did not, and what energies they are. What an interrupted run
+        has written is kept, and not counted again.
 
     Args:
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
     """
     ensemble, provenance = load_model(model)
     name, found, predictor = _to_predict(molecules)
-    done = failed = 0
-    with _output(out) as file, progress, progress.steps("predicting", len(found)) as advance:
-        rows = csv.writer(file)
-        rows.writerow([name, "prediction_eV", "std_eV", "reason"])
-        for row in predictor(ensemble, provenance, found, on_molecule=advance):
-            numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
-            rows.writerow([row.smiles, *numbers, row.reason])
-            done, failed = done + (not row.reason), failed + bool(row.reason)
-    return done, failed, f"{provenance.energy} energies, {provenance.level}"
+    header = [name, "prediction_eV", "std_eV", "reason"]
+    with ExitStack() as stack:
+        if out is None:
+            rows = csv.writer(sys.stdout)
+            rows.writerow(header)
+            done, add = 0, rows.writerows
+        else:
+            source = digest(molecules, *model_files(model))
+            done, add = stack.enter_context(growing_table(out, header, made_from=source, chunk=CHUNK))
+        stack.enter_context(progress)
+        total = sum(1 for _ in found())
+        if done:
+            progress.say(f"going on after {done} of {total} molecules")
+        advance = stack.enter_context(progress.steps("predicting", total - done))
+        predicted = predictor(ensemble, provenance, islice(found(), done, None), on_molecule=advance)
+        good = failed = 0
+        for part in iter(lambda: list(islice(predicted, CHUNK)), []):
+            add([_as_text(row) for row in part])
+            bad = sum(bool(row.reason) for row in part)
+            good, failed = good + len(part) - bad, failed + bad
+    return good, failed, f"{provenance.energy} energies, {provenance.level}"
 
 
-def _to_predict(molecules: Path) -> tuple[str, Sequence[Any], Callable[..., Iterator[PredictionRow]]]:
-    """What the file lists, the molecules, and how they are predicted."""
+def _as_text(row: PredictionRow) -> tuple[str, ...]:
+    numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
+    return (row.smiles, *numbers, " ".join(row.reason.split()))
+
+
+def _to_predict(
+    molecules: Path,
+) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]]]:
+    """What the file lists, a reading of its molecules, and how they are predicted."""
     if datasets.holds_structures(molecules):
-        return "structure", datasets.read_structures(molecules), predict_structures
-    return "smiles", datasets.read_smiles(molecules), predict_smiles
+        structures = datasets.read_structures(molecules)
+        return "structure", lambda: structures, predict_structures
+    return "smiles", lambda: datasets.scan_smiles(molecules), predict_smiles
 
 
 def generate(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from surrogate import Ensemble, Graph
 
 _FILE = "model.json"
-_CHUNK = 512
+CHUNK = 512  # molecules that are predicted at a time
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
         ) from None
 
 
+def model_files(folder: Path) -> list[Path]:
+    """All files of the model that `load_model` finds there, in one order."""
+    found = newest(Path(folder), "model/ensemble.json")
+    return sorted(path for path in (found.parent if found else Path(folder)).iterdir() if path.is_file())
+
+
 def newest(campaign: Path, name: str) -> Path | None:
     """The file of that name in a campaign folder's last round that has one."""
     found = campaign.glob(f"rounds/*/{name}")
@@ -123,13 +130,9 @@ def _predict(
     molecules: Iterable[str | Molecule],
     on_molecule: Callable[[int], None] | None,
 ) -> Iterator[PredictionRow]:
-    chunk: list[str | Molecule] = []
-    for one in molecules:
-        chunk.append(one)
-        if len(chunk) == _CHUNK:
-            yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
-            chunk = []
-    yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
+    source = iter(molecules)
+    while chunk := list(islice(source, CHUNK)):
+        yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)
 
 
 def _predict_chunk(
@@ -137,14 +140,15 @@ def _predict_chunk(
     provenance: Provenance,
     chunk: list[str | Molecule],
     on_molecule: Callable[[int], None] | None,
-) -> Iterator[PredictionRow]:
+) -> list[PredictionRow]:
     from surrogate import SurrogateError
 
     graphs, rows = [], []
     for one in chunk:
         name = one.smiles if isinstance(one, Molecule) else one
         try:
-            graph = _graph(ensemble, provenance, one)
+            name = one.smiles if isinstance(one, Molecule) else canonical(one)
+            graph = _graph(ensemble, provenance, one if isinstance(one, Molecule) else name)
             ensemble.references([graph])  # refuses an element that the model was not built for
             graphs.append(graph)
             rows.append(PredictionRow(name))
@@ -155,26 +159,20 @@ def _predict_chunk(
         if on_molecule:
             on_molecule(1)
     predicted = ensemble.predict(graphs)
-    values = iter(zip(predicted.mean, predicted.std, strict=True))
-    for row in rows:
-        if not row.reason:
-            mean, std = next(values)
-            row = PredictionRow(row.smiles, float(mean), float(std))
-        yield row
+    values = iter(zip(predicted.mean.tolist(), predicted.std.tolist(), strict=True))
+    return [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
 
 
 def _graph(ensemble: "Ensemble", provenance: Provenance, one: str | Molecule) -> "Graph":
+    """Of a molecule in its geometry, or of a canonical SMILES."""
     settings = ensemble.settings
     if isinstance(one, Molecule):
         placed = one
     elif settings.mode == "2d":
-        return build_graph(settings, canonical(one), None)
+        return build_graph(settings, one, None)
     else:
         placed = place(
-            canonical(one),
-            geometry=provenance.geometry,
-            seed=provenance.seed,
-            conformers=provenance.conformers,
+            one, geometry=provenance.geometry, seed=provenance.seed, conformers=provenance.conformers
         )
     needed = needs_single_point(settings)
     found = single_point(placed.numbers, placed.positions, smiles=placed.smiles) if needed else None

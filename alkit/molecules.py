@@ -191,10 +191,11 @@ def _parse(smiles: str) -> Any:
         mol = Chem.MolFromSmiles(smiles.strip())
     if mol is None or not mol.GetNumAtoms():
         raise DataError(f"{smiles!r} is not a SMILES that RDKit can read (syntax, valence or aromaticity)")
-    for atom in mol.GetAtoms():
-        atom.SetAtomMapNum(0)  # a label of the writer's, without chemical meaning
-    if problem := _unsupported(mol):
-        raise DataError(f"{smiles!r} {problem}; alkit labels single, neutral, closed-shell molecules")
+    if any(mark in smiles for mark in "[*."):  # no other SMILES can name any of it, and looking takes long
+        for atom in mol.GetAtoms():
+            atom.SetAtomMapNum(0)  # a label of the writer's, without chemical meaning
+        if problem := _unsupported(mol):
+            raise DataError(f"{smiles!r} {problem}; alkit labels single, neutral, closed-shell molecules")
     return mol
 
 

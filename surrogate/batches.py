@@ -1,28 +1,78 @@
-"""From graphs to the batches that schnetpack's modules read."""
+"""From graphs to the batches that networks read."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from surrogate.compat import schnetpack
+from surrogate.convolution import STENCIL, interpolation, knots
 from surrogate.inputs import Graph
+from surrogate.settings import ModelSettings
 
 TARGET = (
     "energy"  # key of the prediction and of the target: eV beyond references and baseline, over the scale
 )
 ATOM_INPUTS, PAIR_INPUTS = "atom_inputs", "pair_inputs"
+# What surrogate.stack reads: the fields of `convolution.Pairs`, and the rows of pairs that have their own.
+MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
+STARTS, WEIGHTS = "starts", "weights"
+ROW_DISTANCES, ROW_INPUTS = "row_distances", "row_inputs"
 _keys = schnetpack.properties
 
 
 class GraphDataset(Dataset):
-    """Graphs with their targets, or without; every item is its own index, so batches are cut at once."""
+    """Graphs with their targets, or without, as one long list of atoms and one of pairs.
 
-    def __init__(self, graphs: Sequence[Graph], targets: Sequence[float] | np.ndarray | None = None):
+    What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
+    is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
+        that
+    batches are cut at once. ``targets`` are in units of the ensemble's scale.
+    """
+
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        settings: ModelSettings,
+        targets: Sequence[float] | NDArray | None = None,
+    ):
         self.graphs = list(graphs)
         self.targets = None if targets is None else torch.as_tensor(np.asarray(targets), dtype=torch.float32)
+        if not self.graphs:
+            return  # there is nothing to cut
+        self._sizes = torch.tensor([len(graph) for graph in self.graphs], dtype=torch.int64)
+        self._atoms = {
+            _keys.Z: _joined([graph.numbers for graph in self.graphs]),
+            ATOM_INPUTS: _joined([graph.atom_inputs for graph in self.graphs]),
+        }
+        firsts = _joined([graph.receivers for graph in self.graphs])
+        seconds = _joined([graph.senders for graph in self.graphs])
+        lengths = torch.tensor([len(graph.senders) for graph in self.graphs], dtype=torch.int64)
+        vectors = _joined([graph.vectors for graph in self.graphs])
+        inputs = _joined([graph.pair_inputs for graph in self.graphs])
+        if settings.representation == "painn":
+            self._pairs = {_keys.idx_i: firsts, _keys.idx_j: seconds, _keys.Rij: vectors, PAIR_INPUTS: inputs}
+        else:
+            once = firsts < seconds
+            owners = torch.repeat_interleave(lengths)[once]
+            lengths = torch.bincount(owners, minlength=len(self.graphs))
+            self._pairs = {"firsts": firsts[once], PARTNERS: seconds[once]}
+            self._read_filters(vectors[once].norm(dim=1), inputs[once], settings)
+        self._lengths = lengths
+
+    def _read_filters(self, distances: Tensor, inputs: Tensor, settings: ModelSettings) -> None:
+        places = knots(settings.cutoff, settings.gaussians)
+        starts, weights = interpolation(distances, places)
+        own = inputs.any(dim=1)
+        rows = torch.cat([distances[own, None], inputs[own]], dim=1)
+        self._rows, which = rows.unique(dim=0, return_inverse=True)
+        starts[own] = len(places) + which
+        weights[own] = torch.eye(STENCIL)[0]
+        self._knots = len(places)
+        self._pairs |= {STARTS: starts, WEIGHTS: weights}
 
     def __len__(self) -> int:
         return len(self.graphs)
@@ -30,15 +80,50 @@ class GraphDataset(Dataset):
     def __getitem__(self, index: int) -> int:
         return index
 
-    def collate(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        batch = collate([self.graphs[i] for i in indices])
+    def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """One disconnected graph of many molecules, and their targets."""
+        chosen = torch.as_tensor(indices)
+        sizes, lengths = self._sizes[chosen], self._lengths[chosen]
+        atoms, pairs = _ranges(self._sizes, chosen), _ranges(self._lengths, chosen)
+        batch = {name: values[atoms] for name, values in self._atoms.items()}
+        batch |= {_keys.n_atoms: sizes, _keys.idx_m: torch.repeat_interleave(sizes)}
+        cut = {name: values[pairs] for name, values in self._pairs.items()}
+        shifts = torch.repeat_interleave(sizes.cumsum(0) - sizes, lengths)
+        for name in cut.keys() & {"firsts", PARTNERS, _keys.idx_i, _keys.idx_j}:
+            cut[name] += shifts
+        if "firsts" in cut:
+            counts = torch.bincount(cut.pop("firsts"), minlength=len(atoms))
+            batch |= {POINTERS: _pointers(counts), MOLECULES: _pointers(sizes)}
+            batch |= self._own_rows(cut[STARTS])
         if self.targets is not None:
-            batch[TARGET] = self.targets[list(indices)]
-        return batch
+            batch[TARGET] = self.targets[chosen]
+        return batch | cut
+
+    def _own_rows(self, starts: Tensor) -> dict[str, Tensor]:
+        """The rows that a batch needs; ``starts`` is changed to where its pairs find them."""
+        own = starts >= self._knots
+        used, which = (starts[own] - self._knots).unique(return_inverse=True)
+        starts[own] = self._knots + which
+        return {ROW_DISTANCES: self._rows[used, 0], ROW_INPUTS: self._rows[used, 1:]}
+
+
+def _joined(parts: Sequence[NDArray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts))
+
+
+def _pointers(counts: Tensor) -> Tensor:
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+def _ranges(lengths: Tensor, chosen: Tensor) -> Tensor:
+    """Where the items of the chosen stretches lie, of stretches one after the other."""
+    starts, kept = (lengths.cumsum(0) - lengths)[chosen], lengths[chosen]
+    shifts = starts - (kept.cumsum(0) - kept)
+    return torch.repeat_interleave(shifts, kept) + torch.arange(int(kept.sum()))
 
 
 def collate(graphs: Sequence[Graph]) -> dict[str, Tensor]:
-    """One disconnected graph of many: schnetpack's input dictionary, without positions or cells."""
+    """schnetpack's own input dictionary of many molecules, without positions or cells."""
     sizes = np.array([len(graph) for graph in graphs])
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return {
@@ -63,5 +148,5 @@ def loader(data: GraphDataset, *, batch_size: int, shuffle_seed: int | None = No
     # Given in both cases: without one, a loader draws from the global random state even when it keeps order.
     generator = torch.Generator().manual_seed(shuffle_seed or 0)
     return DataLoader(
-        data, batch_size=batch_size, shuffle=shuffle, generator=generator, collate_fn=data.collate
+        data, batch_size=batch_size, shuffle=shuffle, generator=generator, collate_fn=data.batch
     )

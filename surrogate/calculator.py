@@ -12,7 +12,7 @@ from surrogate.determinism import deterministic
 from surrogate.ensemble import Ensemble
 from surrogate.errors import SurrogateError
 from surrogate.inputs import graph_3d
-from surrogate.schnet import embed
+from surrogate.schnet import by_schnetpack
 
 _keys = schnetpack.properties
 
@@ -56,7 +56,8 @@ class EnsembleCalculator(Calculator):
         positions = torch.tensor(molecule.positions, dtype=torch.float32, requires_grad=True)
         batch[_keys.Rij] = positions[batch[_keys.idx_j]] - positions[batch[_keys.idx_i]]
         with deterministic():
-            outputs = torch.cat([embed(member.cpu().eval(), batch)[0] for member in self.ensemble.members])
+            members = [member.cpu().eval() for member in self.ensemble.members]
+            outputs = torch.cat([by_schnetpack(member, batch)[0] for member in members])
             (gradient,) = torch.autograd.grad(outputs.mean(), positions)
         samples = self.ensemble.scale * outputs.detach().double().numpy() + offset
         self.results = {

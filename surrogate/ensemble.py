@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from surrogate.batches import GraphDataset, loader
+from surrogate.batches import GraphDataset
 from surrogate.calibration import Calibration
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph, input_widths
-from surrogate.schnet import build_model, embed
+from surrogate.parallel import map_in_order
+from surrogate.schnet import build_model
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
+from surrogate.stack import evaluate, pooled
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train
 
@@ -50,8 +52,8 @@ class Prediction:
 
 @dataclass(eq=False)
 class Ensemble:
-    """Members differ in their first weights and in the order of batches (Lakshminarayanan et al., NeurIPS
-    2017, https://doi.org/10.48550/arXiv.1612.01474)."""
+    """Members differ in their first weights (Lakshminarayanan et al., NeurIPS 2017,
+    https://doi.org/10.48550/arXiv.1612.01474); they are trained side by side on the same batches."""
 
     settings: ModelSettings
     references: AtomReferences
@@ -79,7 +81,7 @@ class Ensemble:
             training, validation: graphs and ``(n,)`` labels in eV. Validation labels stop the training and
                 calibrate; count them as labels.
             members: 1 alone has no spread: its standard deviations are NaN.
-            seed: member ``k`` draws from ``seed + k``.
+            seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
             warm_start: an earlier ensemble whose weights the members go on from.
             on_epoch: called with member, epoch and metrics.
 
@@ -95,23 +97,20 @@ class Ensemble:
         ensemble, data, held_out = _prepare(
             settings, training_settings, training, validation, start, warm_start.scale if warm_start else None
         )
-        for k in range(members):
-            model = build_model(settings, seed=seed + k)
-            if warm_start is not None:
-                model.load_state_dict(warm_start.members[k].state_dict())
-            told = None if on_epoch is None else (lambda epoch, row, k=k: on_epoch(k, epoch, row))
-            history = train(
-                model,
-                data,
-                held_out,
-                training_settings,
-                seed=seed + k,
-                scale=ensemble.scale,
-                warm=warm_start is not None,
-                on_epoch=told,
-            )
-            ensemble.histories.append(history)
-            ensemble.members.append(model)
+        ensemble.members = [build_model(settings, seed=seed + k) for k in range(members)]
+        if start is not None:
+            for member, earlier in zip(ensemble.members, start, strict=True):
+                member.load_state_dict(earlier.state_dict())
+        ensemble.histories = train(
+            ensemble.members,
+            data,
+            held_out,
+            training_settings,
+            seed=seed,
+            scale=ensemble.scale,
+            warm=start is not None,
+            on_epoch=on_epoch,
+        )
         if members > 1:
             raw = ensemble.predict(validation[0], device=training_settings.device)
             ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
@@ -137,22 +136,29 @@ class Ensemble:
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
-        models = [member.to(place).eval() for member in self.members]
+        members = [member.to(place).eval() for member in self.members]
+
+        def of(start: int) -> tuple[NDArray, NDArray]:
+            data = GraphDataset(graphs[start : start + batch_size], self.settings)
+            batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
+            with torch.inference_mode():
+                outputs, atoms = evaluate(members, batch)
+                embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
+            return outputs.double().cpu().numpy(), embedded.cpu().numpy()
+
         energies: list[NDArray] = []
         embeddings: list[NDArray] = []
-        with torch.inference_mode(), deterministic():
-            for batch in loader(GraphDataset(graphs), batch_size=batch_size):
-                batch = {key: value.to(place) for key, value in batch.items()}
-                outputs = [embed(model, batch) for model in models]
-                energies.append(torch.stack([energy for energy, _ in outputs]).double().cpu().numpy())
-                embeddings.append(torch.cat([pooled for _, pooled in outputs], dim=1).cpu().numpy())
+        with deterministic():
+            for outputs, embedded in map_in_order(of, range(0, len(graphs), batch_size)):
+                energies.append(outputs)
+                embeddings.append(embedded)
                 if on_batch:
-                    on_batch(len(energies[-1][0]))
+                    on_batch(outputs.shape[1])
         for member in self.members:
             member.cpu()
         if not energies:
-            empty = np.empty((0, len(models) * self.settings.features), dtype=np.float32)
-            return Prediction(np.empty((len(models), 0)), np.empty(0), empty)
+            empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
+            return Prediction(np.empty((len(members), 0)), np.empty(0), empty)
         samples = self.scale * np.concatenate(energies, axis=1) + offsets
         return Prediction(samples, self.calibration(samples), np.concatenate(embeddings))
 
@@ -241,8 +247,8 @@ def _prepare(
     if scale is None:
         scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
     data, held_out = (
-        GraphDataset(training[0], rests[0] / scale),
-        GraphDataset(validation[0], rests[1] / scale),
+        GraphDataset(training[0], settings, rests[0] / scale),
+        GraphDataset(validation[0], settings, rests[1] / scale),
     )
     return Ensemble(settings, references, [], scale=scale), data, held_out
 

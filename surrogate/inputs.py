@@ -7,11 +7,13 @@ distance can lie along x.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate.compiled import compiled
 from surrogate.errors import SurrogateError
 
 # Shortening of a bond against the sum of single-bond covalent radii, by bond order: least-squares ratios of
@@ -88,8 +90,8 @@ def graph_3d(
         baseline, baseline_level: eV; energy of that calculation, and its level of theory.
 
     Raises:
-        SurrogateError: fewer than two atoms, shapes that disagree, numbers that are not finite, or one of
-            charges and bond orders without the other.
+        SurrogateError: fewer than two atoms, shapes that disagree, numbers that are not finite, one of
+            charges and bond orders without the other, or bond orders that are not symmetric.
     """
     numbers = np.asarray(numbers, dtype=np.int64)
     positions = _finite("positions", positions, (len(numbers), 3), "Å")
@@ -103,7 +105,9 @@ def graph_3d(
     if charges is not None:
         charges = _finite("charges", charges, (len(numbers),), "e")
         orders = _finite("bond orders", bond_orders, (len(numbers), len(numbers)), "electron pairs")
-        orders = orders * (1 - np.eye(len(orders)))
+        if not np.allclose(orders, orders.T, atol=1e-6):
+            raise SurrogateError("Bond orders are not symmetric: that of i with j must be that of j with i.")
+        orders = (orders + orders.T) / 2 * (1 - np.eye(len(orders)))
         atom_inputs = np.stack([charges, charges**2, orders.sum(axis=1)], axis=1)
         pair_inputs = orders[..., None]
     distances = np.linalg.norm(vectors, axis=-1)
@@ -136,19 +140,22 @@ def graph_2d(smiles: str, *, cutoff: float, layout: str = "topological", chemist
         raise SurrogateError(f"{smiles!r} is not a SMILES of a molecule.")
     if layout == "depiction":  # how a molecule is drawn depends on the order of its atoms
         molecule = Chem.MolFromSmiles(Chem.MolToSmiles(molecule))
+    written = molecule.GetNumAtoms()
     molecule = Chem.AddHs(molecule)
-    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()], dtype=np.int64)
+    numbers = np.ones(molecule.GetNumAtoms(), dtype=np.int64)  # hydrogens are added behind the others
+    numbers[:written] = [molecule.GetAtomWithIdx(i).GetAtomicNum() for i in range(written)]
     _check_size(numbers)
+    bonds = _bonds(molecule)
     if layout == "depiction":
         vectors = _drawn_vectors(molecule)
         distances = np.linalg.norm(vectors, axis=-1)
     elif layout == "topological":
-        distances = _topological_distances(molecule, numbers)
+        distances = _topological_distances(bonds, numbers)
         vectors = np.zeros((*distances.shape, 3))
         vectors[..., 0] = distances
     else:
         raise SurrogateError(f"layout is {layout!r}; it is 'topological' or 'depiction'.")
-    atom_inputs, pair_inputs = _chemistry(molecule) if chemistry else _no_inputs(len(numbers))
+    atom_inputs, pair_inputs = _chemistry(molecule, bonds, written) if chemistry else _no_inputs(len(numbers))
     return _graph(numbers, distances, vectors, cutoff, atom_inputs, pair_inputs)
 
 
@@ -174,19 +181,44 @@ def _no_inputs(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.zeros((n, 0)), np.zeros((n, n, 0))
 
 
-def _topological_distances(molecule: Any, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``(n, n)`` shortest paths in Å; infinite between fragments."""
-    from rdkit import Chem
-    from scipy.sparse.csgraph import shortest_path
+def _bonds(molecule: Any) -> list[tuple[int, int, Any]]:
+    """Both atoms of every bond, and the bond."""
+    bonds = [
+        molecule.GetBondWithIdx(i) for i in range(molecule.GetNumBonds())
+    ]  # GetBonds() takes twice as long
+    return [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), bond) for bond in bonds]
 
-    table = Chem.GetPeriodicTable()
-    radii = [table.GetRcovalent(int(z)) for z in numbers]
-    lengths = np.zeros((len(numbers), len(numbers)))
-    for bond in molecule.GetBonds():
-        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+
+def _topological_distances(
+    bonds: list[tuple[int, int, Any]], numbers: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """``(n, n)`` shortest paths in Å; infinite between fragments."""
+    radii = [_radius(z) for z in numbers.tolist()]
+    lengths = np.full((len(numbers), len(numbers)), np.inf)
+    np.fill_diagonal(lengths, 0.0)
+    for i, j, bond in bonds:
         shortening = _BOND_SHORTENING.get(bond.GetBondTypeAsDouble(), 1.0)
         lengths[i, j] = lengths[j, i] = shortening * (radii[i] + radii[j])
-    return shortest_path(lengths, method="D", directed=False)
+    _shorten(lengths)
+    return lengths
+
+
+@cache
+def _radius(number: int) -> float:
+    from rdkit import Chem
+
+    return float(Chem.GetPeriodicTable().GetRcovalent(number))
+
+
+@compiled
+def _shorten(lengths):  # Floyd and Warshall; scipy's needs ten times as long to look at a matrix this small
+    n = len(lengths)
+    for k in range(n):
+        for i in range(n):
+            for j in range(n):
+                through = lengths[i, k] + lengths[k, j]
+                if through < lengths[i, j]:
+                    lengths[i, j] = through
 
 
 def _drawn_vectors(molecule: Any) -> NDArray[np.float64]:
@@ -198,44 +230,56 @@ def _drawn_vectors(molecule: Any) -> NDArray[np.float64]:
     return places[None, :, :] - places[:, None, :]
 
 
-def _chemistry(molecule: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(n, k)`` of atoms and ``(n, n, m)`` of bonds; zero for pairs that are not bonded."""
+def _chemistry(
+    molecule: Any, bonds: list[tuple[int, int, Any]], written: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(n, k)`` of atoms and ``(n, n, m)`` of bonds; zero for pairs that are not bonded.
+
+    Atoms from ``written`` on are hydrogens that were added: they are all alike, and so are their bonds.
+    """
+    n, (width, pair_width) = molecule.GetNumAtoms(), _WIDTHS["chemistry"]
     rings = molecule.GetRingInfo()
-    atoms = np.array(
-        [
-            [
-                atom.GetDegree() / 4,
-                atom.GetTotalNumHs(includeNeighbors=True) / 4,
-                atom.GetFormalCharge(),
-                atom.GetMass() / _MASS_UNIT,
-                atom.IsInRing(),
-                *(str(atom.GetHybridization()) == name for name in _HYBRIDIZATIONS),
-                atom.GetIsAromatic(),
-                *(rings.IsAtomInRingOfSize(atom.GetIdx(), size) for size in _RING_SIZES),
-            ]
-            for atom in molecule.GetAtoms()
-        ],
-        dtype=np.float64,
-    )
-    pairs = np.zeros((len(atoms), len(atoms), _WIDTHS["chemistry"][1]))
-    for bond in molecule.GetBonds():
-        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        pairs[i, j] = pairs[j, i] = _bond_inputs(bond, rings)
+    atoms, pairs = np.zeros((n, width)), np.zeros((n, n, pair_width))
+    for i in range(written):
+        atoms[i] = _atom_inputs(molecule.GetAtomWithIdx(i), rings)
+    if written < n:
+        atoms[written:] = _atom_inputs(molecule.GetAtomWithIdx(n - 1), rings)
+    added: list[float] = []
+    for i, j, bond in bonds:
+        if max(i, j) < written:
+            inputs = _bond_inputs(bond, rings)
+        else:
+            inputs = added = added or _bond_inputs(bond, rings)
+        pairs[i, j] = pairs[j, i] = inputs
     return atoms, pairs
 
 
-def _bond_inputs(bond: Any, rings: Any) -> list[float]:
-    stereo = str(bond.GetStereo())
+def _atom_inputs(atom: Any, rings: Any) -> list[float]:
+    hybridization = str(atom.GetHybridization())
     return [
-        *(bond.GetBondTypeAsDouble() == order for order in _BOND_ORDERS),
+        atom.GetDegree() / 4,
+        atom.GetTotalNumHs(includeNeighbors=True) / 4,
+        atom.GetFormalCharge(),
+        atom.GetMass() / _MASS_UNIT,
+        atom.IsInRing(),
+        *(hybridization == name for name in _HYBRIDIZATIONS),
+        atom.GetIsAromatic(),
+        *(rings.IsAtomInRingOfSize(atom.GetIdx(), size) for size in _RING_SIZES),
+    ]
+
+
+def _bond_inputs(bond: Any, rings: Any) -> list[float]:
+    stereo, order, number = str(bond.GetStereo()), bond.GetBondTypeAsDouble(), bond.GetIdx()
+    return [
+        *(order == known for known in _BOND_ORDERS),
         1.0,
         bond.GetIsConjugated(),
         bond.IsInRing(),
-        *(rings.IsBondInRingOfSize(bond.GetIdx(), size) for size in _RING_SIZES),
+        *(rings.IsBondInRingOfSize(number, size) for size in _RING_SIZES),
         stereo in ("STEREOE", "STEREOTRANS"),
         stereo in ("STEREOZ", "STEREOCIS"),
         bond.GetBeginAtom().GetIsAromatic() and bond.GetEndAtom().GetIsAromatic(),
-        rings.NumBondRings(bond.GetIdx()) > 1,
+        rings.NumBondRings(number) > 1,
     ]
 
 

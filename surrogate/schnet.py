@@ -10,8 +10,6 @@ from surrogate.compat import schnetpack
 from surrogate.inputs import input_widths
 from surrogate.settings import ModelSettings
 
-_keys = schnetpack.properties
-
 
 def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
     """A ``NeuralNetworkPotential`` with freshly drawn weights; the global random state is left as it was.
@@ -101,15 +99,16 @@ def layers(model: Any) -> list[nn.Module]:
     return [nn.ModuleList([network.embedding, network.radial_basis]), *blocks, *model.output_modules]
 
 
-def embed(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Output and embedding of every molecule of a batch.
+def by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """schnetpack's own forward pass, which also has gradients of gradients.
+
+    Args:
+        batch: schnetpack's input dictionary, as `surrogate.batches.collate` makes it.
 
     Returns:
-        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), and
-        ``(b, features)`` sums over atoms of the last atom features, from which the head computes the energy.
+        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), and the
+        ``(n, features)`` last atom features, from which the head computes the energy.
     """
     features = model.representation(dict(batch))
     energies = model.output_modules[0](features)[TARGET]
-    atoms = features["scalar_representation"]
-    pooled = atoms.new_zeros(len(batch[_keys.n_atoms]), atoms.shape[1])
-    return energies, pooled.index_add(0, batch[_keys.idx_m], atoms)
+    return energies, features["scalar_representation"]

@@ -1,11 +1,12 @@
-"""Training one SchNet with schnetpack's AtomisticTask under a Lightning Trainer."""
+"""Training the members of an ensemble side by side, under a Lightning Trainer."""
 
 import logging
+import math
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,35 +14,25 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torchmetrics
-from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
-from torch import nn
+from pytorch_lightning.callbacks import Callback, WeightAveraging
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from surrogate.batches import TARGET, GraphDataset, loader
-from surrogate.compat import schnetpack
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.schnet import layers
 from surrogate.settings import TrainingSettings, pick_device
+from surrogate.stack import evaluate
 
-OnEpoch = Callable[[int, dict[str, float]], None]
-
-# The validation loss itself. Not the task's own `val_loss`: Lightning averages that over batches weighted by
-# what it takes for the batch size, the number of atoms.
-_MONITOR = f"val_{TARGET}_MSE"
+OnEpoch = Callable[[int, int, dict[str, float]], None]
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
-# What AtomisticTask logs, and the name the history gives it.
-_LOGGED = {
-    "train_loss": "train_loss",
-    f"val_{TARGET}_MAE": "val_MAE",
-    f"val_{TARGET}_MSE": "val_MSE",
-}
 
 
 @dataclass
 class TrainingHistory:
-    """One row per epoch: ``train_loss`` of the last batch and ``val_MSE`` (eV²), ``val_MAE`` (eV), ``lr``,
+    """One row per epoch: ``train_loss`` (eV², mean over batches), ``val_MSE`` (eV²), ``val_MAE`` (eV),
+    ``lr``,
     ``seconds`` since the start of training."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -49,7 +40,7 @@ class TrainingHistory:
 
 
 def train(
-    model: nn.Module,
+    members: Sequence[nn.Module],
     training: GraphDataset,
     validation: GraphDataset,
     settings: TrainingSettings,
@@ -58,16 +49,19 @@ def train(
     scale: float = 1.0,
     warm: bool = False,
     on_epoch: OnEpoch | None = None,
-) -> TrainingHistory:
-    """Train in place; the model ends with the weights of its best validation epoch, on the CPU.
+) -> list[TrainingHistory]:
+    """Train in place; every member ends with the weights of its best validation epoch, on the CPU.
+
+    Members see the same batches, so that a batch is read once for all of them; their learning rates, early
+    stops and best epochs are their own.
 
     Args:
-        model: as ``build_model`` gives it, or warm from an earlier round.
+        members: networks of one architecture, as ``build_model`` gives them or warm from an earlier round.
         training, validation: disjoint; targets in ``scale`` eV beyond references and baseline.
         seed: of the order of batches.
         scale: eV; the history is in eV.
         warm: the weights are trained already, so ``freeze`` and ``depth_decay`` of the settings apply.
-        on_epoch: called with the epoch and its metrics.
+        on_epoch: called with the member, the epoch and its metrics.
 
     Raises:
         SurrogateError: an empty set, a loss that is never finite, or a GPU asked for where there is none.
@@ -76,27 +70,91 @@ def train(
         raise SurrogateError(
             f"{len(training)} training and {len(validation)} validation molecules; both need at least one."
         )
-    best = _BestWeights(model, scale, on_epoch)
-    callbacks: list[Callback] = [best, EarlyStopping(_MONITOR, patience=settings.stop_patience)]
+    task = _Task(members, settings, warm)
+    callbacks: list[Callback] = [_Watch(task, settings, scale, on_epoch)]
     if settings.ema:
         # Behind the one that keeps the best: both act on the end of validation, where this swaps the average
         # out again.
         average = get_ema_multi_avg_fn(settings.ema)
         callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
-    frozen = _frozen(model, settings) if warm else []
+    frozen = [weights for member in members for weights in _frozen(member, settings)] if warm else []
     with _Quiet(), deterministic(), torch.random.fork_rng(), _without_gradients(frozen):
         torch.manual_seed(seed)
         _fit(
             _trainer(settings, callbacks),
-            _task(model, settings, warm),
+            task,
             loader(training, batch_size=settings.batch_size, shuffle_seed=seed),
             loader(validation, batch_size=max(settings.batch_size, 100)),
         )
-    if best.weights is None:
-        raise SurrogateError("The validation loss was never finite; a smaller learning rate (lr) may help.")
-    model.float().cpu().load_state_dict(best.weights)
-    model.eval()
-    return best.history
+    for member, run in zip(members, task.runs, strict=True):
+        if run.weights is None:
+            raise SurrogateError(
+                "The validation loss was never finite; a smaller learning rate (lr) may help."
+            )
+        member.float().cpu().load_state_dict(run.weights)
+        member.eval()
+    return [run.history for run in task.runs]
+
+
+@dataclass
+class _Run:
+    """How far one member has come."""
+
+    history: TrainingHistory = field(default_factory=TrainingHistory)
+    weights: dict[str, Tensor] | None = None  # of the best epoch, on the CPU
+    best_loss: float = math.inf
+    waited: int = 0  # epochs since then
+    stopped: bool = False
+
+
+class _Task(pl.LightningModule):
+    """The standard plateau-LR trainer, once for each member.
+
+    Lightning optimizes "manually" here: its automatic way knows one loss and one learning rate.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], settings: TrainingSettings, warm: bool):
+        super().__init__()
+        self.automatic_optimization = False
+        self.members = nn.ModuleList(members)
+        self.runs = [_Run() for _ in members]
+        self.schedulers: list[torch.optim.lr_scheduler.ReduceLROnPlateau] = []
+        self.sums = torch.zeros(0)
+        self._settings, self._warm = settings, warm
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        settings = self._settings
+        optimizers = [_optimizer(member, settings, self._warm) for member in self.members]
+        self.schedulers = [
+            torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, patience=settings.plateau_patience, factor=settings.plateau_factor
+            )
+            for optimizer in optimizers
+        ]
+        return optimizers
+
+    def on_train_epoch_start(self) -> None:
+        self.sums = torch.zeros(4, len(self.members), dtype=torch.float64)
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> None:
+        learning = [k for k, run in enumerate(self.runs) if not run.stopped]
+        errors = evaluate([self.members[k] for k in learning], batch)[0] - batch[TARGET]
+        losses = (errors**2).mean(dim=1)
+        optimizers: Any = self.optimizers()  # one alone comes without a list
+        chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
+        for optimizer in chosen:
+            optimizer.zero_grad()
+        self.manual_backward(losses.sum())  # no member's loss depends on another's weights
+        for k, optimizer in zip(learning, chosen, strict=True):
+            nn.utils.clip_grad_norm_(self.members[k].parameters(), self._settings.gradient_clip)
+            optimizer.step()
+        self.sums[0, learning] += losses.detach().double().cpu()
+        self.sums[1, learning] += 1
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        errors = (evaluate(list(self.members), batch)[0] - batch[TARGET]).double()
+        self.sums[2] += (errors**2).sum(dim=1).cpu()
+        self.sums[3] += errors.abs().sum(dim=1).cpu()
 
 
 def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
@@ -116,40 +174,22 @@ def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
         raise KeyboardInterrupt
 
 
-def _task(model: nn.Module, settings: TrainingSettings, warm: bool) -> pl.LightningModule:
-    output = schnetpack.task.ModelOutput(
-        name=TARGET,
-        loss_fn=nn.MSELoss(),
-        metrics={"MAE": torchmetrics.MeanAbsoluteError(), "MSE": torchmetrics.MeanSquaredError()},
-    )
-    return schnetpack.task.AtomisticTask(
-        model=model,
-        outputs=[output],
-        optimizer_cls=_layerwise(model, settings) if warm else torch.optim.AdamW,
-        optimizer_args={"lr": settings.lr, "weight_decay": settings.weight_decay},
-        # torch's own scheduler: schnetpack 2.0.4's subclass passes `verbose`, which torch has dropped.
-        scheduler_cls=torch.optim.lr_scheduler.ReduceLROnPlateau,
-        scheduler_args={"patience": settings.plateau_patience, "factor": settings.plateau_factor},
-        scheduler_monitor=_MONITOR,
-    )
-
-
-def _layerwise(model: nn.Module, settings: TrainingSettings) -> Callable[..., torch.optim.Optimizer]:
-    """AdamW whose learning rate falls from the output to the input, as ``depth_decay`` says."""
-
-    def optimizer(params: Any, lr: float, **arguments: Any) -> torch.optim.Optimizer:
-        groups = [
-            {"params": learning, "lr": lr * settings.depth_decay**depth}
-            for depth, layer in enumerate(reversed(layers(model)))
+def _optimizer(member: nn.Module, settings: TrainingSettings, warm: bool) -> torch.optim.Optimizer:
+    """AdamW; of a warm start the learning rate falls from the output to the input, as ``depth_decay``
+    says."""
+    if not warm:
+        parameters: Any = member.parameters()
+    else:
+        parameters = [
+            {"params": learning, "lr": settings.lr * settings.depth_decay**depth}
+            for depth, layer in enumerate(reversed(layers(member)))
             if (learning := [p for p in layer.parameters() if p.requires_grad])
         ]
-        return torch.optim.AdamW(groups, lr=lr, **arguments)
-
-    return optimizer
+    return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
 
-def _frozen(model: nn.Module, settings: TrainingSettings) -> list[nn.Parameter]:
-    parts = layers(model)
+def _frozen(member: nn.Module, settings: TrainingSettings) -> list[nn.Parameter]:
+    parts = layers(member)
     kept = {"none": [], "embedding": parts[:1], "representation": parts[:-1]}[settings.freeze]
     return [parameter for part in kept for parameter in part.parameters()]
 
@@ -171,7 +211,6 @@ def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Traine
         accelerator=pick_device(settings.device),
         devices=1,
         precision=_PRECISIONS[settings.precision],
-        gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
@@ -182,35 +221,45 @@ def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Traine
     )
 
 
-class _BestWeights(Callback):
-    """Keeps the weights of the best validation epoch, and the history.
+class _Watch(Callback):
+    """After each epoch: the history, best weights, learning rate and early stop of every member.
 
-    Lightning's ModelCheckpoint would pickle the whole module beside the weights (AtomisticTask saves it as a
-    hyper-parameter), and files with code in them are not loaded anywhere in alkit.
+    Lightning's own callbacks watch one number. Its ModelCheckpoint would besides pickle code with the
+    weights, and files with code in them are not loaded anywhere in alkit.
     """
 
-    def __init__(self, model: nn.Module, scale: float, on_epoch: OnEpoch | None):
-        self._model = model
-        self._units = {"val_MAE": scale, "val_MSE": scale**2, "train_loss": scale**2}
+    def __init__(self, task: _Task, settings: TrainingSettings, scale: float, on_epoch: OnEpoch | None):
+        self._task, self._settings, self._scale, self._on_epoch = task, settings, scale, on_epoch
         self._start = time.monotonic()
-        self.on_epoch = on_epoch
-        self.history = TrainingHistory()
-        self.weights: dict[str, torch.Tensor] | None = None
-        self._best_loss = float("inf")
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        seen = trainer.callback_metrics
-        row = {name: float(seen[key]) * self._units[name] for key, name in _LOGGED.items() if key in seen}
-        row["seconds"] = time.monotonic() - self._start
-        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])  # of the last layer: the first group
-        self.history.epochs.append(row)
-        if row["val_MSE"] < self._best_loss:
-            self._best_loss = row["val_MSE"]
-            self.history.best_epoch = trainer.current_epoch
-            weights = self._model.state_dict()
-            self.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
-        if self.on_epoch:
-            self.on_epoch(trainer.current_epoch, row)
+        loader: Any = trainer.val_dataloaders
+        count = len(loader.dataset)
+        squares, batches, val_squares, val_absolutes = self._task.sums.tolist()
+        for k, run in enumerate(self._task.runs):
+            if run.stopped:
+                continue
+            self._keep(k, run, trainer.current_epoch, val_squares[k] / count)
+            row = {
+                "train_loss": self._scale**2 * squares[k] / batches[k],
+                "val_MSE": self._scale**2 * val_squares[k] / count,
+                "val_MAE": self._scale * val_absolutes[k] / count,
+                "seconds": time.monotonic() - self._start,
+                "lr": float(self._task.schedulers[k].get_last_lr()[0]),  # of the last layer: the first group
+            }
+            run.history.epochs.append(row)
+            self._task.schedulers[k].step(val_squares[k] / count)
+            if self._on_epoch:
+                self._on_epoch(k, trainer.current_epoch, row)
+        trainer.should_stop = all(run.stopped for run in self._task.runs)
+
+    def _keep(self, k: int, run: _Run, epoch: int, loss: float) -> None:
+        run.waited += 1
+        if loss < run.best_loss:
+            run.best_loss, run.waited, run.history.best_epoch = loss, 0, epoch
+            weights = self._task.members[k].state_dict()
+            run.weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
+        run.stopped = run.waited >= self._settings.stop_patience or not math.isfinite(loss)
 
 
 class _Quiet:
@@ -223,7 +272,6 @@ class _Quiet:
         self._warnings = warnings.catch_warnings()
         self._warnings.__enter__()
         warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
-        warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module` and is already saved.*")
 
     def __exit__(self, *error: object) -> None:
         self._warnings.__exit__(None, None, None)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 
 if TYPE_CHECKING:
-    from alkit.datasets.files import Labelled, holds_structures, read_labelled, read_smiles, read_structures
+    from alkit.datasets.files import (
+        Labelled,
+        holds_structures,
+        read_labelled,
+        read_smiles,
+        read_structures,
+        scan_smiles,
+    )
     from alkit.datasets.qm9 import ImportReport, import_qm9
     from alkit.datasets.store import Dataset, Record, create_database
 
@@ -25,6 +32,7 @@ _HOME = {
     "is_table": "files",
     "read_labelled": "files",
     "read_smiles": "files",
+    "scan_smiles": "files",
     "read_structures": "files",
 }
 
@@ -44,6 +52,7 @@ __all__ = [
     "read_labelled",
     "read_smiles",
     "read_structures",
+    "scan_smiles",
 ]
 
 

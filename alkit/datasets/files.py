@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
 from alkit.molecules import Molecule
 
-__all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures"]
+__all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures", "scan_smiles"]
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _STRUCTURES = (".xyz", ".extxyz", ".db", ".traj")
@@ -32,19 +34,35 @@ class Labelled(NamedTuple):
     failed: int = 0
 
 
-def open_text(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file, gzipped or not. Raises DataError naming the file if it cannot be read."""
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a UTF-8 text file, gzipped or not, as they are read. DataError names a file that cannot be."""
     try:
-        data = Path(path).read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig").splitlines()
+        with Path(path).open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else Path(path).open("rb") as file:
+            yield from io.TextIOWrapper(file, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a UTF-8 text file ({error.reason} at byte {error.start}).") from error
+        raise DataError(f"{path} is not a UTF-8 text file ({error.reason}).") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged or incomplete .gz file ({error}).") from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def open_text(path: Path) -> list[str]:
+    """Lines of a UTF-8 text file, gzipped or not. Raises DataError naming the file if it cannot be read."""
+    return [line.rstrip("\r\n") for line in _lines(path)]
+
+
+def scan_smiles(path: Path) -> Iterator[str]:
+    """SMILES of a user's file as they are written there, one at a time: files may be larger than memory.
+
+    The formats are those of `read_smiles`; what is no SMILES comes as it is.
+
+    Raises:
+        DataError: unreadable file, or one without SMILES.
+    """
+    return (smiles for _, smiles in _written(path))
 
 
 def read_smiles(path: Path) -> list[str]:
@@ -59,17 +77,22 @@ def read_smiles(path: Path) -> list[str]:
     Raises:
         DataError: unreadable or empty file, or a SMILES that RDKit cannot read (file and line are named).
     """
-    lines = open_text(path)
+    return [_canonical(path, number, smiles) for number, smiles in _written(path)]
+
+
+def _written(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and SMILES, as they are in the file."""
     if (delimiter := _delimiter(path)) is not None:
-        found = [(number, row["smiles"]) for number, row in _rows(path, lines, delimiter, ["smiles"])]
+        found = ((number, row["smiles"]) for number, row in _rows(path, _lines(path), delimiter, ["smiles"]))
     else:
-        content = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
-        found = [(number, words[0]) for number, words in content if not words[0].startswith("#")]
-        if found and found[0][1].lower() == "smiles":
-            found = found[1:]
-    if not found:
+        words = ((number, line.split()) for number, line in enumerate(_lines(path), 1))
+        found = ((number, parts[0]) for number, parts in words if parts and not parts[0].startswith("#"))
+    first = next(found, None)
+    if first is not None and delimiter is None and first[1].lower() == "smiles":
+        first = next(found, None)
+    if first is None:
         raise DataError(f"{path} holds no SMILES; write one on each line.")
-    return [_canonical(path, number, smiles) for number, smiles in found]
+    yield from chain([first], found)
 
 
 def holds_structures(path: Path) -> bool:
@@ -134,7 +157,7 @@ def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles")
     failed = 0
     first: dict[str, tuple[float, int]] = {}
     repeated = 0
-    for number, row in _rows(path, open_text(path), delimiter, [smiles_column, target_column]):
+    for number, row in _rows(path, _lines(path), delimiter, [smiles_column, target_column]):
         if not row[target_column] and row.get("reason"):
             failed += 1
             continue
@@ -176,7 +199,7 @@ def _delimiter(path: Path) -> str | None:
 
 
 def _rows(
-    path: Path, lines: list[str], delimiter: str, columns: list[str]
+    path: Path, lines: Iterable[str], delimiter: str, columns: list[str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, row) of a table that must have ``columns``."""
     reader = csv.DictReader(lines, delimiter=delimiter, restval="")

@@ -165,6 +165,13 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert "16" in predicted[2]["reason"]  # sulfur
     assert err.startswith("2 predicted (atomization energies, labels.csv energy_eV), 1 without")
 
+    (tmp_path / "bad.smi").write_text("CCCO\nC(C\n")
+    code, _, err = alkit("predict", "model", "bad.smi", "--out", "predicted.csv")
+    assert (code, err.split()[0]) == (0, "1")
+    assert "is not a SMILES" in (tmp_path / "predicted.csv").read_text().splitlines()[2]
+    _refused(alkit("predict", "model", "bad.smi", "--out", "predicted.csv"), "exists already")
+    assert not list(tmp_path.glob("*.part*"))
+
     code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--max-atoms", 7)
     assert (code, len(out.split())) == (0, 25)
 

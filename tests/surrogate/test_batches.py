@@ -14,6 +14,7 @@ from surrogate.schnet import build_model
 
 keys = schnetpack.properties
 NAMES = ["CH3CH2OH", "C6H6", "H2O", "C2H6", "CH3CN", "HCOOH", "CH4"]
+SETTINGS = ModelSettings(features=16, gaussians=8)
 
 
 def graph_of(name: str, cutoff: float = 5.0) -> Graph:
@@ -83,7 +84,7 @@ def test_no_pair_crosses_molecules(names: list[str]) -> None:
 @settings(max_examples=30, deadline=None)
 def test_a_loader_gives_every_molecule_once_with_its_target(n: int, size: int, seed: int | None) -> None:
     graphs = [graph_3d([1] * (k + 2), np.arange(3 * (k + 2)).reshape(-1, 3), cutoff=1.0) for k in range(n)]
-    data = GraphDataset(graphs, np.arange(n) + 0.5)
+    data = GraphDataset(graphs, SETTINGS, np.arange(n) + 0.5)
     assert len(data) == n
     batches = list(loader(data, batch_size=size, shuffle_seed=seed))
     atoms = torch.cat([batch[keys.n_atoms] for batch in batches])
@@ -97,7 +98,8 @@ def test_a_loader_gives_every_molecule_once_with_its_target(n: int, size: int, s
 
 
 def order_of(seed: int) -> list[int]:
-    data = GraphDataset([graph_3d([1] * (k + 2), np.zeros((k + 2, 3)), cutoff=1.0) for k in range(30)])
+    graphs = [graph_3d([1] * (k + 2), np.zeros((k + 2, 3)), cutoff=1.0) for k in range(30)]
+    data = GraphDataset(graphs, SETTINGS)
     batches = loader(data, batch_size=4, shuffle_seed=seed)
     return [int(n) for batch in batches for n in batch[keys.n_atoms]]
 
@@ -114,7 +116,7 @@ def test_the_seed_decides_the_order_and_nothing_else_does() -> None:
 @pytest.mark.parametrize("seed", [None, 5])
 def test_a_loader_leaves_the_global_random_state(seed: int | None) -> None:
     before = torch.get_rng_state()
-    batches = list(loader(GraphDataset([graph_of("CH4")] * 3), batch_size=2, shuffle_seed=seed))
+    batches = list(loader(GraphDataset([graph_of("CH4")] * 3, SETTINGS), batch_size=2, shuffle_seed=seed))
     assert len(batches) == 2
     assert TARGET not in batches[0]
     assert torch.equal(torch.get_rng_state(), before)

@@ -116,7 +116,9 @@ def test_fit_is_repeatable_and_leaves_the_global_state(ensemble: Ensemble) -> No
 def test_members_do_not_depend_on_how_many_there_are(ensemble: Ensemble) -> None:
     three = fit(members=3)
     assert len(three.members) == len(three.histories) == 3
-    np.testing.assert_array_equal(three.predict(GRAPHS).samples[:2], ensemble.predict(GRAPHS).samples)
+    expected = ensemble.predict(GRAPHS).samples
+    assert np.ptp(expected, axis=0).max() > 1e-2  # members differ by more than rounding does
+    np.testing.assert_allclose(three.predict(GRAPHS).samples[:2], expected, atol=1e-4)
 
 
 def test_every_epoch_of_every_member_is_told() -> None:
@@ -127,7 +129,7 @@ def test_every_epoch_of_every_member_is_told() -> None:
         for member, history in enumerate(found.histories)
         for epoch, row in enumerate(history.epochs)
     ]
-    assert told == expected
+    assert sorted(told) == expected
     assert {member for member, _, _ in told} == {0, 1}
 
 

@@ -13,8 +13,9 @@ from rdkit import Chem
 from scipy.spatial.transform import Rotation
 
 from surrogate import ModelSettings, graph_2d, graph_3d
-from surrogate.batches import TARGET, collate
-from surrogate.schnet import build_model, embed, layers
+from surrogate.batches import TARGET, GraphDataset, collate
+from surrogate.schnet import build_model, by_schnetpack, layers
+from surrogate.stack import evaluate
 
 NAMES = ["CH3CH2OH", "C6H6", "H2O", "CH3CN", "HCOOH"]
 CLOSE = {"rtol": 2e-5, "atol": 2e-5}
@@ -25,7 +26,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 def energies(graphs, model=MODEL) -> torch.Tensor:
     with torch.inference_mode():
-        return embed(model, collate(graphs))[0]
+        return evaluate([model], GraphDataset(graphs, SETTINGS).batch(range(len(graphs))))[0][0]
 
 
 def graph_of(numbers, positions):
@@ -89,16 +90,12 @@ def test_a_2d_energy_does_not_depend_on_how_the_smiles_is_written(smiles: str, s
     assert abs(float(found[0] - energies([graph_2d("CCN", cutoff=5.0)])[0])) > 1e-3
 
 
-def test_embed_agrees_with_the_model_and_pools_its_atoms() -> None:
-    graphs = [graph_of(molecule(name).numbers, molecule(name).positions) for name in NAMES]
+def test_by_schnetpack_is_the_models_own_forward_pass() -> None:
+    batch = collate([graph_of(molecule(name).numbers, molecule(name).positions) for name in NAMES])
     with torch.inference_mode():
-        found, pooled = embed(MODEL, collate(graphs))
-        expected = MODEL(collate(graphs))[TARGET]
-        atoms = MODEL.representation(collate(graphs))["scalar_representation"]
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
-    assert pooled.shape == (len(NAMES), SETTINGS.features)
-    parts = torch.split(atoms, [len(graph) for graph in graphs])
-    torch.testing.assert_close(pooled, torch.stack([part.sum(dim=0) for part in parts]), **CLOSE)
+        energies, atoms = by_schnetpack(MODEL, batch)
+        assert torch.equal(energies, MODEL(dict(batch))[TARGET])
+        assert torch.equal(atoms, MODEL.representation(dict(batch))["scalar_representation"])
 
 
 def test_settings_decide_the_architecture() -> None:

@@ -10,10 +10,12 @@ from ase.collections import g2
 
 from surrogate import ModelSettings, SurrogateError, TrainingSettings, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
+from surrogate.compat import schnetpack
 from surrogate.schnet import build_model
 from surrogate.training import train
 
 SETTINGS = ModelSettings(features=16, interactions=2, gaussians=8)
+NAME = "representation.interactions.0.in2f.weight"
 QUICK = TrainingSettings(epochs=3, batch_size=8, device="cpu")
 
 
@@ -33,13 +35,13 @@ def toy_set() -> tuple[list, np.ndarray]:
 
 
 GRAPHS, ENERGIES = toy_set()
-TRAINING = GraphDataset(GRAPHS[::2], ENERGIES[::2])
-VALIDATION = GraphDataset(GRAPHS[1::2], ENERGIES[1::2])
+TRAINING = GraphDataset(GRAPHS[::2], SETTINGS, ENERGIES[::2])
+VALIDATION = GraphDataset(GRAPHS[1::2], SETTINGS, ENERGIES[1::2])
 
 
 def run(settings: TrainingSettings = QUICK, *, seed: int = 0, model=None, **others):
     model = model or build_model(SETTINGS, seed=1)
-    return model, train(model, TRAINING, VALIDATION, settings, seed=seed, **others)
+    return model, train([model], TRAINING, VALIDATION, settings, seed=seed, **others)[0]
 
 
 def validation_loss(model) -> float:
@@ -58,8 +60,8 @@ def test_a_learnable_energy_is_learned() -> None:
 
 def test_the_history_has_every_quantity_of_every_epoch() -> None:
     seen = []
-    _, history = run(on_epoch=lambda epoch, row: seen.append((epoch, row)))
-    assert seen == list(enumerate(history.epochs))
+    _, history = run(on_epoch=lambda member, epoch, row: seen.append((member, epoch, row)))
+    assert seen == [(0, epoch, row) for epoch, row in enumerate(history.epochs)]
     assert len(seen) == QUICK.epochs
     for row in history.epochs[1:]:
         assert row.keys() == {"train_loss", "val_MAE", "val_MSE", "lr", "seconds"}
@@ -68,7 +70,7 @@ def test_the_history_has_every_quantity_of_every_epoch() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_model_ends_with_its_best_validation_weights(seed: int) -> None:
-    jumpy = TrainingSettings(epochs=25, batch_size=4, lr=0.03, device="cpu")
+    jumpy = TrainingSettings(epochs=30, batch_size=4, lr=0.05, device="cpu")
     model, history = run(jumpy, seed=seed)
     losses = [row["val_MSE"] for row in history.epochs]
     assert validation_loss(model) == pytest.approx(min(losses), rel=1e-4)
@@ -80,11 +82,11 @@ def test_the_model_ends_with_its_best_validation_weights(seed: int) -> None:
 def test_the_validation_error_is_that_of_molecules_however_they_are_cut_into_batches() -> None:
     sizes = np.argsort([len(graph) for graph in VALIDATION.graphs], kind="stable")
     order = np.repeat(sizes, 5)  # small molecules in the first batches, large ones in a short last batch
-    many = GraphDataset([VALIDATION.graphs[i] for i in order], VALIDATION.targets.numpy()[order])
+    many = GraphDataset([VALIDATION.graphs[i] for i in order], SETTINGS, VALIDATION.targets.numpy()[order])
     assert len(many) > 100  # of which a batch has at most 100
     assert len(many) % 100 != 0
     model = build_model(SETTINGS, seed=1)
-    history = train(model, TRAINING, many, QUICK, seed=0)
+    (history,) = train([model], TRAINING, many, QUICK, seed=0)
     losses = [row["val_MSE"] for row in history.epochs]
     assert validation_loss(model) == pytest.approx(min(losses), rel=1e-4)
 
@@ -123,9 +125,9 @@ def test_training_goes_on_from_the_weights_it_is_given() -> None:
 
 def test_training_stops_early_and_cuts_the_rate_without_gain() -> None:
     # What is learned is the opposite of what is validated on, so the validation loss soon only grows.
-    opposite = GraphDataset(TRAINING.graphs, -TRAINING.targets)
+    opposite = GraphDataset(TRAINING.graphs, SETTINGS, -TRAINING.targets)
     settings = TrainingSettings(epochs=60, lr=5e-3, plateau_patience=2, stop_patience=8, device="cpu")
-    history = train(build_model(SETTINGS, seed=1), TRAINING, opposite, settings, seed=0)
+    (history,) = train([build_model(SETTINGS, seed=1)], TRAINING, opposite, settings, seed=0)
     assert len(history.epochs) == history.best_epoch + 1 + settings.stop_patience < settings.epochs
     rates = [row["lr"] for row in history.epochs]
     assert rates[history.best_epoch] == settings.lr
@@ -153,9 +155,67 @@ def test_a_gpu_learns_as_well_as_the_cpu() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])
 def test_an_empty_set_is_refused(sizes: tuple[int, int]) -> None:
-    training, validation = (GraphDataset(GRAPHS[:n], ENERGIES[:n]) for n in sizes)
+    training, validation = (GraphDataset(GRAPHS[:n], SETTINGS, ENERGIES[:n]) for n in sizes)
     with pytest.raises(SurrogateError, match=f"{sizes[0]} training and {sizes[1]} validation molecules"):
-        train(build_model(SETTINGS, seed=0), training, validation, QUICK, seed=0)
+        train([build_model(SETTINGS, seed=0)], training, validation, QUICK, seed=0)
+
+
+def test_members_train_as_if_each_were_alone() -> None:
+    """The one that learns nothing stops early; the others go on, at rates of their own."""
+    settings = TrainingSettings(
+        epochs=12, batch_size=8, lr=5e-3, plateau_patience=1, stop_patience=3, device="cpu"
+    )
+    hopeless = build_model(SETTINGS, seed=2)
+    with torch.no_grad():
+        hopeless.output_modules[0].outnet[-1].bias.fill_(1e8)  # gradients are clipped: it hardly comes back
+    members = [build_model(SETTINGS, seed=1), hopeless, build_model(SETTINGS, seed=3)]
+    together = train(members, TRAINING, VALIDATION, settings, seed=0)
+    for k, seed in ((0, 1), (2, 3)):
+        alone, history = run(settings, model=build_model(SETTINGS, seed=seed))
+        rates = [row["lr"] for row in history.epochs]
+        assert [row["lr"] for row in together[k].epochs] == rates
+        found = [row["val_MSE"] for row in together[k].epochs]
+        np.testing.assert_allclose(found, [row["val_MSE"] for row in history.epochs], rtol=1e-2)
+        assert validation_loss(members[k]) == pytest.approx(validation_loss(alone), rel=1e-2)
+
+
+def test_a_member_that_diverges_spoils_no_other() -> None:
+    broken = build_model(SETTINGS, seed=2)
+    with torch.no_grad():
+        broken.output_modules[0].outnet[-1].bias.fill_(float("nan"))
+    sound = build_model(SETTINGS, seed=1)
+    with pytest.raises(SurrogateError, match="never finite"):
+        train([sound, broken], TRAINING, VALIDATION, QUICK, seed=0)
+    assert all(torch.isfinite(weights).all() for weights in sound.state_dict().values())
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's, of a task without validation
+def test_training_is_that_of_schnetpacks_own_task() -> None:
+    """AtomisticTask under Lightning's automatic optimization: the trainer of schnetpack's tutorials."""
+    import pytorch_lightning as pl
+
+    model = build_model(SETTINGS, seed=1)
+    output = schnetpack.task.ModelOutput(name=TARGET, loss_fn=torch.nn.MSELoss(), metrics={})
+    task = schnetpack.task.AtomisticTask(
+        model=model,
+        outputs=[output],
+        optimizer_cls=torch.optim.AdamW,
+        optimizer_args={"lr": QUICK.lr, "weight_decay": QUICK.weight_decay},
+    )
+    batch = collate(TRAINING.graphs) | {
+        TARGET: TRAINING.targets
+    }  # all at once, so that order has no part in it
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(max_epochs=5, gradient_clip_val=10.0, accelerator="cpu", **quiet)
+    trainer.fit(task, torch.utils.data.DataLoader([batch], batch_size=None))
+
+    settings = dataclasses.replace(QUICK, epochs=5, batch_size=len(TRAINING))
+    ours, history = run(settings)
+    assert history.best_epoch == 4  # the last, as theirs
+    first = build_model(SETTINGS, seed=1).state_dict()
+    for name, value in ours.state_dict().items():
+        torch.testing.assert_close(value, model.state_dict()[name], rtol=0, atol=1e-4)
+    assert float((ours.state_dict()[NAME] - first[NAME]).abs().max()) > 3e-3
 
 
 def test_a_loss_that_is_never_finite_is_told() -> None:
@@ -174,17 +234,17 @@ def test_threads_do_not_change_the_result() -> None:
     try:
         for threads in (1, 2, 2):
             torch.set_num_threads(threads)
-            model = build_model(ModelSettings(features=64), seed=0)
-            data = GraphDataset(graphs[:50], energies[:50]), GraphDataset(graphs[50:], energies[50:])
-            train(model, *data, TrainingSettings(epochs=3, device="cpu"), seed=0)
-            found.append(torch.cat([weights.flatten() for weights in model.state_dict().values()]))
+            wide = ModelSettings(features=64)
+            members = [build_model(wide, seed=seed) for seed in range(2)]
+            parts = (slice(0, 50), slice(50, 60))
+            data = [GraphDataset(graphs[part], wide, energies[part]) for part in parts]
+            train(members, *data, TrainingSettings(epochs=3, device="cpu"), seed=0)
+            weights = [value for member in members for value in member.state_dict().values()]
+            found.append(torch.cat([value.flatten() for value in weights]))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[1], found[2])
-
-
-NAME = "representation.interactions.0.in2f.weight"
 
 
 def test_averaged_weights_are_what_is_validated_and_kept() -> None:

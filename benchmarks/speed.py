@@ -1,0 +1,400 @@
+"""How fast the surrogate is, beside schnetpack's own pipeline on the same molecules in the same process.
+
+    python benchmarks/speed.py [--rows floor train-pipeline train predict smiles ensemble gpu] [--repeats 5]
+
+SchNet of 128 features, 3 interactions, 20 Gaussians, 5 Å, batches of 100 random QM9 molecules (18 atoms on
+average). Both sides are timed in turn, and the ratio of their medians is the figure: this machine's
+neighbours slow both. `--rows screen` predicts a million SMILES and takes minutes.
+"""
+
+import argparse
+import csv
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from rich.console import Console
+from rich.table import Table
+
+from alkit.models import Provenance, predict_smiles
+from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_3d
+from surrogate.batches import TARGET, GraphDataset, collate
+from surrogate.compat import schnetpack
+from surrogate.parallel import map_in_order
+from surrogate.schnet import build_model, by_schnetpack
+from surrogate.stack import evaluate
+from surrogate.targets import AtomReferences
+from surrogate.training import train
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data" / "qm9_12k.npz"
+SETTINGS = ModelSettings()  # 128 features, 3 interactions, 20 Gaussians, 5 Å
+BATCH = 100
+TRAINING, VALIDATION = 1000, 200
+ELEMENTS = (1, 6, 7, 8, 9)
+
+
+@dataclass
+class Molecules:
+    atoms: list[Atoms]
+    graphs: list[Graph]
+    targets: np.ndarray
+
+    @classmethod
+    def read(cls, count: int) -> "Molecules":
+        with np.load(DATA, allow_pickle=False) as data:
+            ends = data["n_atoms"].cumsum()
+            parts = [slice(end - n, end) for end, n in zip(ends[:count], data["n_atoms"], strict=False)]
+            Z, R = data["Z"], data["R"]
+            atoms = [Atoms(numbers=Z[part], positions=R[part]) for part in parts]
+            energies = data["u0"][:count]
+        graphs = [graph_3d(one.numbers, one.positions, cutoff=SETTINGS.cutoff) for one in atoms]
+        rests = energies - AtomReferences.fit(ELEMENTS, graphs, energies)(graphs)
+        return cls(atoms, graphs, rests)
+
+
+@dataclass
+class Row:
+    work: str
+    ours: float  # per second
+    theirs: float | None
+    unit: str
+    bar: str
+    note: str = ""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def in_turn(repeats: int, *works: Callable[[], Any]) -> list[float]:
+    """Median seconds of each, after one run of each that does not count."""
+    for work in works:
+        work()
+    times = [[seconds(work) for work in works] for _ in range(repeats)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+# --- the floor ---------------------------------------------------------------------------------------------
+
+
+def operations(molecules: Molecules) -> dict[str, float]:
+    """Multiply-adds times two that a molecule costs in one forward pass, on average."""
+    F, blocks, gaussians = SETTINGS.features, SETTINGS.interactions, SETTINGS.gaussians
+    atoms = np.mean([len(graph) for graph in molecules.graphs])
+    pairs = np.mean([len(graph.senders) for graph in molecules.graphs])
+    dense = 2 * F * F
+    filters = 2 * (gaussians * F + F * F)
+    head = 2 * (F * (F // 2) + F // 2)
+    return {
+        "schnetpack: a filter for every directed pair": blocks * pairs * filters,
+        "schnetpack: dense layers of atoms": atoms * (3 * blocks * dense + head),
+        "floor: dense layers of atoms, the first one by element": atoms * ((3 * blocks - 1) * dense + head),
+        "floor: sums over neighbours, filters interpolated": blocks * pairs / 2 * F * (7 + 4),
+    }
+
+
+def matrix_speed() -> float:
+    """Operations per second of a matrix product of one batch's size, on all of torch's threads."""
+    x, w = torch.rand(18 * BATCH, SETTINGS.features), torch.rand(SETTINGS.features, SETTINGS.features)
+    (best,) = in_turn(5, lambda: [x @ w for _ in range(50)])
+    return 50 * 2 * x.shape[0] * w.numel() / best
+
+
+def floor(molecules: Molecules, console: Console) -> None:
+    parts, speed = operations(molecules), matrix_speed()
+    table = Table("per molecule, forward", "MFLOP", title="The floor")
+    for name, count in parts.items():
+        table.add_row(name, f"{count / 1e6:.2f}")
+    console.print(table)
+    least = sum(count for name, count in parts.items() if name.startswith("floor"))
+    console.print(
+        f"Matrix products run at {speed / 1e9:.0f} GFLOP/s here: {speed / least:,.0f} predictions at most, "
+        f"and at three times the operations {speed / least / 3:,.0f} molecules trained, a second."
+    )
+
+
+# --- training ----------------------------------------------------------------------------------------------
+
+
+def train_pipeline(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    """Seconds per epoch of both trainers, validation included, from the second epoch on."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chdir(folder),
+    ):  # schnetpack leaves a lock file where it runs
+        data = schnetpack_data(molecules, Path(folder))
+        ours = [epoch_of_alkit(molecules, 1) for _ in range(repeats + 1)][1:]
+        theirs = [epoch_of_schnetpack(data, Path(folder)) for _ in range(max(repeats // 2, 1))]
+        ours += [epoch_of_alkit(molecules, 1) for _ in range(repeats)]
+    per_second = [TRAINING / statistics.median(times) for times in (ours, theirs)]
+    yield Row("training, against schnetpack's pipeline", *per_second, "molecules/s", "≥ 10×")
+
+
+def training_settings(epochs: int) -> TrainingSettings:
+    return TrainingSettings(epochs=epochs, batch_size=BATCH, lr=1e-3)
+
+
+def epoch_of_alkit(molecules: Molecules, members: int, epochs: int = 4) -> float:
+    parts = slice(0, TRAINING), slice(TRAINING, TRAINING + VALIDATION)
+    sets = [GraphDataset(molecules.graphs[part], SETTINGS, molecules.targets[part]) for part in parts]
+    networks = [build_model(SETTINGS, seed=seed) for seed in range(members)]
+    rows = train(networks, *sets, training_settings(epochs), seed=0)[0].epochs
+    return (rows[-1]["seconds"] - rows[0]["seconds"]) / (epochs - 1)
+
+
+def schnetpack_data(molecules: Molecules, folder: Path) -> Any:
+    """The data module of schnetpack's QM9 tutorial."""
+    from schnetpack.data import ASEAtomsData, AtomsDataModule
+
+    path = str(folder / "molecules.db")
+    database = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict={TARGET: "eV"})
+    database.add_systems([{TARGET: np.array([value])} for value in molecules.targets], molecules.atoms)
+    transforms = schnetpack.transform
+    module = AtomsDataModule(
+        path,
+        batch_size=BATCH,
+        num_train=TRAINING,
+        num_val=VALIDATION,
+        transforms=[transforms.ASENeighborList(cutoff=SETTINGS.cutoff), transforms.CastTo32()],
+        num_workers=1,
+        split_file=str(folder / "split.npz"),
+        pin_memory=torch.cuda.is_available(),
+    )
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+def epoch_of_schnetpack(data: Any, folder: Path) -> float:
+    import pytorch_lightning as pl
+
+    class Clock(pl.Callback):
+        ends: list[float] = []  # noqa: RUF012
+
+        def on_train_epoch_end(self, trainer: Any, task: Any) -> None:
+            self.ends.append(time.perf_counter())
+
+    output = schnetpack.task.ModelOutput(name=TARGET, loss_fn=torch.nn.MSELoss(), metrics={})
+    network = build_model(SETTINGS, seed=0)
+    network.input_modules = torch.nn.ModuleList([schnetpack.atomistic.PairwiseDistances()])
+    task = schnetpack.task.AtomisticTask(
+        model=network,
+        outputs=[output],
+        optimizer_cls=torch.optim.AdamW,
+        optimizer_args={"lr": 1e-3},
+        scheduler_cls=torch.optim.lr_scheduler.ReduceLROnPlateau,
+        scheduler_args={"patience": 10, "factor": 0.5},
+        scheduler_monitor="val_loss",
+    )
+    clock = Clock()
+    clock.ends = []
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(max_epochs=3, callbacks=[clock], default_root_dir=folder, **quiet)
+    trainer.fit(task, datamodule=data)
+    return (clock.ends[-1] - clock.ends[0]) / 2
+
+
+def train_cached(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    """Steps of AdamW on batches that are there; ours are cut from the data set in every step."""
+    starts = range(0, TRAINING, BATCH)
+    data = GraphDataset(molecules.graphs[:TRAINING], SETTINGS, molecules.targets[:TRAINING])
+    cached = [collate(molecules.graphs[s : s + BATCH]) for s in starts]
+    targets = [data.targets[s : s + BATCH] for s in starts]
+
+    def run(outputs: Callable[[Any, int], Any]) -> Callable[[], None]:
+        network = build_model(SETTINGS, seed=0)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+
+        def steps() -> None:
+            for k in range(len(cached)):
+                optimizer.zero_grad()
+                ((outputs(network, k) - targets[k]) ** 2).mean().backward()
+                optimizer.step()
+
+        return steps
+
+    ours = run(lambda network, k: evaluate([network], data.batch(range(starts[k], starts[k] + BATCH)))[0][0])
+    theirs = run(lambda network, k: by_schnetpack(network, cached[k])[0])
+    times = in_turn(repeats, ours, theirs)
+    yield Row(
+        "training, against schnetpack's model on cached batches",
+        *[TRAINING / one for one in times],
+        "molecules/s",
+        "≥ 4×",
+    )
+
+
+def ensemble(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    times: list[tuple[float, float]] = []
+    for _ in range(repeats + 1):
+        times.append((epoch_of_alkit(molecules, 1), epoch_of_alkit(molecules, 5)))
+    one, five = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    yield Row(
+        "training of 5 members (left), of one (right)",
+        TRAINING / five,
+        TRAINING / one,
+        "molecules/s",
+        "≤ 2.5× on a CPU, ≤ 1.5× on a GPU",
+        f"{five / one:.2f}× the time of one",
+    )
+
+
+# --- prediction --------------------------------------------------------------------------------------------
+
+
+def predict(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    graphs = molecules.graphs[:TRAINING]
+    cached = [collate(graphs[s : s + BATCH]) for s in range(0, TRAINING, BATCH)]
+    data = GraphDataset(graphs, SETTINGS)
+    batches = [data.batch(range(s, s + BATCH)) for s in range(0, TRAINING, BATCH)]
+    network = build_model(SETTINGS, seed=0).eval()
+    whole = Ensemble(SETTINGS, AtomReferences(ELEMENTS, (0.0,) * 5), [network])
+
+    def theirs() -> None:
+        with torch.inference_mode():
+            for batch in cached:
+                by_schnetpack(network, batch)
+
+    def of(batch: Any) -> None:
+        with torch.inference_mode():
+            evaluate([network], batch)
+
+    def ours() -> None:
+        list(map_in_order(of, batches))
+
+    def from_graphs() -> None:
+        whole.predict(graphs, batch_size=BATCH)
+
+    times = in_turn(repeats, ours, from_graphs, theirs)
+    mine, all_of_it, other = (TRAINING / one for one in times)
+    yield Row("prediction, both on cached batches", mine, other, "molecules/s", "≥ 8×")
+    yield Row("prediction by Ensemble.predict, from graphs", all_of_it, other, "molecules/s", "≥ 8×")
+
+
+def untrained_2d(chemistry: bool) -> tuple[Ensemble, Provenance]:
+    settings = ModelSettings(mode="2d", inputs=("chemistry",) if chemistry else ())
+    members = [build_model(settings, seed=0).eval()]
+    references = AtomReferences(ELEMENTS, (0.0,) * 5)
+    return Ensemble(settings, references, members), Provenance("mmff", 0, 1, "none", 0)
+
+
+def smiles(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    """From text to energies, as `alkit predict` does it."""
+    lines = [str(one) for one in np.load(DATA, allow_pickle=False)["smiles"][:4000]]
+    for chemistry in (False, True):
+        model = untrained_2d(chemistry)
+        (time_taken,) = in_turn(repeats, lambda model=model: list(predict_smiles(*model, lines)))
+        name = f"prediction from SMILES in 2D{', with chemistry' if chemistry else ''}"
+        yield Row(name, len(lines) / time_taken, None, "molecules/s", "≥ 1,500/s")
+
+
+def screen(molecules: Molecules, repeats: int, count: int = 1_000_000) -> Iterator[Row]:
+    """`alkit predict` on ``count`` lines, killed once on the way; memory as the system counts it."""
+    lines = [str(one) for one in np.load(DATA, allow_pickle=False)["smiles"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        trained, provenance = untrained_2d(False)
+        trained.save(folder / "model")
+        provenance.save(folder / "model")
+        (folder / "pool.smi").write_text("\n".join(lines[k % len(lines)] for k in range(count)) + "\n")
+        alkit = [sys.executable, "-m", "alkit", "predict", "model", "pool.smi", "--out", "out.csv"]
+        start = time.perf_counter()
+        first = subprocess.Popen(alkit, cwd=folder)
+        while not (folder / "out.csv.part").exists() or (folder / "out.csv.part").stat().st_size < 20 * count:
+            time.sleep(1)
+            if first.poll() is not None:
+                raise RuntimeError("the screen ended before it could be killed")
+        first.kill()
+        first.wait()
+        subprocess.run(alkit, cwd=folder, check=True)
+        taken = time.perf_counter() - start
+        with (folder / "out.csv").open() as file:
+            written = sum(1 for _ in csv.DictReader(file))
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    yield Row(
+        f"screening {count:,} SMILES, killed and resumed",
+        count / taken,
+        None,
+        "molecules/s",
+        "< 4 GB, resumable",
+        f"{written:,} rows, {most:.2f} GB at most",
+    )
+
+
+# --- a data-centre GPU -------------------------------------------------------------------------------------
+
+
+def gpu(molecules: Molecules, repeats: int) -> Iterator[Row]:
+    """Training in large batches, and the share of what the memory's bandwidth allows."""
+    if not torch.cuda.is_available():
+        return
+    F, atoms = SETTINGS.features, np.mean([len(graph) for graph in molecules.graphs])
+    # Each dense layer and each convolution reads and writes the atoms' features once, twice so backward.
+    tensors = 3 * 2 * (4 * SETTINGS.interactions + 2)
+    buffer = torch.empty(2**28, device="cuda")
+    (copying,) = in_turn(5, lambda: buffer.copy_(buffer.flip(0)))
+    bandwidth = 4 * buffer.nbytes / copying  # read and written by flip, then by copy
+    most = bandwidth / (tensors * atoms * F * 4)
+    taken = min(epoch_of_alkit(molecules, 1, epochs=6) for _ in range(repeats))
+    yield Row(
+        "training on this GPU",
+        TRAINING / taken,
+        None,
+        "molecules/s",
+        "≥ 50,000/s",
+        f"{100 * TRAINING / taken / most:.1f} % of {most:,.0f}/s at {bandwidth / 1e12:.2f} TB/s",
+    )
+
+
+ROWS: dict[str, Callable[[Molecules, int], Iterator[Row]]] = {
+    "train-pipeline": train_pipeline,
+    "train": train_cached,
+    "predict": predict,
+    "smiles": smiles,
+    "ensemble": ensemble,
+    "gpu": gpu,
+    "screen": screen,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=["floor", *ROWS], default=["floor", *list(ROWS)[:-1]])
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    console, molecules = Console(width=140), Molecules.read(TRAINING + VALIDATION)
+    place = (
+        torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
+    )
+    table = Table("work", "alkit", "schnetpack", "ratio", "unit", "bar", "note", title=f"Speed on {place}")
+    for name in arguments.rows:
+        if name == "floor":
+            floor(molecules, console)
+            continue
+        for row in ROWS[name](molecules, arguments.repeats):
+            ratio = "" if row.theirs is None else f"{row.ours / row.theirs:.2f}×"
+            theirs = "" if row.theirs is None else f"{row.theirs:,.0f}"
+            table.add_row(row.work, f"{row.ours:,.0f}", theirs, ratio, row.unit, row.bar, row.note)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Several schnetpack SchNets of one architecture, computed side by side with their own weights.
+
+The numbers are those of schnetpack's forward pass, up to rounding and the interpolation of filters
+(`surrogate.convolution`); the weights stay in schnetpack's modules.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from surrogate.batches import (
+    ATOM_INPUTS,
+    MOLECULES,
+    PARTNERS,
+    POINTERS,
+    ROW_DISTANCES,
+    ROW_INPUTS,
+    STARTS,
+    WEIGHTS,
+)
+from surrogate.compat import schnetpack
+from surrogate.convolution import STENCIL, Pairs, convolve, knots
+from surrogate.schnet import by_schnetpack
+
+_keys = schnetpack.properties
+
+
+def evaluate(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Outputs ``(s, b)`` and last atom features ``(s, n, features)`` of ``s`` networks of one
+    architecture."""
+    if hasattr(_network(members[0]), "mixing"):  # PaiNN
+        each = [by_schnetpack(member, batch) for member in members]
+        return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
+    return stacked(members, batch)
+
+
+def pooled(atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """``(s, b, features)``: sums over the atoms of each molecule."""
+    sums = atoms.new_zeros(len(atoms), len(batch[_keys.n_atoms]), atoms.shape[2])
+    return sums.index_add(1, batch[_keys.idx_m], atoms)
+
+
+def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Outputs and last atom features of ``s`` networks for ``b`` molecules of ``n`` atoms in all.
+
+    Args:
+        members: SchNets as `surrogate.schnet.build_model` gives them, alike but for their weights.
+        batch: as `surrogate.batches.GraphDataset` cuts it.
+
+    Returns:
+        ``(s, b)`` network outputs and ``(s, n, features)``.
+    """
+    networks = [_network(member) for member in members]
+    pairs = Pairs(*(batch[name] for name in (MOLECULES, POINTERS, PARTNERS, STARTS, WEIGHTS)))
+    known = _known(networks, batch)
+    atoms = _described(known, batch)
+    basis, cut = _rows(networks, batch)
+    for depth, blocks in enumerate(zip(*(network.interactions for network in networks), strict=True)):
+        table = _through([block.filter_network for block in blocks], basis) * cut[:, None]
+        table = functional.pad(table, (0, 0, 0, STENCIL))  # a pair with a row of its own reads beyond it
+        into = [block.in2f for block in blocks]
+        # The first of these is linear in what is known of atoms, which is far less than there are atoms.
+        sent = _dense(into, atoms) if depth else _described(_dense(into, known), batch)
+        atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
+    energies = _through([member.output_modules[0].outnet for member in members], atoms)[..., 0]
+    sums = energies.new_zeros(len(members), len(batch[_keys.n_atoms]))
+    return sums.index_add(1, batch[_keys.idx_m], energies), atoms
+
+
+def _network(member: Any) -> Any:
+    """schnetpack's representation, from inside what hands it further inputs."""
+    return getattr(member.representation, "network", member.representation)
+
+
+def _known(networks: Sequence[Any], batch: dict[str, Tensor]) -> Tensor:
+    """``(s, elements + inputs, features)``: what each element, and each input of an atom, adds to an atom."""
+    if batch[ATOM_INPUTS].shape[1] == 0:
+        return _each(networks, lambda network: network.embedding.weight)
+    elements = _each(networks, lambda network: network.embedding.elements.weight)
+    inputs = _each(networks, lambda network: network.embedding.linear.weight)
+    return torch.cat([elements, inputs.transpose(1, 2)], dim=1)
+
+
+def _described(known: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """``(s, n, f)`` from ``(s, elements + inputs, f)``."""
+    inputs = batch[ATOM_INPUTS]
+    atoms = torch.stack([functional.embedding(batch[_keys.Z], part) for part in known])
+    return atoms + inputs @ known[:, -inputs.shape[1] :] if inputs.shape[1] else atoms
+
+
+def _rows(networks: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Radial basis ``(s, k, gaussians)`` and cutoff function ``(k,)`` of the rows of the filter tables."""
+    first, inputs = networks[0], batch[ROW_INPUTS]
+    radial = getattr(first.radial_basis, "distances", first.radial_basis)
+    places = knots(float(first.cutoff), radial.n_rbf).to(inputs.device)
+    distances = torch.cat([places, batch[ROW_DISTANCES]])
+    basis = radial(distances).expand(len(networks), -1, -1)
+    if inputs.shape[1]:
+        weights = _each(networks, lambda network: network.radial_basis.linear.weight)
+        added = inputs @ weights.transpose(1, 2)
+        basis = basis + functional.pad(added, (0, 0, len(places), 0))
+    return basis, first.cutoff_fn(distances)
+
+
+def _through(layers: Sequence[Any], x: Tensor) -> Tensor:
+    for alike in zip(*layers, strict=True):
+        x = _dense(alike, x)
+    return x
+
+
+def _dense(alike: Sequence[Any], x: Tensor) -> Tensor:
+    """One of schnetpack's dense layers in every network."""
+    weights = _each(alike, lambda layer: layer.weight)
+    if alike[0].bias is None:
+        result = torch.bmm(x, weights.transpose(1, 2))
+    else:
+        biases = _each(alike, lambda layer: layer.bias)
+        result = torch.baddbmm(biases[:, None], x, weights.transpose(1, 2))
+    activated: Tensor = alike[0].activation(result)
+    return activated
+
+
+def _each(parts: Sequence[nn.Module], tensor: Callable[[Any], Tensor]) -> Tensor:
+    tensors = [tensor(part) for part in parts]
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
