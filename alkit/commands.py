@@ -101,7 +101,7 @@ def train(
     ensemble.save(out)
     graphs, truth = source.pairs(test)
     predicted = ensemble.predict(graphs)
-    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
+    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
     known = fit + validation
     cheap = baseline_energies(source.pairs(known)[0]), baseline_energies(graphs)
     metrics |= evaluation.baseline_metrics(

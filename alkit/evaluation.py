@@ -2,38 +2,52 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+
+if TYPE_CHECKING:
+    from surrogate import Calibration
 
 KCAL_PER_MOL = 0.0433641  # eV
 CHEMICAL_ACCURACY = KCAL_PER_MOL  # an MAE of 1 kcal/mol
+_NORMAL_90 = 1.6448536269514722  # half-width of the central 90 % of a standard normal
 
 
-def error_metrics(truth: NDArray, mean: NDArray, std: NDArray) -> dict[str, float]:
-    """``mae``, ``rmse``, ``q95``, ``max`` of the absolute error (eV), ``r2``, and of the uncertainty
-    ``coverage_90`` and ``spearman`` (rank correlation of std and absolute error).
+def error_metrics(
+    truth: NDArray, mean: NDArray, std: NDArray, calibration: "Calibration | None" = None
+) -> dict[str, float]:
+    """``mae``, ``rmse``, ``q95``, ``max`` of the absolute error (eV), ``r2``; and of the uncertainty
+    ``coverage_90``, ``spearman`` (with the absolute error), ``ence``, ``miscalibration_area``, ``nll`` (nats,
+    energies in eV), ``sharpness`` (eV) and ``rejection_gain``, as `surrogate.metrics` defines them.
 
     Args:
         truth, mean, std: ``(n,)`` eV.
+        calibration: what made ``std``: coverage is then that of its conformal interval, and the area that of
+            its distribution; else of a normal one.
     """
-    from surrogate.calibration import coverage_90
+    from surrogate import metrics
 
     truth, mean, std = (np.asarray(values, dtype=np.float64) for values in (truth, mean, std))
     errors = mean - truth
     sizes = np.abs(errors)
     spread = float(((truth - truth.mean()) ** 2).sum())
-    ranked = len(sizes) > 2 and np.ptp(std) > 0 and np.ptp(sizes) > 0  # else the correlation is NaN
-    rank = spearmanr(std, sizes).statistic if ranked else 0.0
+    quantile = _NORMAL_90 if calibration is None else calibration.quantile(0.9)
+    probability = None if calibration is None else calibration.probability
     return {
         "mae": float(sizes.mean()),
         "rmse": float(np.sqrt((errors**2).mean())),
         "r2": 1.0 - float((errors**2).sum()) / spread if spread > 0 else 0.0,
         "q95": float(np.quantile(sizes, 0.95)),
         "max": float(sizes.max()),
-        "coverage_90": coverage_90(errors, std),
-        "spearman": float(rank),
+        "coverage_90": float(np.mean(sizes <= quantile * std)),
+        "spearman": metrics.rank_correlation(errors, std),
+        "ence": metrics.ence(errors, std),
+        "miscalibration_area": metrics.miscalibration_area(errors, std, probability),
+        "nll": metrics.negative_log_likelihood(errors, std),
+        "sharpness": metrics.sharpness(std),
+        "rejection_gain": metrics.rejection_gain(errors, std),
     }
 
 

@@ -248,7 +248,7 @@ def evaluate(state: RoundState) -> None:
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
     graphs = state.graphs(smiles)
     predicted = ensemble.predict(graphs, device=state.config.surrogate.device)
-    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std)
+    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
     known = [c.smiles for c, _ in labelled]
     cheap = baseline_energies(state.graphs(known)), baseline_energies(graphs)
     metrics |= evaluation.baseline_metrics(

@@ -22,6 +22,7 @@ MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
 STARTS, WEIGHTS = "starts", "weights"
 ROW_DISTANCES, ROW_INPUTS = "row_distances", "row_inputs"
 _keys = schnetpack.properties
+MOLECULE_OF_ATOM = _keys.idx_m
 
 
 class GraphDataset(Dataset):

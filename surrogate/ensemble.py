@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from surrogate.batches import GraphDataset
+from surrogate.batches import MOLECULE_OF_ATOM, GraphDataset
 from surrogate.calibration import Calibration
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph, input_widths
+from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
@@ -25,8 +26,8 @@ from surrogate.stack import evaluate, pooled
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train
 
-_FORMAT = 2
-_READABLE = (1, 2)
+_FORMAT = 3
+_READABLE = (1, 2, 3)
 OnMember = Callable[[int, int, dict[str, float]], None]
 
 
@@ -38,16 +39,27 @@ class Prediction:
         samples: ``(s, n)`` eV, one row per member.
         std: ``(n,)`` eV, calibrated standard deviation.
         embeddings: ``(n, d)``, the members' pooled last atom features side by side.
+        calibration: that made ``std``, and makes intervals.
     """
 
     samples: NDArray[np.float64]
     std: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+    calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """``(n,)`` eV."""
         return self.samples.mean(axis=0)
+
+    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``(n,)`` lower and upper ends, eV, that hold a new label with probability ``level``.
+
+        Conformal, so at least that for molecules drawn as the validation molecules were; infinite where there
+        were too few of these for such a level (9 for 0.9).
+        """
+        half = self.calibration.quantile(level) * self.std
+        return self.mean - half, self.mean + half
 
 
 @dataclass(eq=False)
@@ -61,6 +73,7 @@ class Ensemble:
     calibration: Calibration = field(default_factory=Calibration)
     histories: list[TrainingHistory] = field(default_factory=list)
     scale: float = 1.0  # eV per unit of the networks' output
+    gp: LastLayerGP | None = None  # on the first member's atom features
 
     @classmethod
     def fit(
@@ -80,7 +93,7 @@ class Ensemble:
         Args:
             training, validation: graphs and ``(n,)`` labels in eV. Validation labels stop the training and
                 calibrate; count them as labels.
-            members: 1 alone has no spread: its standard deviations are NaN.
+            members: 1 alone has no spread; without a Gaussian process its standard deviations are NaN.
             seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
             warm_start: an earlier ensemble whose weights the members go on from.
             on_epoch: called with member, epoch and metrics.
@@ -111,10 +124,23 @@ class Ensemble:
             warm=start is not None,
             on_epoch=on_epoch,
         )
-        if members > 1:
-            raw = ensemble.predict(validation[0], device=training_settings.device)
-            ensemble.calibration = Calibration.fit(np.asarray(validation[1]) - raw.mean, raw.samples)
+        if "gp" in training_settings.uncertainty:
+            ensemble.gp = ensemble._fit_gp(training[0], seed)
+        samples, distances, _ = ensemble._raw(validation[0], device=training_settings.device)
+        spread = samples if "ensemble" in training_settings.uncertainty else samples.mean(axis=0)[None]
+        errors = np.asarray(validation[1]) - samples.mean(axis=0)
+        ensemble.calibration = Calibration.fit(errors, spread, distances)
         return ensemble
+
+    def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
+        atoms, molecules = [], []
+        with torch.inference_mode(), deterministic():
+            for start in range(0, len(graphs), batch_size):
+                data = GraphDataset(graphs[start : start + batch_size], self.settings)
+                batch = data.batch(range(len(data)))
+                atoms.append(evaluate(self.members[:1], batch)[1][0])
+                molecules.append(start + batch[MOLECULE_OF_ATOM])
+        return LastLayerGP.fit(torch.cat(atoms), torch.cat(molecules), seed=seed)
 
     def predict(
         self,
@@ -133,34 +159,49 @@ class Ensemble:
         Raises:
             SurrogateError: an element that the model was not built for, or a baseline of another level.
         """
+        samples, distances, embeddings = self._raw(
+            graphs, batch_size=batch_size, device=device, on_batch=on_batch
+        )
+        return Prediction(samples, self.calibration(samples, distances), embeddings, self.calibration)
+
+    def _raw(
+        self,
+        graphs: Sequence[Graph],
+        *,
+        batch_size: int = 256,
+        device: str = "auto",
+        on_batch: Callable[[int], None] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float32]]:
+        """Samples ``(s, n)`` in eV, the Gaussian process's ``(n,)`` distances, and embeddings ``(n, d)``."""
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
         members = [member.to(place).eval() for member in self.members]
+        gp = None if self.gp is None else self.gp.to(place)
 
-        def of(start: int) -> tuple[NDArray, NDArray]:
+        def of(start: int) -> tuple[NDArray, NDArray, NDArray]:
             data = GraphDataset(graphs[start : start + batch_size], self.settings)
             batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
             with torch.inference_mode():
                 outputs, atoms = evaluate(members, batch)
                 embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
-            return outputs.double().cpu().numpy(), embedded.cpu().numpy()
+                far = outputs.new_zeros(0) if gp is None else gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))
+            return tuple(part.cpu().numpy() for part in (outputs.double(), far.double(), embedded))  # type: ignore[return-value]
 
-        energies: list[NDArray] = []
-        embeddings: list[NDArray] = []
+        found = []
         with deterministic():
-            for outputs, embedded in map_in_order(of, range(0, len(graphs), batch_size)):
-                energies.append(outputs)
-                embeddings.append(embedded)
+            for parts in map_in_order(of, range(0, len(graphs), batch_size)):
+                found.append(parts)
                 if on_batch:
-                    on_batch(outputs.shape[1])
+                    on_batch(parts[0].shape[1])
         for member in self.members:
             member.cpu()
-        if not energies:
+        if not found:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
-            return Prediction(np.empty((len(members), 0)), np.empty(0), empty)
-        samples = self.scale * np.concatenate(energies, axis=1) + offsets
-        return Prediction(samples, self.calibration(samples), np.concatenate(embeddings))
+            return np.empty((len(members), 0)), None if gp is None else np.empty(0), empty
+        outputs, distances, embeddings = zip(*found, strict=True)
+        samples = self.scale * np.concatenate(outputs, axis=1) + offsets
+        return samples, None if gp is None else np.concatenate(distances), np.concatenate(embeddings)
 
     def save(self, folder: Path) -> None:
         """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
@@ -168,12 +209,15 @@ class Ensemble:
         folder.mkdir(parents=True, exist_ok=True)
         for k, member in enumerate(self.members):
             torch.save(member.state_dict(), folder / f"member_{k}.pt")
+        if self.gp is not None:
+            self.gp.save(folder / "gp.pt")
         description = {
             "format": _FORMAT,
             "model": self.settings.as_dict(),
             "members": len(self.members),
             "references": asdict(self.references),
             "scale": self.scale,
+            "gp": self.gp is not None,
             "calibration": asdict(self.calibration),
         }
         partial = folder / "ensemble.json.part"
@@ -196,7 +240,11 @@ class Ensemble:
             if found in _READABLE:
                 settings = ModelSettings(**description["model"])
                 references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
-                calibration, count = Calibration(**description["calibration"]), int(description["members"])
+                calibration, count = (
+                    _calibration(description["calibration"], found),
+                    int(description["members"]),
+                )
+                has_gp = bool(description.get("gp"))
                 scale = float(description.get("scale", 1.0))  # format 1 had none
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
@@ -205,9 +253,19 @@ class Ensemble:
         members = []
         for k in range(count):
             model = build_model(settings, seed=0)
-            _load_weights(model, Path(folder) / f"member_{k}.pt")
+            weights = Path(folder) / f"member_{k}.pt"
+            _read_weights(weights, model.load_state_dict)
             members.append(model.eval())
-        return cls(settings, references, members, calibration, scale=scale)
+        gp = _read_weights(Path(folder) / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
+        return cls(settings, references, members, calibration, scale=scale, gp=gp)
+
+
+def _calibration(description: dict[str, Any], form: int) -> Calibration:
+    if form < _FORMAT:  # there was the spread alone, and no scores of the validation molecules
+        typical = float(np.sqrt(description["typical"]))
+        return Calibration(description["scale"] * typical, typical, weight=description["weight"])
+    listed = {name: tuple(description[name]) for name in ("exponents", "scores")}
+    return Calibration(**{**description, **listed})
 
 
 _Labelled = tuple[Sequence[Graph], NDArray]
@@ -305,10 +363,10 @@ def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) 
         )
 
 
-def _load_weights(model: nn.Module, path: Path) -> None:
+def _read_weights(path: Path, use: Callable[[Any], Any]) -> Any:
     """Weights as data: ``weights_only`` refuses whatever a pickle could run."""
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return use(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise SurrogateError(f"{path} is missing; the model is not complete.") from None
     except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError, IndexError) as error:

@@ -9,6 +9,7 @@ Mode = Literal["2d", "3d"]
 Representation = Literal["schnet", "painn"]
 Layout = Literal["topological", "depiction"]
 Input = Literal["chemistry", "xtb"]
+Uncertainty = Literal["ensemble", "gp"]
 
 
 def pick_device(name: str) -> str:
@@ -101,6 +102,8 @@ class TrainingSettings:
         freeze: of a warm start: keep the ``embedding`` or the whole ``representation`` as it was.
         depth_decay: of a warm start: factor on the learning rate for each layer farther from the output
             (Howard and Ruder, https://doi.org/10.18653/v1/P18-1031); 1 is off.
+        uncertainty: what it is told from: the spread of the ``ensemble``, a Gaussian process (``gp``) on the
+            last atom features, or both, weighed by what they tell of the validation errors.
         device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
     """
 
@@ -118,9 +121,13 @@ class TrainingSettings:
     precision: Literal["32", "64", "bf16"] = "32"
     freeze: Literal["none", "embedding", "representation"] = "none"
     depth_decay: float = 1.0
+    uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
     device: Literal["auto", "cpu", "cuda"] = field(default="auto")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "uncertainty", tuple(self.uncertainty))
+        for name in self.uncertainty:
+            _check_choice("uncertainty", name, get_args(Uncertainty))
         _check_choice("device", self.device, ("auto", "cpu", "cuda"))
         _check_choice("references", self.references, ("elements", "mean", "none"))
         _check_choice("precision", self.precision, ("32", "64", "bf16"))

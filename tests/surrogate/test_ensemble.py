@@ -78,7 +78,9 @@ def test_prediction_has_the_promised_shapes(ensemble: Ensemble) -> None:
     assert found.samples.dtype == np.float64
     assert (found.std > 0).all()
     assert found.mean == pytest.approx(found.samples.mean(axis=0))
-    assert found.std == pytest.approx(ensemble.calibration(found.samples))
+    low, high = found.interval(0.5)
+    assert (low < found.mean).all()
+    assert (high - low) / 2 == pytest.approx(ensemble.calibration.quantile(0.5) * found.std)
     assert (found.samples[0] != found.samples[1]).any()
     empty = ensemble.predict([])
     assert empty.samples.shape == (2, 0)
@@ -135,8 +137,9 @@ def test_every_epoch_of_every_member_is_told() -> None:
 
 def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensemble) -> None:
     graphs, labels = SETS["validation"]
-    samples = ensemble.predict(graphs).samples
-    assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples)
+    samples, distances, _ = ensemble._raw(graphs)
+    assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples, distances)
+    assert all(ensemble.calibration.exponents)
 
 
 def test_saved_and_loaded_is_bitwise_the_same(ensemble: Ensemble, saved: Path) -> None:
@@ -145,7 +148,12 @@ def test_saved_and_loaded_is_bitwise_the_same(ensemble: Ensemble, saved: Path) -
     assert loaded.settings == ensemble.settings
     assert loaded.calibration == ensemble.calibration
     assert loaded.references.energies == ensemble.references.energies
-    assert sorted(path.name for path in saved.iterdir()) == ["ensemble.json", "member_0.pt", "member_1.pt"]
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "ensemble.json",
+        "gp.pt",
+        "member_0.pt",
+        "member_1.pt",
+    ]
     json.loads((saved / "ensemble.json").read_text())
 
 
@@ -175,7 +183,7 @@ def test_another_format_is_refused(saved: Path, found: object) -> None:
     description = json.loads((saved / "ensemble.json").read_text())
     description["format"] = found
     (saved / "ensemble.json").write_text(json.dumps(description))
-    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads up to format 2"):
+    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads up to format 3"):
         Ensemble.load(saved)
 
 
@@ -243,9 +251,12 @@ def test_a_warm_start_that_does_not_fit_is_refused(ensemble: Ensemble) -> None:
 
 
 def test_one_member_has_no_spread() -> None:
-    alone = fit(members=1).predict(GRAPHS)
-    assert np.isfinite(alone.mean).all()
-    assert np.isnan(alone.std).all()
+    spread_alone = dataclasses.replace(QUICK, uncertainty=("ensemble",))
+    alone = fit(members=1, training_settings=spread_alone)
+    assert alone.gp is None
+    assert np.isfinite(alone.predict(GRAPHS).mean).all()
+    assert np.isnan(alone.predict(GRAPHS).std).all()
+    assert (fit(members=1).predict(GRAPHS).std > 0).all()  # told by the Gaussian process
     with pytest.raises(SurrogateError, match="members is 0; an ensemble has 1 at least"):
         fit(members=0)
 
@@ -352,18 +363,35 @@ def test_a_scale_changes_units_within_and_none_without(scale: bool) -> None:
         assert told["val_MSE"] == pytest.approx((found**2).mean(), rel=1e-3)
 
 
-def test_models_of_the_first_format_still_load(tmp_path: Path) -> None:
-    ensemble, saved = fit(training_settings=dataclasses.replace(QUICK, scale=False)), tmp_path / "model"
+@pytest.mark.parametrize("form", [1, 2])
+def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None:
+    settings = dataclasses.replace(QUICK, scale=False, uncertainty=("ensemble",))
+    ensemble, saved = fit(training_settings=settings), tmp_path / "model"
     ensemble.save(saved)
     description = json.loads((saved / "ensemble.json").read_text())
-    del description["scale"]
-    for newer in ("representation", "layout", "inputs", "baseline"):
-        del description["model"][newer]
-    description["format"] = 1
+    if form == 1:
+        del description["scale"]
+        for newer in ("representation", "layout", "inputs", "baseline"):
+            del description["model"][newer]
+    del description["gp"]
+    description["calibration"] = {"scale": 1.5, "typical": 0.04, "weight": 2.0}
+    description["format"] = form
     (saved / "ensemble.json").write_text(json.dumps(description))
-    np.testing.assert_array_equal(
-        Ensemble.load(saved).predict(GRAPHS).samples, ensemble.predict(GRAPHS).samples
-    )
+    found, expected = Ensemble.load(saved).predict(GRAPHS), ensemble.predict(GRAPHS)
+    np.testing.assert_array_equal(found.samples, expected.samples)
+    moderated = (2.0 * 0.04 + found.samples.var(axis=0, ddof=1)) / 3.0
+    assert found.std == pytest.approx(1.5 * np.sqrt(moderated))
+
+
+def test_the_kind_of_uncertainty_is_a_choice() -> None:
+    said = {}
+    for kinds in (("ensemble",), ("gp",), ("ensemble", "gp")):
+        found = fit(training_settings=dataclasses.replace(QUICK, uncertainty=kinds))
+        said[kinds] = found.predict(GRAPHS).std
+        assert [bool(e) for e in found.calibration.exponents] == ["ensemble" in kinds, "gp" in kinds]
+    assert all((said[("ensemble", "gp")] != said[one]).any() for one in (("ensemble",), ("gp",)))
+    with pytest.raises(SurrogateError, match="uncertainty is 'laplace'; it is 'ensemble' or 'gp'"):
+        dataclasses.replace(QUICK, uncertainty=("laplace",))
 
 
 def test_a_molecule_in_both_sets_is_refused() -> None:

@@ -1,0 +1,83 @@
+"""The uncertainty of one network, from how far a molecule's atoms are from those it was trained on."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_FEATURES = 256
+_NOISE = 0.1  # variance of a label's noise, over that which one atom's energy has a priori
+_SAMPLE = 500  # atoms that the width of the kernel is found from
+
+
+@dataclass(frozen=True, eq=False)
+class LastLayerGP:
+    """Posterior standard deviation of a Gaussian process on the last atom features of a trained network.
+
+    A molecule's energy is a sum over its atoms, so its kernel with another is the sum of a squared
+    exponential over all pairs of their atoms, as in kernel regression on local environments (Bartók et al.,
+    Phys. Rev. B 87, 184115 (2013), https://doi.org/10.1103/PhysRevB.87.184115). Random Fourier features
+    (Rahimi and Recht, NeurIPS 2007) stand for the kernel: training costs what a linear regression does, a
+    prediction costs less than one interaction block, and both do not depend on how many labels there are.
+
+    Attributes:
+        shift, width: ``(f,)``, mean and standard deviation of the training atoms' features.
+        frequencies, phases: ``(f, d)`` and ``(d,)`` of the Fourier features.
+        factor: ``(d, d)``, lower Cholesky factor of the posterior precision of their weights.
+    """
+
+    shift: Tensor
+    width: Tensor
+    frequencies: Tensor
+    phases: Tensor
+    factor: Tensor
+
+    @classmethod
+    def fit(cls, atoms: Tensor, molecules: Tensor, *, seed: int) -> "LastLayerGP":
+        """Labels do not enter: the posterior variance of a Gaussian process depends on where they are alone.
+
+        Args:
+            atoms: ``(n, f)`` features of the training molecules' atoms.
+            molecules: ``(n,)`` number of each atom's molecule, ascending.
+            seed: of the Fourier features.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        atoms, molecules = atoms.detach().cpu().double(), molecules.cpu()
+        shift, width = atoms.mean(dim=0), atoms.std(dim=0) + 1e-6
+        scaled = (atoms - shift) / width
+        some = scaled[torch.randperm(len(scaled), generator=generator)[:_SAMPLE]]
+        distances = torch.pdist(some)
+        length = float(distances[distances > 0].median()) if bool((distances > 0).any()) else 1.0
+        frequencies = (
+            torch.randn(atoms.shape[1], _FEATURES, generator=generator, dtype=torch.float64) / length
+        )
+        phases = 2 * torch.pi * torch.rand(_FEATURES, generator=generator, dtype=torch.float64)
+        found = cls(shift, width, frequencies, phases, torch.eye(_FEATURES, dtype=torch.float64))
+        pooled = found._pooled(atoms, molecules, int(molecules[-1]) + 1)
+        precision = pooled.T @ pooled / _NOISE + torch.eye(_FEATURES, dtype=torch.float64)
+        return cls(shift, width, frequencies, phases, torch.linalg.cholesky(precision)).to(torch.float32)
+
+    def __call__(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:
+        """``(count,)`` standard deviations, in units of one atom's prior one.
+
+        Args:
+            atoms: ``(n, f)``.
+            molecules: ``(n,)`` number of each atom's molecule, below ``count``.
+        """
+        pooled = self._pooled(atoms, molecules, count)
+        solved = torch.linalg.solve_triangular(self.factor, pooled.T, upper=False)
+        return solved.norm(dim=0)
+
+    def _pooled(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:
+        waves = torch.cos(((atoms - self.shift) / self.width) @ self.frequencies + self.phases)
+        waves = waves * (2 / len(self.phases)) ** 0.5
+        return waves.new_zeros(count, waves.shape[1]).index_add(0, molecules, waves)
+
+    def to(self, where: torch.dtype | torch.device) -> "LastLayerGP":
+        """The same on another device, or in another precision."""
+        return LastLayerGP(*(getattr(self, one.name).to(where) for one in fields(self)))
+
+    def save(self, path: Path) -> None:
+        """Write what ``LastLayerGP(**torch.load(path, weights_only=True))`` reads."""
+        torch.save({one.name: getattr(self, one.name) for one in fields(self)}, path)
