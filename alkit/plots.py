@@ -70,6 +70,33 @@ def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) ->
     finish(drawn, path, columns=2)
 
 
+def calibration(levels: NDArray, errors: NDArray, std: NDArray, path: Path) -> None:
+    """Are intervals as wide as they say, and do uncertainties find the errors?
+
+    Args:
+        levels: ``(n,)``, of the narrowest central interval that holds each test label.
+        errors, std: ``(n,)`` eV.
+    """
+    from surrogate.metrics import rejection_curve
+
+    drawn, (left, right) = figure(columns=2)
+    nominal = np.linspace(0, 1, 201)
+    left.plot([0, 1], [0, 1], color=GREY, lw=1)
+    left.plot(
+        nominal, np.searchsorted(np.sort(levels), nominal, side="right") / len(levels), color=_BLUE, lw=2
+    )
+    left.set(xlabel="level of the interval", ylabel="share of labels inside", xlim=(0, 1), ylim=(0, 1))
+    left.set_title("Calibration, test set", loc="left")
+    kept = 100 * np.arange(1, len(errors) + 1) / len(errors)
+    right.plot(kept, rejection_curve(errors, std), color=_BLUE, lw=2, label="by predicted uncertainty")
+    right.plot(kept, rejection_curve(errors, np.abs(errors)), color=GREY, lw=1, label="by the error itself")
+    right.axhline(np.abs(errors).mean(), color=GREY, lw=1, ls="--", label="at random")
+    right.set(xlabel="most certain molecules kept, %", ylabel="MAE of those kept, eV", xlim=(0, 100))
+    right.set_ylim(bottom=0)
+    right.set_title("Error against rejection, test set", loc="left")
+    finish(drawn, path, columns=3)
+
+
 def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> None:
     """A grid of drawings, six a row."""
     from rdkit import Chem

@@ -134,17 +134,18 @@ def _draw(ledger: Ledger, metrics: list[dict[str, float]], folder: Path) -> dict
     last = int(metrics[-1]["round"])
     predictions = folder / "rounds" / f"{last:02d}" / "test_predictions.csv"
     # comments=None: `#` is a triple bond here.
-    columns = np.loadtxt(predictions, delimiter=",", skiprows=1, usecols=(1, 2, 3), ndmin=2, comments=None)
-    truth, predicted, std = columns.T
+    columns = np.loadtxt(predictions, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4), ndmin=2, comments=None)
+    truth, predicted, std, levels = columns.T
     plots.learning_curve(metrics, target / "learning_curve.png")
     plots.parity(truth, predicted, std, target / "parity.png")
     plots.uncertainty(truth, predicted, std, target / "uncertainty.png")
+    plots.calibration(levels, predicted - truth, std, target / "calibration.png")
     acquired = [(c, value) for c, value in ledger.labelled("training") if c.round > 0]
     if acquired:
         newest = acquired[::-1][:_MOST_DRAWN][::-1]
         captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
         plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
-    names = ("learning_curve", "parity", "uncertainty", "acquired")
+    names = ("learning_curve", "parity", "uncertainty", "calibration", "acquired")
     return {
         name: pages.data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()
     }
@@ -157,7 +158,8 @@ def _row(row: dict[str, float]) -> dict[str, str]:
     baselines = [name for name in row if name.startswith("baseline_")]
     text |= {name: f"{row[name]:.3f}" for name in baselines}
     text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in (*_COLUMNS, *baselines)}
-    text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}"}
+    text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}", "ence": f"{row['ence']:.2f}"}
+    text["area"] = f"{row['miscalibration_area']:.3f}"
     text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
     return text
 

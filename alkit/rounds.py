@@ -266,12 +266,14 @@ def evaluate(state: RoundState) -> None:
     if state.config.surrogate.learning == "pretrain":
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
+    # Of the narrowest central interval that holds each label: evenly spread where intervals are honest.
+    levels = predicted.calibration.probability(np.abs(predicted.mean - truth) / predicted.std)
 
     def write(path: Path) -> None:
         with path.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["smiles", "label_eV", "prediction_eV", "std_eV"])
-            rows.writerows(zip(smiles, truth, predicted.mean, predicted.std, strict=True))
+            rows.writerow(["smiles", "label_eV", "prediction_eV", "std_eV", "interval_level"])
+            rows.writerows(zip(smiles, truth, predicted.mean, predicted.std, levels, strict=True))
 
     replace_file(state.path("test_predictions.csv"), write)
 

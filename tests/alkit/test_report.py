@@ -82,6 +82,7 @@ def test_plots_are_drawn_from_any_numbers(tmp_path, spread):
     plots.learning_curve([METRICS], tmp_path / "a.png")
     plots.parity(truth, predicted, std, tmp_path / "b.png")
     plots.uncertainty(truth, predicted, std, tmp_path / "c.png")
+    plots.calibration(np.linspace(0, 1, len(std)), predicted - truth, std, tmp_path / "d.png")
     plots.molecules(["CCO", "C#C"], ["one", "two"], tmp_path / "d.png")
     for name in "abcd":
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
