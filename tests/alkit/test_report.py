@@ -12,7 +12,8 @@ from alkit.ledger import Ledger
 
 METRICS = {
     "labels": 120, "test_size": 50, "mae": 0.2, "rmse": 0.3, "q95": 0.6, "max": 1.0, "r2": 0.99,
-    "coverage_90": 0.88, "spearman": 0.2, "validation_mae": 0.21,
+    "coverage_90": 0.88, "spearman": 0.2, "ence": 0.1,
+    "miscalibration_area": 0.02, "validation_mae": 0.21,
     "baseline_mean": 8.0, "baseline_elements": 0.6, "baseline_bonds": 0.4,
 }  # fmt: skip
 
@@ -82,7 +83,7 @@ def test_plots_are_drawn_from_any_numbers(tmp_path, spread):
     plots.learning_curve([METRICS], tmp_path / "a.png")
     plots.parity(truth, predicted, std, tmp_path / "b.png")
     plots.uncertainty(truth, predicted, std, tmp_path / "c.png")
-    plots.calibration(np.linspace(0, 1, len(std)), predicted - truth, std, tmp_path / "d.png")
+    plots.calibration(np.linspace(0, 1, len(std)), predicted - truth, std, tmp_path / "e.png")
     plots.molecules(["CCO", "C#C"], ["one", "two"], tmp_path / "d.png")
-    for name in "abcd":
+    for name in "abcde":
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
