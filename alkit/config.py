@@ -141,8 +141,8 @@ class Surrogate(_Section):
         1.0, description="Factor on lr per layer below the output, after a warm start or pretraining."
     )
     warm_start: bool = Field(False, description="Go on from the last round's weights.")
-    uncertainty: Annotated[tuple[Literal["ensemble", "gp"], ...], Field(min_length=1)] = Field(
-        ("ensemble", "gp"), description="From the members' spread, a GP on the last layer, or both."
+    uncertainty: Annotated[tuple[Literal["ensemble", "gp", "variance"], ...], Field(min_length=1)] = Field(
+        ("ensemble", "gp"), description="The members' spread, a GP on the last layer, a head for variances."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
 

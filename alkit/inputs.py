@@ -40,6 +40,7 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
         gaussians=given.gaussians,
         cutoff=given.cutoff,
         elements=tuple(config.domain.elements),
+        uncertainty=given.uncertainty,
     )
 
 

@@ -5,8 +5,9 @@
 1,000 labels of QM9's U0 in all, 250 of them validation: these stop the training and calibrate. Test set:
 molecules 10,000 to 11,999; the labels of seed s are those of molecules 1,000 s and following. Settings were
 chosen on molecules 3,000 to 9,999. Each ensemble is trained once, and judged with the spread of its members,
-with a Gaussian process on its first member's last layer, with both, and with its first member and the process
-alone. "Ideal" is what errors drawn from the model's own distribution would give: no finite test set gives 0.
+with a Gaussian process on its first member's last layer, with heads that learn variances, with several of
+these, and with its first member and the process alone. "Ideal" is what errors drawn from the model's own
+distribution would give: no finite test set gives 0.
 """
 
 import argparse
@@ -33,7 +34,9 @@ MODES = ("3d", "2d")
 SOURCES = {
     "ensemble": ("ensemble",),
     "gp": ("gp",),
+    "variance": ("variance",),
     "ensemble and gp": ("ensemble", "gp"),
+    "all": ("ensemble", "gp", "variance"),
     "one member, gp": ("gp",),
 }
 BAR = {
@@ -52,7 +55,7 @@ _Set = tuple[list[Graph], np.ndarray]
 
 def fitted(qm9: QM9, mode: str, seed: int, folder: Path, progress: CampaignProgress) -> tuple[Ensemble, dict]:
     """The ensemble, trained now or before, and the validation and test sets."""
-    settings = ModelSettings(**{**MODEL, **BARS[mode].model})
+    settings = ModelSettings(**{**MODEL, **BARS[mode].model}, uncertainty=SOURCES["all"])
     training = TrainingSettings(**{**TRAINING, **BARS[mode].training})
     first = 1000 * seed
     ranges = {
@@ -89,9 +92,10 @@ def judged(ensemble: Ensemble, sets: dict[str, _Set], source: str) -> dict[str, 
         ensemble = replace(ensemble, members=ensemble.members[:1])
     kinds = SOURCES[source]
     graphs, labels = sets["validation"]
-    samples, distances, _ = ensemble._raw(graphs)
+    samples, sources, _ = ensemble._raw(graphs)
     spread = samples if "ensemble" in kinds else samples.mean(axis=0)[None]
-    found = Calibration.fit(labels - samples.mean(axis=0), spread, distances if "gp" in kinds else None)
+    kept = {name: values for name, values in sources.items() if name in kinds}
+    found = Calibration.fit(labels - samples.mean(axis=0), spread, kept)
     ensemble = replace(ensemble, calibration=found, gp=ensemble.gp if "gp" in kinds else None)
     predicted, truth = ensemble.predict(sets["test"][0]), sets["test"][1]
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, found)

@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from surrogate.batches import MOLECULE_OF_ATOM, collate
+from surrogate.batches import collate
 from surrogate.compat import schnetpack
 from surrogate.determinism import deterministic
 from surrogate.ensemble import Ensemble
@@ -57,15 +57,11 @@ class EnsembleCalculator(Calculator):
         batch[_keys.Rij] = positions[batch[_keys.idx_j]] - positions[batch[_keys.idx_i]]
         with deterministic():
             members = [member.cpu().eval() for member in self.ensemble.members]
-            each = [by_schnetpack(member, batch) for member in members]
-            outputs = torch.cat([energy for energy, _ in each])
+            outputs = torch.cat([by_schnetpack(member, batch)[0] for member in members])
             (gradient,) = torch.autograd.grad(outputs.mean(), positions)
-        distances = None
-        if self.ensemble.gp is not None:
-            distances = self.ensemble.gp(each[0][1].detach(), batch[MOLECULE_OF_ATOM], 1).numpy()
         samples = self.ensemble.scale * outputs.detach().double().numpy() + offset
         self.results = {
             "energy": float(samples.mean()),
-            "energy_std": float(self.ensemble.calibration(samples[:, None], distances)[0]),
+            "energy_std": float(self.ensemble.predict([graph], device="cpu").std[0]),
             "forces": -self.ensemble.scale * gradient.double().numpy(),
         }

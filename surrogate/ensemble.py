@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from surrogate.batches import MOLECULE_OF_ATOM, GraphDataset
-from surrogate.calibration import Calibration
+from surrogate.calibration import SPREAD, Calibration
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph, input_widths
@@ -22,7 +22,7 @@ from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
-from surrogate.stack import evaluate, pooled
+from surrogate.stack import evaluate, pooled, variances
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train
 
@@ -124,12 +124,12 @@ class Ensemble:
             warm=start is not None,
             on_epoch=on_epoch,
         )
-        if "gp" in training_settings.uncertainty:
+        if "gp" in settings.uncertainty:
             ensemble.gp = ensemble._fit_gp(training[0], seed)
-        samples, distances, _ = ensemble._raw(validation[0], device=training_settings.device)
-        spread = samples if "ensemble" in training_settings.uncertainty else samples.mean(axis=0)[None]
+        samples, sources, _ = ensemble._raw(validation[0], device=training_settings.device)
+        spread = samples if SPREAD in settings.uncertainty else samples.mean(axis=0)[None]
         errors = np.asarray(validation[1]) - samples.mean(axis=0)
-        ensemble.calibration = Calibration.fit(errors, spread, distances)
+        ensemble.calibration = Calibration.fit(errors, spread, sources)
         return ensemble
 
     def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
@@ -159,10 +159,10 @@ class Ensemble:
         Raises:
             SurrogateError: an element that the model was not built for, or a baseline of another level.
         """
-        samples, distances, embeddings = self._raw(
+        samples, sources, embeddings = self._raw(
             graphs, batch_size=batch_size, device=device, on_batch=on_batch
         )
-        return Prediction(samples, self.calibration(samples, distances), embeddings, self.calibration)
+        return Prediction(samples, self.calibration(samples, sources), embeddings, self.calibration)
 
     def _raw(
         self,
@@ -171,22 +171,27 @@ class Ensemble:
         batch_size: int = 256,
         device: str = "auto",
         on_batch: Callable[[int], None] | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.float32]]:
-        """Samples ``(s, n)`` in eV, the Gaussian process's ``(n,)`` distances, and embeddings ``(n, d)``."""
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]], NDArray[np.float32]]:
+        """Samples ``(s, n)`` in eV, ``(n,)`` sources of uncertainty beside their spread, embeddings ``(n,
+        d)``."""
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
         members = [member.to(place).eval() for member in self.members]
         gp = None if self.gp is None else self.gp.to(place)
+        names = [*["gp"] * (gp is not None), *["variance"] * ("variance" in self.settings.uncertainty)]
 
-        def of(start: int) -> tuple[NDArray, NDArray, NDArray]:
+        def of(start: int) -> tuple[NDArray, NDArray, list[NDArray]]:
             data = GraphDataset(graphs[start : start + batch_size], self.settings)
             batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
             with torch.inference_mode():
                 outputs, atoms = evaluate(members, batch)
                 embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
-                far = outputs.new_zeros(0) if gp is None else gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))
-            return tuple(part.cpu().numpy() for part in (outputs.double(), far.double(), embedded))  # type: ignore[return-value]
+                sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))]
+                if "variance" in names:
+                    sources.append(variances(members, atoms, batch).mean(dim=0).sqrt())
+            told = [source.double().cpu().numpy() for source in sources]
+            return outputs.double().cpu().numpy(), embedded.cpu().numpy(), told
 
         found = []
         with deterministic():
@@ -198,10 +203,11 @@ class Ensemble:
             member.cpu()
         if not found:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
-            return np.empty((len(members), 0)), None if gp is None else np.empty(0), empty
-        outputs, distances, embeddings = zip(*found, strict=True)
+            return np.empty((len(members), 0)), dict.fromkeys(names, np.empty(0)), empty
+        outputs, embeddings, sources = zip(*found, strict=True)
         samples = self.scale * np.concatenate(outputs, axis=1) + offsets
-        return samples, None if gp is None else np.concatenate(distances), np.concatenate(embeddings)
+        joined = [np.concatenate(parts) for parts in zip(*sources, strict=True)]
+        return samples, dict(zip(names, joined, strict=True)), np.concatenate(embeddings)
 
     def save(self, folder: Path) -> None:
         """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
@@ -263,9 +269,8 @@ class Ensemble:
 def _calibration(description: dict[str, Any], form: int) -> Calibration:
     if form < _FORMAT:  # there was the spread alone, and no scores of the validation molecules
         typical = float(np.sqrt(description["typical"]))
-        return Calibration(description["scale"] * typical, typical, weight=description["weight"])
-    listed = {name: tuple(description[name]) for name in ("exponents", "scores")}
-    return Calibration(**{**description, **listed})
+        return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
+    return Calibration(**{**description, "scores": tuple(description["scores"])})
 
 
 _Labelled = tuple[Sequence[Graph], NDArray]

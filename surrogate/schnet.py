@@ -10,6 +10,8 @@ from surrogate.compat import schnetpack
 from surrogate.inputs import input_widths
 from surrogate.settings import ModelSettings
 
+VARIANCE = "variance"
+
 
 def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
     """A ``NeuralNetworkPotential`` with freshly drawn weights; the global random state is left as it was.
@@ -34,9 +36,12 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
             representation.radial_basis = _RadialBasis(radial_basis, pairs)
             representation = _WithInputs(representation)
         head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET)
+        heads = [head]
+        if "variance" in settings.uncertainty:
+            heads.append(schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=VARIANCE))
         # No PairwiseDistances module: batches carry the pair vectors, which 2D mode has no positions for.
         return schnetpack.model.NeuralNetworkPotential(
-            representation=representation, input_modules=[], output_modules=[head]
+            representation=representation, input_modules=[], output_modules=heads
         )
 
 
@@ -90,13 +95,13 @@ class _RadialBasis(nn.Module):
 
 
 def layers(model: Any) -> list[nn.Module]:
-    """The network from input to output: embeddings, interaction blocks, head; every parameter once."""
+    """The network from input to output: embeddings, interaction blocks, heads; every parameter once."""
     network = getattr(model.representation, "network", model.representation)
     blocks: list[nn.Module] = list(network.interactions)
     if hasattr(network, "mixing"):  # PaiNN, which has the filters of all its blocks in one layer
         blocks = [nn.ModuleList(pair) for pair in zip(network.interactions, network.mixing, strict=True)]
         blocks[0] = nn.ModuleList([network.filter_net, blocks[0]])
-    return [nn.ModuleList([network.embedding, network.radial_basis]), *blocks, *model.output_modules]
+    return [nn.ModuleList([network.embedding, network.radial_basis]), *blocks, model.output_modules]
 
 
 def by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

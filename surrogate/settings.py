@@ -9,7 +9,7 @@ Mode = Literal["2d", "3d"]
 Representation = Literal["schnet", "painn"]
 Layout = Literal["topological", "depiction"]
 Input = Literal["chemistry", "xtb"]
-Uncertainty = Literal["ensemble", "gp"]
+Uncertainty = Literal["ensemble", "gp", "variance"]
 
 
 def pick_device(name: str) -> str:
@@ -44,6 +44,9 @@ class ModelSettings:
         gaussians: radial basis functions between 0 and ``cutoff``.
         cutoff: Å; pairs farther apart do not interact.
         elements: symbols the model is built for; any other is refused.
+        uncertainty: what it is told from: the spread of the ``ensemble``, a Gaussian process (``gp``) on the
+            last atom features, a second head that learns the ``variance`` of errors, or several, each weighed
+            by what it tells of the validation errors.
     """
 
     mode: Mode = "3d"
@@ -56,15 +59,19 @@ class ModelSettings:
     gaussians: int = 20
     cutoff: float = 5.0
     elements: tuple[str, ...] = ("H", "C", "N", "O", "F")
+    uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elements", tuple(self.elements))
         object.__setattr__(self, "inputs", tuple(self.inputs))
+        object.__setattr__(self, "uncertainty", tuple(self.uncertainty))
         _check_choice("mode", self.mode, get_args(Mode))
         _check_choice("representation", self.representation, get_args(Representation))
         _check_choice("layout", self.layout, get_args(Layout))
         for name in self.inputs:
             _check_choice("inputs", name, get_args(Input))
+        for kind in self.uncertainty:
+            _check_choice("uncertainty", kind, get_args(Uncertainty))
         if self.mode == "2d" and self.representation == "painn":
             raise SurrogateError(
                 "representation is 'painn', which sees directions; 2d mode has none: use schnet."
@@ -102,8 +109,6 @@ class TrainingSettings:
         freeze: of a warm start: keep the ``embedding`` or the whole ``representation`` as it was.
         depth_decay: of a warm start: factor on the learning rate for each layer farther from the output
             (Howard and Ruder, https://doi.org/10.18653/v1/P18-1031); 1 is off.
-        uncertainty: what it is told from: the spread of the ``ensemble``, a Gaussian process (``gp``) on the
-            last atom features, or both, weighed by what they tell of the validation errors.
         device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
     """
 
@@ -121,13 +126,9 @@ class TrainingSettings:
     precision: Literal["32", "64", "bf16"] = "32"
     freeze: Literal["none", "embedding", "representation"] = "none"
     depth_decay: float = 1.0
-    uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
     device: Literal["auto", "cpu", "cuda"] = field(default="auto")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "uncertainty", tuple(self.uncertainty))
-        for name in self.uncertainty:
-            _check_choice("uncertainty", name, get_args(Uncertainty))
         _check_choice("device", self.device, ("auto", "cpu", "cuda"))
         _check_choice("references", self.references, ("elements", "mean", "none"))
         _check_choice("precision", self.precision, ("32", "64", "bf16"))

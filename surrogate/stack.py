@@ -26,6 +26,7 @@ from surrogate.convolution import STENCIL, Pairs, convolve, knots
 from surrogate.schnet import by_schnetpack
 
 _keys = schnetpack.properties
+_SMALLEST = 1e-8  # variance; keeps logarithms finite
 
 
 def evaluate(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -35,6 +36,18 @@ def evaluate(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, 
         each = [by_schnetpack(member, batch) for member in members]
         return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
     return stacked(members, batch)
+
+
+def variances(members: Sequence[Any], atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """``(s, b)`` variances of the outputs' errors, as the second heads have learned them.
+
+    A molecule's is the sum of its atoms'. The features are taken as they are: the heads that learn to tell
+    errors have no part in making them (Nix and Weigend, ICNN 1994, https://doi.org/10.1109/ICNN.1994.374138).
+    """
+    each = functional.softplus(
+        _through([member.output_modules[1].outnet for member in members], atoms.detach())
+    )
+    return pooled(each, batch)[..., 0] + _SMALLEST
 
 
 def pooled(atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -65,9 +78,8 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         # The first of these is linear in what is known of atoms, which is far less than there are atoms.
         sent = _dense(into, atoms) if depth else _described(_dense(into, known), batch)
         atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
-    energies = _through([member.output_modules[0].outnet for member in members], atoms)[..., 0]
-    sums = energies.new_zeros(len(members), len(batch[_keys.n_atoms]))
-    return sums.index_add(1, batch[_keys.idx_m], energies), atoms
+    energies = _through([member.output_modules[0].outnet for member in members], atoms)
+    return pooled(energies, batch)[..., 0], atoms
 
 
 def _network(member: Any) -> Any:

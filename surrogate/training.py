@@ -23,7 +23,7 @@ from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.schnet import layers
 from surrogate.settings import TrainingSettings, pick_device
-from surrogate.stack import evaluate
+from surrogate.stack import evaluate, variances
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
@@ -138,13 +138,19 @@ class _Task(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         learning = [k for k, run in enumerate(self.runs) if not run.stopped]
-        errors = evaluate([self.members[k] for k in learning], batch)[0] - batch[TARGET]
-        losses = (errors**2).mean(dim=1)
+        members: list[Any] = [self.members[k] for k in learning]
+        outputs, atoms = evaluate(members, batch)
+        squares = (outputs - batch[TARGET]) ** 2
+        losses = squares.mean(dim=1)
         optimizers: Any = self.optimizers()  # one alone comes without a list
         chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
         for optimizer in chosen:
             optimizer.zero_grad()
-        self.manual_backward(losses.sum())  # no member's loss depends on another's weights
+        total = losses.sum()  # no member's loss depends on another's weights
+        if len(members[0].output_modules) > 1:  # heads that learn the variance, and leave all else alone
+            variance = variances(members, atoms, batch)
+            total = total + (variance.log() + squares.detach() / variance).mean(dim=1).sum() / 2
+        self.manual_backward(total)
         for k, optimizer in zip(learning, chosen, strict=True):
             nn.utils.clip_grad_norm_(self.members[k].parameters(), self._settings.gradient_clip)
             optimizer.step()

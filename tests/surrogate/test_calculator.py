@@ -26,7 +26,7 @@ def ensemble(settings: ModelSettings = SETTINGS) -> Ensemble:
         settings,
         AtomReferences((1, 6, 8), (-2.5, -7.25, -5.4)),
         networks,
-        Calibration(2.0, 0.1, 1.0),
+        Calibration(2.0, {"ensemble": 0.3}, weight=1.0),
         scale=5.0,
     )
 

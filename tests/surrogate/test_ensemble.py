@@ -137,9 +137,9 @@ def test_every_epoch_of_every_member_is_told() -> None:
 
 def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensemble) -> None:
     graphs, labels = SETS["validation"]
-    samples, distances, _ = ensemble._raw(graphs)
-    assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples, distances)
-    assert all(ensemble.calibration.exponents)
+    samples, sources, _ = ensemble._raw(graphs)
+    assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples, sources)
+    assert ensemble.calibration.exponents.keys() == {"ensemble", "gp"}
 
 
 def test_saved_and_loaded_is_bitwise_the_same(ensemble: Ensemble, saved: Path) -> None:
@@ -251,8 +251,7 @@ def test_a_warm_start_that_does_not_fit_is_refused(ensemble: Ensemble) -> None:
 
 
 def test_one_member_has_no_spread() -> None:
-    spread_alone = dataclasses.replace(QUICK, uncertainty=("ensemble",))
-    alone = fit(members=1, training_settings=spread_alone)
+    alone = fit(members=1, settings=dataclasses.replace(SETTINGS, uncertainty=("ensemble",)))
     assert alone.gp is None
     assert np.isfinite(alone.predict(GRAPHS).mean).all()
     assert np.isnan(alone.predict(GRAPHS).std).all()
@@ -365,15 +364,16 @@ def test_a_scale_changes_units_within_and_none_without(scale: bool) -> None:
 
 @pytest.mark.parametrize("form", [1, 2])
 def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None:
-    settings = dataclasses.replace(QUICK, scale=False, uncertainty=("ensemble",))
-    ensemble, saved = fit(training_settings=settings), tmp_path / "model"
+    settings = dataclasses.replace(SETTINGS, uncertainty=("ensemble",))
+    unscaled = dataclasses.replace(QUICK, scale=False)
+    ensemble, saved = fit(settings=settings, training_settings=unscaled), tmp_path / "model"
     ensemble.save(saved)
     description = json.loads((saved / "ensemble.json").read_text())
     if form == 1:
         del description["scale"]
         for newer in ("representation", "layout", "inputs", "baseline"):
             del description["model"][newer]
-    del description["gp"]
+    del description["gp"], description["model"]["uncertainty"]
     description["calibration"] = {"scale": 1.5, "typical": 0.04, "weight": 2.0}
     description["format"] = form
     (saved / "ensemble.json").write_text(json.dumps(description))
@@ -383,15 +383,25 @@ def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None
     assert found.std == pytest.approx(1.5 * np.sqrt(moderated))
 
 
-def test_the_kind_of_uncertainty_is_a_choice() -> None:
+def test_the_kinds_of_uncertainty_are_a_choice(tmp_path: Path) -> None:
     said = {}
-    for kinds in (("ensemble",), ("gp",), ("ensemble", "gp")):
-        found = fit(training_settings=dataclasses.replace(QUICK, uncertainty=kinds))
+    for kinds in (("ensemble",), ("gp",), ("variance",), ("ensemble", "gp", "variance")):
+        found = fit(settings=dataclasses.replace(SETTINGS, uncertainty=kinds))
         said[kinds] = found.predict(GRAPHS).std
-        assert [bool(e) for e in found.calibration.exponents] == ["ensemble" in kinds, "gp" in kinds]
-    assert all((said[("ensemble", "gp")] != said[one]).any() for one in (("ensemble",), ("gp",)))
-    with pytest.raises(SurrogateError, match="uncertainty is 'laplace'; it is 'ensemble' or 'gp'"):
-        dataclasses.replace(QUICK, uncertainty=("laplace",))
+        assert set(found.calibration.exponents) == set(kinds)
+        found.save(tmp_path / "-".join(kinds))
+        assert_same(Ensemble.load(tmp_path / "-".join(kinds)).predict(GRAPHS), found.predict(GRAPHS))
+    assert len({values.tobytes() for values in said.values()}) == len(said)
+    with pytest.raises(
+        SurrogateError, match="uncertainty is 'laplace'; it is 'ensemble', 'gp' or 'variance'"
+    ):
+        dataclasses.replace(SETTINGS, uncertainty=("laplace",))
+
+
+def test_a_head_for_variances_changes_no_energy() -> None:
+    with_head = fit(settings=dataclasses.replace(SETTINGS, uncertainty=("ensemble", "variance")))
+    without = fit(settings=dataclasses.replace(SETTINGS, uncertainty=("ensemble",)))
+    np.testing.assert_allclose(with_head.predict(GRAPHS).samples, without.predict(GRAPHS).samples, atol=1e-5)
 
 
 def test_a_molecule_in_both_sets_is_refused() -> None:

@@ -140,7 +140,11 @@ def test_every_public_name_of_surrogate_is_there() -> None:
 
 @pytest.mark.parametrize("representation", ["schnet", "painn"])
 @pytest.mark.parametrize("inputs", [(), ("xtb",)])
-def test_layers_hold_every_parameter_once(representation: str, inputs: tuple) -> None:
-    model = build_model(ModelSettings(representation=representation, inputs=inputs, features=8), seed=0)
+@pytest.mark.parametrize("uncertainty", ["gp", "variance"])
+def test_layers_hold_every_parameter_once(representation: str, inputs: tuple, uncertainty: str) -> None:
+    settings = ModelSettings(
+        representation=representation, inputs=inputs, features=8, uncertainty=(uncertainty,)
+    )
+    model = build_model(settings, seed=0)
     held = [id(parameter) for layer in layers(model) for parameter in layer.parameters()]
     assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())

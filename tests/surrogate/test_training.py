@@ -12,6 +12,7 @@ from surrogate import ModelSettings, SurrogateError, TrainingSettings, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.compat import schnetpack
 from surrogate.schnet import build_model
+from surrogate.stack import evaluate, variances
 from surrogate.training import train
 
 SETTINGS = ModelSettings(features=16, interactions=2, gaussians=8)
@@ -216,6 +217,26 @@ def test_training_is_that_of_schnetpacks_own_task() -> None:
     for name, value in ours.state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[name], rtol=0, atol=1e-4)
     assert float((ours.state_dict()[NAME] - first[NAME]).abs().max()) > 3e-3
+
+
+def test_a_second_head_learns_how_large_errors_are() -> None:
+    """Labels with noise that grows with the number of atoms, which the head is to find."""
+    rng = np.random.default_rng(0)
+    noisy = dataclasses.replace(SETTINGS, uncertainty=("variance",))
+    graphs = [GRAPHS[i] for i in rng.integers(0, len(GRAPHS), 400)]
+    sizes = np.array([len(graph) for graph in graphs])
+    sigma = 0.05 * np.exp(0.4 * sizes)
+    data = GraphDataset(graphs, noisy, sigma * rng.normal(size=400))
+    model = build_model(noisy, seed=0)
+    settings = TrainingSettings(epochs=25, batch_size=16, lr=3e-3, device="cpu")
+    train([model], data, GraphDataset(graphs[:40], noisy, np.zeros(40)), settings, seed=0)
+    every = GraphDataset(GRAPHS, noisy)
+    batch = every.batch(range(len(every)))
+    with torch.no_grad():
+        found = variances([model], evaluate([model], batch)[1], batch)[0].sqrt().numpy()
+    expected = 0.05 * np.exp(0.4 * np.array([len(graph) for graph in GRAPHS]))
+    assert np.corrcoef(np.log(found), np.log(expected))[0, 1] > 0.6
+    assert 0.5 < np.median(found / expected) < 2.0
 
 
 def test_a_loss_that_is_never_finite_is_told() -> None:
