@@ -24,6 +24,7 @@ from alkit.models import (
     Provenance,
     load_model,
     model_files,
+    model_home,
     newest,
     predict_smiles,
     predict_structures,
@@ -194,7 +195,8 @@ def predict(
     Args:
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
     """
-    ensemble, provenance = load_model(model)
+    home = model_home(model)
+    ensemble, provenance = load_model(home)
     name, found, predictor = _to_predict(molecules)
     header = [name, "prediction_eV", "std_eV", "reason"]
     with ExitStack() as stack:
@@ -203,7 +205,9 @@ def predict(
             rows.writerow(header)
             done, add = 0, rows.writerows
         else:
-            source = digest(molecules, *model_files(model))
+            if not molecules.is_file():
+                raise DataError(f"{molecules} is not a file; with --out it is read more than once.")
+            source = digest(molecules, *model_files(home))
             done, add = stack.enter_context(growing_table(out, header, made_from=source, chunk=CHUNK))
         stack.enter_context(progress)
         total = sum(1 for _ in found())
@@ -221,7 +225,7 @@ def predict(
 
 def _as_text(row: PredictionRow) -> tuple[str, ...]:
     numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
-    return (row.smiles, *numbers, " ".join(row.reason.split()))
+    return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()))  # a row is one line
 
 
 def _to_predict(

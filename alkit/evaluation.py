@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +25,9 @@ def error_metrics(
 
     Args:
         truth, mean, std: ``(n,)`` eV.
-        calibration: what made ``std``: coverage is then that of its conformal interval, and the area that of
-            its distribution; else of a normal one.
+        calibration: what made ``std``: coverage is then that of its conformal interval (of its t
+            distribution's where fewer than 9 validation molecules give none), and the area that of its
+            distribution; else of a normal one.
     """
     from surrogate import metrics
 
@@ -33,8 +35,10 @@ def error_metrics(
     errors = mean - truth
     sizes = np.abs(errors)
     spread = float(((truth - truth.mean()) ** 2).sum())
-    quantile = _NORMAL_90 if calibration is None else calibration.quantile(0.9)
     probability = None if calibration is None else calibration.probability
+    quantile = _NORMAL_90 if calibration is None else calibration.quantile(0.9)
+    if calibration is not None and not np.isfinite(quantile):  # an interval without end would cover all
+        quantile = replace(calibration, scores=()).quantile(0.9)
     return {
         "mae": float(sizes.mean()),
         "rmse": float(np.sqrt((errors**2).mean())),

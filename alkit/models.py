@@ -63,8 +63,7 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
     """
     from surrogate import Ensemble
 
-    found = newest(Path(folder), "model/ensemble.json")
-    home = found.parent if found else Path(folder)
+    home = model_home(folder)
     ensemble = Ensemble.load(home)
     try:
         return ensemble, Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
@@ -74,10 +73,16 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
         ) from None
 
 
-def model_files(folder: Path) -> list[Path]:
-    """All files of the model that `load_model` finds there, in one order."""
+def model_home(folder: Path) -> Path:
+    """The folder itself, or that of the newest model in a campaign's folder."""
     found = newest(Path(folder), "model/ensemble.json")
-    return sorted(path for path in (found.parent if found else Path(folder)).iterdir() if path.is_file())
+    return found.parent if found else Path(folder)
+
+
+def model_files(home: Path) -> list[Path]:
+    """What a model consists of, in one order."""
+    parts = [home / "ensemble.json", home / _FILE, *sorted(home.glob("*.pt"))]
+    return [path for path in parts if path.is_file()]
 
 
 def newest(campaign: Path, name: str) -> Path | None:

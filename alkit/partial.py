@@ -1,12 +1,14 @@
 """Long tables that are written as they grow, and gone on with after an interruption."""
 
 import csv
+import fcntl
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from alkit.errors import DataError
 
@@ -23,43 +25,59 @@ def growing_table(
             once.
 
     Yields:
-        How many rows there are already, and a function that adds rows, of at most ``chunk``.
+        How many rows there are already, and a function that adds rows; no cell may hold a line break.
 
     Raises:
-        DataError: ``out`` exists, or was begun from something else.
+        DataError: ``out`` exists, was begun from something else, or is being written by another run.
     """
     if out.exists():
         raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
     partial, told = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.from")
     out.parent.mkdir(parents=True, exist_ok=True)
-    if partial.exists():
-        if not told.exists() or told.read_text(encoding="utf-8") != made_from:
+    with partial.open("a+b") as raw:
+        _lock(raw, partial)
+        if told.exists() and told.read_text(encoding="utf-8") != made_from:
             raise DataError(
                 f"{partial} was begun with another model or molecules; delete it, or give another --out."
             )
-        done = _cut(partial, chunk)
-    else:
-        done = 0
-        told.write_text(made_from, encoding="utf-8")
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(header)
-    empty = partial.stat().st_size
-    with partial.open("a", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
+        top = _as_csv([header])
+        done = _cut(raw, top, chunk) if told.exists() else 0
+        if not done:  # of a header alone nothing is lost, whole or not
+            raw.truncate(0)
+            raw.write(top)
+            raw.flush()
+            told.write_text(made_from, encoding="utf-8")
 
         def add(new: Sequence[Sequence[Any]]) -> None:
-            rows.writerows(new)
-            file.flush()
+            raw.write(_as_csv(new))
+            raw.flush()
 
         try:
             yield done, add
         except BaseException:
-            if not done and partial.stat().st_size == empty:  # there is nothing to go on with
+            if raw.tell() == len(top):  # there is nothing to go on with
                 partial.unlink()
                 told.unlink()
             raise
-    os.replace(partial, out)
-    told.unlink()
+        if out.exists():
+            raise DataError(f"{out} has appeared meanwhile; what was to be there is in {partial}.")
+        os.replace(partial, out)  # while it is locked still
+        told.unlink()
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DataError(
+            f"{path} is being written by another run; wait for it, or give another --out."
+        ) from None
+
+
+def _as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def digest(*files: Path) -> str:
@@ -71,15 +89,21 @@ def digest(*files: Path) -> str:
     return total.hexdigest()
 
 
-def _cut(path: Path, chunk: int) -> int:
-    """Cut a table to a multiple of ``chunk`` rows below its header; how many they are."""
-    rows, length, end = -1, 0, 0
-    with path.open("r+b") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            rows, length = rows + 1, length + len(line)
-            if rows % chunk == 0:
-                end = length
-        file.truncate(end)
-    return max(rows, 0) // chunk * chunk
+def _cut(file: IO[bytes], top: bytes, chunk: int) -> int:
+    """Cut a table to a multiple of ``chunk`` rows, of a line each, below its header; how many they are.
+
+    Without its whole header it is not cut, and has none.
+    """
+    file.seek(0)
+    if file.read(len(top)) != top:
+        return 0
+    rows, length, end = 0, len(top), len(top)
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        rows, length = rows + 1, length + len(line)
+        if rows % chunk == 0:
+            end = length
+    file.truncate(end)
+    file.seek(end)
+    return rows // chunk * chunk

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import t as student
 
+from surrogate.errors import SurrogateError
+
 SPREAD = "ensemble"
-_SMALLEST = 1e-12  # eV²; keeps logarithms and divisions finite
+_SMALLEST = 1e-12  # keeps logarithms and divisions finite
 _PRIOR_WEIGHTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _FREEDOMS = (3.0, 4.0, 6.0, 10.0, 30.0, 100.0)
 _USUAL_FREEDOM = 6.0
@@ -25,7 +27,7 @@ class Calibration:
     ``std = scale · Π (source / typical source)^exponent``, over the spread of an ensemble's members
     ("ensemble") and other sources by name: the distance of a Gaussian process ("gp", `surrogate.last_layer`),
     the deviation that a second head has learned ("variance"). The exponents say how much each of them tells
-    of errors: 0 where it tells nothing.
+    of errors: near 0 where it tells nothing.
 
     The spread of two or three members is itself so noisy that it is often near zero by chance. It is
     therefore moderated towards the typical one (Smyth, Stat. Appl. Genet. Mol. Biol. 3, 3 (2004),
@@ -98,7 +100,12 @@ class Calibration:
 
         Infinite where they are too few for ``level``; without any it is the t distribution's, and promises
         nothing.
+
+        Raises:
+            SurrogateError: a level that is not between 0 and 1.
         """
+        if not 0 < level < 1:
+            raise SurrogateError(f"The level of an interval is {level}; it lies between 0 and 1.")
         if not self.scores:
             return self.width * float(student.ppf((1 + level) / 2, self.freedom))
         rank = int(np.ceil(level * (len(self.scores) + 1)))

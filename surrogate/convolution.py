@@ -161,7 +161,7 @@ def _blocks(pairs: Pairs, molecules: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-# Every number is computed by one call in one order, so that results do not depend on the number of threads.
+# Every number is computed by one call in one order: these sums do not depend on the number of threads.
 # The loops release the interpreter's lock.
 
 

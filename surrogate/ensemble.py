@@ -55,8 +55,9 @@ class Prediction:
     def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """``(n,)`` lower and upper ends, eV, that hold a new label with probability ``level``.
 
-        Conformal, so at least that for molecules drawn as the validation molecules were; infinite where there
-        were too few of these for such a level (9 for 0.9).
+        Conformal (`Calibration.quantile`): for molecules drawn as the validation molecules were, and a little
+        less where these are few, as they also fitted the calibration; infinite where they are too few for
+        such a level (9 for 0.9).
         """
         half = self.calibration.quantile(level) * self.std
         return self.mean - half, self.mean + half
@@ -194,13 +195,15 @@ class Ensemble:
             return outputs.double().cpu().numpy(), embedded.cpu().numpy(), told
 
         found = []
-        with deterministic():
-            for parts in map_in_order(of, range(0, len(graphs), batch_size)):
-                found.append(parts)
-                if on_batch:
-                    on_batch(parts[0].shape[1])
-        for member in self.members:
-            member.cpu()
+        try:
+            with deterministic():
+                for parts in map_in_order(of, range(0, len(graphs), batch_size)):
+                    found.append(parts)
+                    if on_batch:
+                        on_batch(parts[0].shape[1])
+        finally:
+            for member in self.members:
+                member.cpu()
         if not found:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
             return np.empty((len(members), 0)), dict.fromkeys(names, np.empty(0)), empty
@@ -268,7 +271,7 @@ class Ensemble:
 
 def _calibration(description: dict[str, Any], form: int) -> Calibration:
     if form < _FORMAT:  # there was the spread alone, and no scores of the validation molecules
-        typical = float(np.sqrt(description["typical"]))
+        typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
         return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
     return Calibration(**{**description, "scores": tuple(description["scores"])})
 

@@ -1,6 +1,7 @@
 """The uncertainty of one network, from how far a molecule's atoms are from those it was trained on."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 _FEATURES = 256
 _NOISE = 0.1  # variance of a label's noise, over that which one atom's energy has a priori
+_AT_ONCE = 1000  # molecules
 _SAMPLE = 500  # atoms that the width of the kernel is found from
 
 
@@ -18,8 +20,8 @@ class LastLayerGP:
     A molecule's energy is a sum over its atoms, so its kernel with another is the sum of a squared
     exponential over all pairs of their atoms, as in kernel regression on local environments (Bartók et al.,
     Phys. Rev. B 87, 184115 (2013), https://doi.org/10.1103/PhysRevB.87.184115). Random Fourier features
-    (Rahimi and Recht, NeurIPS 2007) stand for the kernel: training costs what a linear regression does, a
-    prediction costs less than one interaction block, and both do not depend on how many labels there are.
+    (Rahimi and Recht, NeurIPS 2007) stand for the kernel: training is one pass over the labelled molecules,
+    and what a prediction costs does not depend on how many these are.
 
     Attributes:
         shift, width: ``(f,)``, mean and standard deviation of the training atoms' features.
@@ -43,19 +45,26 @@ class LastLayerGP:
             seed: of the Fourier features.
         """
         generator = torch.Generator().manual_seed(seed)
-        atoms, molecules = atoms.detach().cpu().double(), molecules.cpu()
-        shift, width = atoms.mean(dim=0), atoms.std(dim=0) + 1e-6
-        scaled = (atoms - shift) / width
-        some = scaled[torch.randperm(len(scaled), generator=generator)[:_SAMPLE]]
+        atoms, molecules = atoms.detach().cpu(), molecules.cpu()
+        shift = atoms.mean(dim=0, dtype=torch.float64)
+        width = ((atoms - shift.float()) ** 2).mean(dim=0, dtype=torch.float64).sqrt() + 1e-6
+        some = (atoms[torch.randperm(len(atoms), generator=generator)[:_SAMPLE]] - shift) / width
         distances = torch.pdist(some)
         length = float(distances[distances > 0].median()) if bool((distances > 0).any()) else 1.0
         frequencies = (
             torch.randn(atoms.shape[1], _FEATURES, generator=generator, dtype=torch.float64) / length
         )
         phases = 2 * torch.pi * torch.rand(_FEATURES, generator=generator, dtype=torch.float64)
-        found = cls(shift, width, frequencies, phases, torch.eye(_FEATURES, dtype=torch.float64))
-        pooled = found._pooled(atoms, molecules, int(molecules[-1]) + 1)
-        precision = pooled.T @ pooled / _NOISE + torch.eye(_FEATURES, dtype=torch.float64)
+        precision = torch.eye(_FEATURES, dtype=torch.float64)
+        found = cls(shift, width, frequencies, phases, precision)
+        edges = torch.cat([torch.zeros(1, dtype=torch.int64), molecules.bincount().cumsum(0)])[
+            ::_AT_ONCE
+        ].tolist()
+        for first, last in pairwise([*edges, len(atoms)]):
+            if first < last:
+                part = molecules[first:last] - molecules[first]
+                pooled = found._pooled(atoms[first:last].double(), part, int(part[-1]) + 1)
+                precision += pooled.T @ pooled / _NOISE
         return cls(shift, width, frequencies, phases, torch.linalg.cholesky(precision)).to(torch.float32)
 
     def __call__(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:

@@ -7,9 +7,9 @@ above them costs less: a thread is woken once for a piece, not once for every op
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
@@ -19,6 +19,8 @@ R = TypeVar("R")
 _AHEAD = 2  # pieces per thread that may wait for the one that is asked for
 
 _pool: ThreadPoolExecutor | None = None
+_size = 0
+_changing = Lock()
 
 
 def map_in_order(function: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
@@ -41,18 +43,22 @@ def map_in_order(function: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]
     finally:
         for future in waiting:
             future.cancel()
+        wait(waiting)  # what runs may use what the caller is about to change
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    global _pool
-    if _pool is None:
-        # All start at once and the setting is put back, because torch gives its last one to every new thread.
-        ready = Barrier(count)
-        _pool = ThreadPoolExecutor(count, "surrogate", _with_one_thread)
-        for started in [_pool.submit(ready.wait) for _ in range(count)]:
-            started.result()
-        torch.set_num_threads(count)
-    return _pool
+    """A pool of so many threads, the same one while the number stays."""
+    global _pool, _size
+    with _changing:
+        if _pool is None or _size != count:
+            # All start at once and the setting is put back: torch gives its last one to every new thread.
+            ready = Barrier(count)
+            pool = ThreadPoolExecutor(count, "surrogate", _with_one_thread)
+            for started in [pool.submit(ready.wait) for _ in range(count)]:
+                started.result()
+            torch.set_num_threads(count)
+            _pool, _size = pool, count
+        return _pool
 
 
 def _with_one_thread() -> None:
@@ -61,8 +67,8 @@ def _with_one_thread() -> None:
 
 
 def _forget() -> None:
-    global _pool
-    _pool = None
+    global _pool, _changing
+    _pool, _changing = None, Lock()
 
 
 os.register_at_fork(after_in_child=_forget)  # a child has its parent's objects, not its threads

@@ -1,5 +1,6 @@
 """schnetpack's SchNet or PaiNN with an atom-wise energy head, built from settings."""
 
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from surrogate.inputs import input_widths
 from surrogate.settings import ModelSettings
 
 VARIANCE = "variance"
+# Atom and pair inputs of the batch that this thread has at hand: a network serves several threads at once.
+_further: ContextVar[tuple[Tensor, Tensor]] = ContextVar("further inputs")
 
 
 def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
@@ -57,13 +60,11 @@ class _WithInputs(nn.Module):
         self.network = representation
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        network: Any = self.network
-        network.embedding.inputs = inputs[ATOM_INPUTS]
-        network.radial_basis.inputs = inputs[PAIR_INPUTS]
+        token = _further.set((inputs[ATOM_INPUTS], inputs[PAIR_INPUTS]))
         try:
-            return network(inputs)
+            return self.network(inputs)
         finally:
-            network.embedding.inputs = network.radial_basis.inputs = None
+            _further.reset(token)
 
 
 class _Embedding(nn.Module):
@@ -73,10 +74,9 @@ class _Embedding(nn.Module):
         super().__init__()
         self.elements = embedding
         self.linear = nn.Linear(width, features, bias=False)
-        self.inputs: Tensor | None = None
 
     def forward(self, numbers: Tensor) -> Tensor:
-        return self.elements(numbers) + self.linear(self.inputs)
+        return self.elements(numbers) + self.linear(_further.get()[0])
 
 
 class _RadialBasis(nn.Module):
@@ -87,11 +87,10 @@ class _RadialBasis(nn.Module):
         self.distances = radial_basis
         self.n_rbf = radial_basis.n_rbf
         self.linear = nn.Linear(width, radial_basis.n_rbf, bias=False)
-        self.inputs: Tensor | None = None
 
     def forward(self, distances: Tensor) -> Tensor:
-        added = self.linear(self.inputs)
-        return self.distances(distances) + added.reshape(*distances.shape, -1)
+        added = self.linear(_further.get()[1])
+        return self.distances(distances) + added.reshape(*distances.shape, self.n_rbf)
 
 
 def layers(model: Any) -> list[nn.Module]:

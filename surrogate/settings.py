@@ -85,6 +85,8 @@ class ModelSettings:
         if self.mode == "3d" and "chemistry" in self.inputs:
             raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
         _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
+        if self.gaussians < 2:
+            raise SurrogateError(f"gaussians is {self.gaussians}; a radial basis has 2 at least.")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,6 +140,8 @@ class TrainingSettings:
             raise SurrogateError(f"plateau_factor is {self.plateau_factor}; it must lie between 0 and 1.")
         if not 0 <= self.ema < 1:
             raise SurrogateError(f"ema is {self.ema}; it is a decay from 0 (off) to below 1, such as 0.995.")
+        if self.ema and self.precision == "64":
+            raise SurrogateError("ema averages weights in 32 bits; with precision 64 set it to 0.")
         if not 0 < self.depth_decay <= 1:
             raise SurrogateError(
                 f"depth_decay is {self.depth_decay}; it must be above 0 and at most 1 (off)."

@@ -37,10 +37,10 @@ class Labelled(NamedTuple):
 def _lines(path: Path) -> Iterator[str]:
     """Lines of a UTF-8 text file, gzipped or not, as they are read. DataError names a file that cannot be."""
     try:
-        with Path(path).open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if zipped else Path(path).open("rb") as file:
-            yield from io.TextIOWrapper(file, encoding="utf-8-sig")
+        with Path(path).open("rb") as file:  # once: it may be a pipe
+            zipped = file.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.open(file, "rb") if zipped else file as plain:
+                yield from io.TextIOWrapper(plain, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a UTF-8 text file ({error.reason}).") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -208,8 +208,13 @@ def _rows(
         raise DataError(
             f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
         )
-    for row in reader:
-        yield reader.line_num, row
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: not a table ({error}); is a quote not closed?"
+        ) from error
 
 
 def _canonical(path: Path, number: int, smiles: str) -> str:

@@ -123,3 +123,13 @@ def test_moving_all_labels_moves_no_error(shift: float) -> None:
     usual = baseline_metrics(labelled, additive(labelled), test, additive(test))
     moved = baseline_metrics(labelled, additive(labelled) + shift, test, additive(test) + shift)
     assert moved == pytest.approx(usual, abs=1e-6)
+
+
+def test_an_interval_without_end_does_not_pass_for_perfect_coverage() -> None:
+    from surrogate import Calibration
+
+    rng = np.random.default_rng(0)
+    few = Calibration.fit(rng.normal(size=5), rng.normal(size=(3, 5)))
+    std = np.ones(1000)
+    assert few.quantile(0.9) == np.inf
+    assert error_metrics(np.zeros(1000), 50 * rng.normal(size=1000), std, few)["coverage_90"] < 0.2

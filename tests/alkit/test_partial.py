@@ -35,7 +35,7 @@ def test_a_table_cut_anywhere_ends_as_one_written_at_once(tmp_path_factory, n, c
             write(out, rows, chunk=chunk, stop_after=stop_after)
         except KeyboardInterrupt:
             if partial.exists():  # as kill -9 or a full disk leaves it
-                partial.write_bytes(partial.read_bytes()[: max(cut, len("smiles,value\r\n"))])
+                partial.write_bytes(partial.read_bytes()[:cut])
         else:
             break
     if not out.exists():
@@ -74,3 +74,11 @@ def test_the_digest_is_of_contents_and_their_order(tmp_path: Path) -> None:
     for path, text in ((a, "1"), (b, "2"), (c, "1")):
         path.write_text(text)
     assert digest(a, b) == digest(c, b) != digest(b, a)
+
+
+def test_two_runs_do_not_write_one_table(tmp_path: Path) -> None:
+    with growing_table(tmp_path / "a.csv", HEADER, made_from="x", chunk=1) as (_, add):
+        add([["C", 1]])
+        with pytest.raises(DataError, match="is being written by another run"):
+            write(tmp_path / "a.csv", [["C", 1]], chunk=1)
+    assert (tmp_path / "a.csv").read_bytes() == b"smiles,value\r\nC,1\r\n"

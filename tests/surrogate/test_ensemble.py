@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from surrogate import (
     graph_3d,
 )
 from surrogate.ensemble import Prediction
+from surrogate.schnet import build_model
 
 SMILES = [
     "C",
@@ -396,6 +398,32 @@ def test_the_kinds_of_uncertainty_are_a_choice(tmp_path: Path) -> None:
         SurrogateError, match="uncertainty is 'laplace'; it is 'ensemble', 'gp' or 'variance'"
     ):
         dataclasses.replace(SETTINGS, uncertainty=("laplace",))
+
+
+@pytest.mark.parametrize("representation", ["schnet", "painn"])
+def test_a_network_serves_several_threads_at_once(representation: str) -> None:
+    """Batches of equal shape, whose further inputs must not be mixed up."""
+    rng = np.random.default_rng(0)
+    graphs = []
+    for _ in range(64):
+        orders = rng.random((6, 6))
+        further = {"charges": rng.normal(size=6), "bond_orders": orders + orders.T}
+        graphs.append(graph_3d([6] * 6, 2 * rng.normal(size=(6, 3)), cutoff=50.0, **further))
+    settings = ModelSettings(representation=representation, inputs=("xtb",), features=16, cutoff=50.0)
+    references = AtomReferences((6,), (0.0,))
+    ensemble = Ensemble(settings, references, [build_model(settings, seed=0).eval()])
+    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
+    try:
+        torch.set_num_threads(1)
+        expected = ensemble.predict(graphs, batch_size=4, device="cpu").samples
+        torch.set_num_threads(4)
+        sys.setswitchinterval(1e-5)
+        for _ in range(5):
+            found = ensemble.predict(graphs, batch_size=4, device="cpu").samples
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(threads)
+        sys.setswitchinterval(interval)
 
 
 def test_a_head_for_variances_changes_no_energy() -> None:

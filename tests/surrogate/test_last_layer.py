@@ -63,6 +63,13 @@ def test_more_labels_near_a_molecule_make_it_more_certain() -> None:
     assert float(after.mean()) < 0.7 * float(before.mean())
 
 
+def test_it_is_fitted_in_pieces(monkeypatch) -> None:
+    training, new = molecules(0, 50), molecules(1, 9)
+    whole = LastLayerGP.fit(*training, seed=0)(*new, 9)
+    monkeypatch.setattr("surrogate.last_layer._AT_ONCE", 7)
+    torch.testing.assert_close(LastLayerGP.fit(*training, seed=0)(*new, 9), whole, rtol=1e-4, atol=1e-5)
+
+
 def test_saved_and_loaded_it_is_the_same(tmp_path) -> None:
     gp, new = LastLayerGP.fit(*molecules(0, 50), seed=0), molecules(1, 9)
     gp.save(tmp_path / "gp.pt")

