@@ -376,10 +376,10 @@ def gpu(molecules: Molecules, repeats: int) -> Iterator[Row]:
 
 
 ROWS: dict[str, Callable[[Molecules, int], Iterator[Row]]] = {
-    "train-pipeline": train_pipeline,
-    "train": train_cached,
     "predict": predict,
     "smiles": smiles,
+    "train-pipeline": train_pipeline,
+    "train": train_cached,
     "ensemble": ensemble,
     "gpu": gpu,
     "screen": screen,
