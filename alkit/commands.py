@@ -198,7 +198,7 @@ def predict(
     home = model_home(model)
     ensemble, provenance = load_model(home)
     name, found, predictor = _to_predict(molecules)
-    header = [name, "prediction_eV", "std_eV", "reason"]
+    header = [name, "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
     with ExitStack() as stack:
         if out is None:
             rows = csv.writer(sys.stdout)
@@ -224,7 +224,8 @@ def predict(
 
 
 def _as_text(row: PredictionRow) -> tuple[str, ...]:
-    numbers = ("", "") if row.mean is None else (f"{row.mean:.6f}", f"{row.std:.6f}")
+    values = (row.mean, row.std, row.low, row.high)
+    numbers = ["" if value is None else f"{value:.6f}" for value in values]
     return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()))  # a row is one line
 
 

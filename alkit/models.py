@@ -47,11 +47,13 @@ class Provenance:
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """Prediction for one molecule in eV, or the reason why there is none."""
+    """Prediction for one molecule in eV with its 90 % interval, or the reason why there is none."""
 
     smiles: str
     mean: float | None = None
     std: float | None = None
+    low: float | None = None
+    high: float | None = None
     reason: str = ""
 
 
@@ -164,7 +166,8 @@ def _predict_chunk(
         if on_molecule:
             on_molecule(1)
     predicted = ensemble.predict(graphs)
-    values = iter(zip(predicted.mean.tolist(), predicted.std.tolist(), strict=True))
+    numbers = (predicted.mean, predicted.std, *predicted.interval(0.9))
+    values = iter(zip(*(column.tolist() for column in numbers), strict=True))
     return [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
 
 

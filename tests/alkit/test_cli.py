@@ -162,6 +162,8 @@ def test_label_train_predict_generate(alkit, tmp_path):
     predicted = list(csv.DictReader(out.splitlines()))
     assert code == 0
     assert [bool(row["prediction_eV"]) for row in predicted] == [True, True, False]
+    assert float(predicted[0]["low_90_eV"]) < float(predicted[0]["prediction_eV"])
+    assert predicted[2]["high_90_eV"] == ""
     assert "16" in predicted[2]["reason"]  # sulfur
     assert err.startswith("2 predicted (atomization energies, labels.csv energy_eV), 1 without")
 
