@@ -110,7 +110,7 @@ class Surrogate(_Section):
     members: Annotated[int, Field(ge=2, strict=True)] = Field(3, description="SchNets in the ensemble.")
     features: PositiveInt = Field(128, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(3, description="Interaction blocks.")
-    gaussians: PositiveInt = Field(20, description="Radial basis functions.")
+    gaussians: Annotated[int, Field(ge=2, strict=True)] = Field(20, description="Radial basis functions.")
     cutoff: PositiveFloat = Field(5.0, description="Å.")
     epochs: PositiveInt = Field(200, description="At most; early stopping often ends sooner.")
     batch_size: PositiveInt = Field(32, description="Molecules in a training step.")
@@ -148,6 +148,8 @@ class Surrogate(_Section):
 
     @model_validator(mode="after")
     def _agree(self) -> "Surrogate":
+        if self.ema and self.precision == "64":
+            raise ValueError("ema averages weights in 32 bits: with precision 64 leave it at 0")
         warm = self.warm_start or self.learning == "pretrain"
         if not warm and (self.freeze != "none" or self.depth_decay != 1.0):
             raise ValueError(

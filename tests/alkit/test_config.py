@@ -387,6 +387,8 @@ def test_an_anchor_inside_itself_does_not_hang(tmp_path) -> None:
             "surrogate: {learning: pretrain, mode: 2d}\n",
             "learning: pretrain takes its cheap labels at a geometry",
         ),
+        ("surrogate: {ema: 0.9, precision: 64}\n", "with precision 64 leave it at 0"),
+        ("surrogate: {gaussians: 1}\n", "input should be greater than or equal to 2"),
         ("surrogate: {learning: both}\n", "input should be 'direct', 'delta' or 'pretrain' (given: 'both')"),
         (
             "surrogate: {geometry: dft}\n",

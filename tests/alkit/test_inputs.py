@@ -54,5 +54,5 @@ def test_settings_that_exclude_each_other(given: dict, sentence: str) -> None:
 
 
 def test_training_settings_are_the_campaigns() -> None:
-    found = training_settings(config(ema=0.9, references="mean", epochs=3, precision=64))
-    assert (found.ema, found.references, found.epochs, found.precision) == (0.9, "mean", 3, "64")
+    found = training_settings(config(ema=0.9, references="mean", epochs=3, precision="bf16"))
+    assert (found.ema, found.references, found.epochs, found.precision) == (0.9, "mean", 3, "bf16")
