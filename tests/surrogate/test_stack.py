@@ -164,3 +164,16 @@ def test_asymmetric_bond_orders_are_refused() -> None:
     orders = np.array([[0.0, 1.0], [0.9, 0.0]])
     with pytest.raises(SurrogateError, match="symmetric"):
         graph_3d([6, 8], [[0, 0, 0], [0, 0, 1.2]], cutoff=5.0, charges=np.zeros(2), bond_orders=orders)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("case", CASES)
+def test_a_gpu_gives_what_the_cpu_does(case: str) -> None:
+    model_settings, graphs = CASES[case]
+    batch = GraphDataset(graphs, model_settings).batch(range(len(graphs)))
+    members = [build_model(model_settings, seed=seed) for seed in range(2)]
+    with torch.no_grad():
+        expected, _ = evaluate(members, batch)
+        there = {name: values.cuda() for name, values in batch.items()}
+        found, _ = evaluate([member.cuda() for member in members], there)
+    assert distance(found.cpu(), expected) < 1e-5
