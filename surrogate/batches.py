@@ -30,8 +30,7 @@ class GraphDataset(Dataset):
 
     What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
     is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
-        that
-    batches are cut at once. ``targets`` are in units of the ensemble's scale.
+    that batches are cut at once. ``targets`` are in units of the ensemble's scale.
     """
 
     def __init__(

@@ -93,9 +93,14 @@ class _RadialBasis(nn.Module):
         return self.distances(distances) + added.reshape(*distances.shape, self.n_rbf)
 
 
+def network_of(model: Any) -> Any:
+    """schnetpack's representation, from inside what hands it further inputs."""
+    return getattr(model.representation, "network", model.representation)
+
+
 def layers(model: Any) -> list[nn.Module]:
     """The network from input to output: embeddings, interaction blocks, heads; every parameter once."""
-    network = getattr(model.representation, "network", model.representation)
+    network = network_of(model)
     blocks: list[nn.Module] = list(network.interactions)
     if hasattr(network, "mixing"):  # PaiNN, which has the filters of all its blocks in one layer
         blocks = [nn.ModuleList(pair) for pair in zip(network.interactions, network.mixing, strict=True)]

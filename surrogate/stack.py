@@ -23,7 +23,7 @@ from surrogate.batches import (
 )
 from surrogate.compat import schnetpack
 from surrogate.convolution import STENCIL, Pairs, convolve, knots
-from surrogate.schnet import by_schnetpack
+from surrogate.schnet import by_schnetpack, network_of
 
 _keys = schnetpack.properties
 _SMALLEST = 1e-8  # variance; keeps logarithms finite
@@ -32,7 +32,7 @@ _SMALLEST = 1e-8  # variance; keeps logarithms finite
 def evaluate(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Outputs ``(s, b)`` and last atom features ``(s, n, features)`` of ``s`` networks of one
     architecture."""
-    if hasattr(_network(members[0]), "mixing"):  # PaiNN
+    if hasattr(network_of(members[0]), "mixing"):  # PaiNN
         each = [by_schnetpack(member, batch) for member in members]
         return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
     return stacked(members, batch)
@@ -66,7 +66,7 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
     Returns:
         ``(s, b)`` network outputs and ``(s, n, features)``.
     """
-    networks = [_network(member) for member in members]
+    networks = [network_of(member) for member in members]
     pairs = Pairs(*(batch[name] for name in (MOLECULES, POINTERS, PARTNERS, STARTS, WEIGHTS)))
     known = _known(networks, batch)
     atoms = _described(known, batch)
@@ -80,11 +80,6 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
     energies = _through([member.output_modules[0].outnet for member in members], atoms)
     return pooled(energies, batch)[..., 0], atoms
-
-
-def _network(member: Any) -> Any:
-    """schnetpack's representation, from inside what hands it further inputs."""
-    return getattr(member.representation, "network", member.representation)
 
 
 def _known(networks: Sequence[Any], batch: dict[str, Tensor]) -> Tensor:
