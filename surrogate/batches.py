@@ -63,6 +63,15 @@ class GraphDataset(Dataset):
             self._read_filters(vectors[once].norm(dim=1), inputs[once], settings)
         self._lengths = lengths
 
+    def to(self, device: torch.device) -> "GraphDataset":
+        """The same, moved to where its batches shall be cut."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value.to(device))
+            elif isinstance(value, dict):
+                setattr(self, name, {key: tensor.to(device) for key, tensor in value.items()})
+        return self
+
     def _read_filters(self, distances: Tensor, inputs: Tensor, settings: ModelSettings) -> None:
         places = knots(settings.cutoff, settings.gaussians)
         starts, weights = interpolation(distances, places)
@@ -82,7 +91,7 @@ class GraphDataset(Dataset):
 
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """One disconnected graph of many molecules, and their targets."""
-        chosen = torch.as_tensor(indices)
+        chosen = torch.as_tensor(indices, device=self._sizes.device)
         sizes, lengths = self._sizes[chosen], self._lengths[chosen]
         atoms, pairs = _ranges(self._sizes, chosen), _ranges(self._lengths, chosen)
         batch = {name: values[atoms] for name, values in self._atoms.items()}
@@ -119,7 +128,8 @@ def _ranges(lengths: Tensor, chosen: Tensor) -> Tensor:
     """Where the items of the chosen stretches lie, of stretches one after the other."""
     starts, kept = (lengths.cumsum(0) - lengths)[chosen], lengths[chosen]
     shifts = starts - (kept.cumsum(0) - kept)
-    return torch.repeat_interleave(shifts, kept) + torch.arange(int(kept.sum()))
+    places = torch.repeat_interleave(shifts, kept)
+    return places + torch.arange(len(places), device=places.device)
 
 
 def collate(graphs: Sequence[Graph]) -> dict[str, Tensor]:

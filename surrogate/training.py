@@ -78,13 +78,14 @@ def train(
         average = get_ema_multi_avg_fn(settings.ema)
         callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
     frozen = [weights for member in members for weights in _frozen(member, settings)] if warm else []
+    device = torch.device(pick_device(settings.device))
     with _Quiet(), deterministic(), torch.random.fork_rng(), _without_gradients(frozen):
         torch.manual_seed(seed)
         _fit(
             _trainer(settings, callbacks),
             task,
-            loader(training, batch_size=settings.batch_size, shuffle_seed=seed),
-            loader(validation, batch_size=max(settings.batch_size, 100)),
+            loader(training.to(device), batch_size=settings.batch_size, shuffle_seed=seed),
+            loader(validation.to(device), batch_size=max(settings.batch_size, 100)),
         )
     for member, run in zip(members, task.runs, strict=True):
         if run.weights is None:
