@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from alkit import config as configs
-from alkit import generation, report
+from alkit import proposers, report
 from alkit.acquisition.base import adapt, resolve
-from alkit.config import CampaignConfig, GeneratorProposer
+from alkit.config import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.inputs import model_settings, training_settings
 from alkit.ledger import Ledger
@@ -27,7 +27,6 @@ from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
-_FEWEST_FOR_GENERATOR = 20
 
 
 @dataclass(frozen=True)
@@ -93,16 +92,7 @@ class Campaign:
                 f"start asks for {wanted} molecules, and the seeds hold {found} in the domain; lower "
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
-        generation.check_pool(state)
-        generates = isinstance(self.config.proposer, GeneratorProposer)
-        learned = len(generation.learnable(state.seed_molecules)) - start.test
-        if generates and learned < _FEWEST_FOR_GENERATOR:
-            raise ConfigError(
-                f"the generator would learn from {learned} neutral molecules; {_FEWEST_FOR_GENERATOR} is "
-                "the least, so give a larger `seeds` or a smaller start.test."
-            )
-        if generates:
-            generation.settings(self.config)
+        proposers.check(state)
         model_settings(self.config)
         training_settings(self.config)
         pick_device(self.config.surrogate.device)

@@ -1,10 +1,7 @@
-"""Proposing and screening: which molecules come up, and why each of the others is rejected."""
+"""Screening: why each proposal that is not let through is rejected."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
 
 from alkit.config import Domain
 from alkit.errors import DataError
@@ -12,36 +9,6 @@ from alkit.ledger import Candidate, Role
 from alkit.molecules import canonical, flat
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
-
-
-@dataclass(frozen=True)
-class ProposalContext:
-    """What a proposer may know: the round (from 1) and a generator of random numbers seeded for it."""
-
-    round: int
-    rng: np.random.Generator
-
-
-class Proposer(Protocol):
-    """Where candidates come from."""
-
-    def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
-        """About ``n`` SMILES; repeats and impossible ones are screened out afterwards."""
-        ...
-
-
-@dataclass(frozen=True)
-class PoolProposer:
-    """Molecules of a fixed list: all that were not taken yet, or a random ``n`` of them."""
-
-    smiles: tuple[str, ...]
-    taken: frozenset[str]
-
-    def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
-        free = [s for s in self.smiles if s not in self.taken]
-        if n >= len(free):
-            return free
-        return [free[i] for i in sorted(context.rng.choice(len(free), n, replace=False))]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alkit import interrupts
+from alkit.cli_generator import generate, generator
 from alkit.cli_study import study
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ data = typer.Typer(help="Import and download data sets.", no_args_is_help=True)
 app.add_typer(campaign, name="campaign")
 app.add_typer(data, name="data")
 app.add_typer(study, name="study")
+app.add_typer(generator, name="generator")
+app.command("generate")(generate)
 
 _INTERRUPTED = 130
 Mode = Literal["2d", "3d"]
@@ -90,7 +93,9 @@ def campaign_validate(config: Config, set_: Overrides = None) -> None:
 
 @campaign.command("template")
 def campaign_template(
-    proposer: Annotated[Literal["generator", "pool"], typer.Option(help="Kind of proposer.")] = "generator",
+    proposer: Annotated[
+        Literal["generator", "pool", "evolution", "custom"], typer.Option(help="Kind of proposer.")
+    ] = "generator",
 ) -> None:
     """Print a campaign file with every key, its default and what it means."""
     from alkit.config_template import template
@@ -186,26 +191,6 @@ def predict(
     typer.echo(
         f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
     )
-
-
-@app.command()
-def generate(
-    source: Annotated[
-        Path, typer.Argument(help="Campaign folder, generator.pt, or SMILES file to train on.")
-    ],
-    n: Annotated[int, typer.Option("-n", min=1, help="How many to sample.")] = 100,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps, for a SMILES file.")] = 1600,
-    max_atoms: Annotated[int, typer.Option(min=2, max=64, help="Most heavy atoms, for a SMILES file.")] = 9,
-    seed: Seed = 0,
-    out: Out = None,
-) -> None:
-    """Sample molecules from a graph GAN, as SMILES."""
-    from alkit import commands
-
-    different = commands.generate(
-        source, n, out, steps=steps, max_atoms=max_atoms, seed=seed, progress=_console()[1]
-    )
-    typer.echo(f"{n} sampled, {different} different.", err=True)
 
 
 @app.command()

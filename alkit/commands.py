@@ -1,4 +1,4 @@
-"""What the stand-alone commands do: train, predict, generate and label without a campaign."""
+"""What the stand-alone commands do: train, predict and label without a campaign."""
 
 import csv
 import sys
@@ -25,7 +25,6 @@ from alkit.models import (
     load_model,
     model_files,
     model_home,
-    newest,
     predict_smiles,
     predict_structures,
 )
@@ -239,40 +238,6 @@ def _to_predict(
     return "smiles", lambda: datasets.scan_smiles(molecules), predict_smiles
 
 
-def generate(
-    source: Path,
-    n: int,
-    out: Path | None,
-    *,
-    steps: int,
-    max_atoms: int,
-    seed: int,
-    progress: CampaignProgress,
-) -> int:
-    """Write ``n`` sampled SMILES, from a campaign's generator or from one trained here on a SMILES file.
-
-    Returns:
-        How many of them are different molecules.
-    """
-    from generator import GeneratorSettings, GraphGAN
-
-    stored = newest(source, "generator.pt") if source.is_dir() else source
-    if stored is None:
-        raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
-    trained = stored.suffix == ".pt"
-    molecules = [] if trained else datasets.read_smiles(source)
-    with _output(out) as file:
-        if trained:
-            gan = GraphGAN.load(stored)
-        else:
-            gan = GraphGAN(GeneratorSettings(max_atoms=max_atoms), seed=seed)
-            with progress, progress.steps("training the generator", steps) as advance:
-                gan.fit(molecules, steps=steps, seed=seed, on_progress=lambda done, total: advance(1))
-        sampled = gan.sample(n, seed=seed)
-        file.writelines(f"{one}\n" for one in sampled)
-    return len(set(sampled))
-
-
 def label(
     molecules: Path,
     out: Path | None,
@@ -288,7 +253,7 @@ def label(
     done = failed = 0
     with (
         LocalEngine(simulator, workers=workers, timeout=timeout) as engine,
-        _output(out) as file,
+        output(out) as file,
         progress,
         progress.steps(f"labelling at {engine.level}", len(smiles)) as advance,
     ):
@@ -319,14 +284,19 @@ def label(
     return done, failed
 
 
+def refuse_existing(out: Path | None) -> None:
+    """Before long work: the file that its result shall go to must not be there."""
+    if out is not None and out.exists():
+        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+
+
 @contextmanager
-def _output(out: Path | None) -> Iterator[IO[str]]:
+def output(out: Path | None) -> Iterator[IO[str]]:
     """A new file, or standard output; an existing file is never overwritten."""
     if out is None:
         yield sys.stdout
         return
-    if out.exists():
-        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    refuse_existing(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", newline="", encoding="utf-8") as file:
         yield file

@@ -5,34 +5,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from alkit.config_errors import repeated_key, sentence
+from alkit.config_proposers import (
+    CustomProposer,
+    GeneratorProposer,
+    MixProposer,
+    PoolProposer,
+    Proposer,
+    SingleProposer,
+)
+from alkit.config_types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.errors import ConfigError
 
 
-def _no_truth(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("true and false are not numbers")
-    return value
-
-
-def _as_text(value: Any) -> Any:
-    """YAML reads 32 as a number."""
-    return str(value) if isinstance(value, int) else value
-
-
-# Python takes `true` for 1. Numbers in quotes are taken for floats alone: YAML reads 1e-3 as text.
-NotTruth = BeforeValidator(_no_truth)
-PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NotTruth]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Domain(_Section):
+class Domain(Section):
     """Which molecules the campaign is about; anything else is rejected with the reason."""
 
     elements: list[str] = Field(
@@ -52,7 +40,7 @@ class Domain(_Section):
         return self
 
 
-class Start(_Section):
+class Start(Section):
     """Random molecules labelled before the first round; drawn once, from the seed."""
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
@@ -64,30 +52,7 @@ class Start(_Section):
     )
 
 
-class PoolProposer(_Section):
-    kind: Literal["pool"] = Field(description="pool: a list of molecules; or generator.")
-    file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
-    per_round: PositiveInt | None = Field(
-        None, description="Random subset proposed each round; all by default."
-    )
-
-
-class GeneratorProposer(_Section):
-    kind: Literal["generator"] = Field(description="generator: a graph GAN; or pool.")
-    per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
-    steps: PositiveInt = Field(1600, description="GAN steps before the first round, on the seed molecules.")
-    steps_per_round: PositiveInt = Field(
-        300, description="GAN steps each round, on seeds and labelled molecules."
-    )
-    replay: PositiveFloat = Field(
-        3.0, description="Sampling weight of acquired molecules against seed molecules."
-    )
-
-
-Proposer = Annotated[PoolProposer | GeneratorProposer, Field(discriminator="kind")]
-
-
-class Surrogate(_Section):
+class Surrogate(Section):
     """The SchNet ensemble and its trainer."""
 
     mode: Literal["2d", "3d"] = Field("3d", description="2d needs the SMILES alone; 3d a geometry.")
@@ -131,7 +96,7 @@ class Surrogate(_Section):
     ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
         0.0, description="Decay of a moving average of the weights; 0: off."
     )
-    precision: Annotated[Literal["32", "64", "bf16"], BeforeValidator(_as_text)] = Field(
+    precision: Annotated[Literal["32", "64", "bf16"], BeforeValidator(as_text)] = Field(
         "32", description="Of training, in bits."
     )
     freeze: Literal["none", "embedding", "representation"] = Field(
@@ -161,7 +126,7 @@ class Surrogate(_Section):
         return self
 
 
-class Simulator(_Section):
+class Simulator(Section):
     """What labels, and how."""
 
     kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
@@ -170,14 +135,14 @@ class Simulator(_Section):
     timeout: PositiveFloat = Field(120.0, description="Seconds a label may take before its worker is killed.")
 
 
-class Acquisition(_Section):
+class Acquisition(Section):
     name: str = Field(description="A built-in, an installed plug-in, or './file.py:function'.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
     )
 
 
-class Stop(_Section):
+class Stop(Section):
     """Any one of these ends the campaign; the report names which."""
 
     rounds: PositiveInt | None = Field(5, description="Rounds of acquisition.")
@@ -197,12 +162,12 @@ class Stop(_Section):
         return self
 
 
-class Tracking(_Section):
+class Tracking(Section):
     uri: str = Field("sqlite:///mlflow.db", description="MLflow tracking store.")
     experiment: str = Field("alkit", description="MLflow experiment.")
 
 
-class CampaignConfig(_Section):
+class CampaignConfig(Section):
     """One campaign. Input paths are relative to this file; the campaign folder to the working directory."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
@@ -240,21 +205,30 @@ class CampaignConfig(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CampaignConfig":
-        if isinstance(self.proposer, GeneratorProposer) and (
-            self.simulator.kind == "lookup" or self.surrogate.geometry == "dataset"
-        ):
+        inventive = [part.kind for part in self.proposers if not isinstance(part, PoolProposer)]
+        if inventive and (self.simulator.kind == "lookup" or self.surrogate.geometry == "dataset"):
             raise ValueError(
-                "proposer: generator proposes molecules that no data set holds; with simulator: lookup or "
-                "surrogate.geometry: dataset use proposer: pool"
+                f"proposer: {inventive[0]} proposes molecules that no data set holds; with simulator: lookup "
+                "or surrogate.geometry: dataset use proposer: pool"
             )
         if self.dataset is None:
             if self.simulator.kind == "lookup":
                 raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")
             if self.surrogate.mode == "3d" and self.surrogate.geometry == "dataset":
                 raise ValueError("surrogate.geometry: dataset needs `dataset`; or choose mmff or etkdg")
-            if isinstance(self.proposer, PoolProposer) and self.proposer.file is None:
+            if any(isinstance(part, PoolProposer) and part.file is None for part in self.proposers):
                 raise ValueError("proposer: pool needs `file`, or `dataset` for the whole campaign")
         return self
+
+    @property
+    def proposers(self) -> list[SingleProposer]:
+        """The proposer, or the parts of a mix."""
+        return self.proposer.parts if isinstance(self.proposer, MixProposer) else [self.proposer]
+
+    @property
+    def generator(self) -> GeneratorProposer | None:
+        """The settings of the GAN, where there is one."""
+        return next((part for part in self.proposers if isinstance(part, GeneratorProposer)), None)
 
     @property
     def campaign_folder(self) -> Path:
@@ -343,11 +317,7 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     for key in ("seeds", "dataset"):
         if (given := getattr(config, key)) is not None:
             changes[key] = _existing(base, given, key)
-    proposer = config.proposer
-    if isinstance(proposer, PoolProposer) and proposer.file is not None:
-        changes["proposer"] = proposer.model_copy(
-            update={"file": _existing(base, proposer.file, "proposer.file")}
-        )
+    changes["proposer"] = _resolved_proposer(config.proposer, base)
     changes["acquisition"] = config.acquisition.model_copy(
         update={"name": absolute_code_path(config.acquisition.name, base)}
     )
@@ -355,6 +325,17 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
         update={"kind": absolute_code_path(config.simulator.kind, base)}
     )
     return config.model_copy(update=changes)
+
+
+def _resolved_proposer(proposer: Any, base: Path) -> Any:
+    if isinstance(proposer, MixProposer):
+        parts = [_resolved_proposer(part, base) for part in proposer.parts]
+        return proposer.model_copy(update={"parts": parts})
+    if isinstance(proposer, PoolProposer) and proposer.file is not None:
+        return proposer.model_copy(update={"file": _existing(base, proposer.file, "proposer.file")})
+    if isinstance(proposer, CustomProposer):
+        return proposer.model_copy(update={"name": absolute_code_path(proposer.name, base)})
+    return proposer
 
 
 def _existing(base: Path, given: Path, key: str) -> Path:

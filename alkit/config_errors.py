@@ -80,6 +80,8 @@ def _walk(schema: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[Base
         keys.append(key)
         if position == len(location) - 1 or section is None:
             break
+        if isinstance(key, int):  # a place in a list; what may stand there its field has said
+            continue
         field = section.model_fields.get(key) if isinstance(key, str) else None
         models = _models(field.annotation) if field else []
         options = {_tag(model): model for model in models} if len(models) > 1 else {}
@@ -96,7 +98,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _tags(section: type[BaseModel] | None, keys: list[Any]) -> list[str]:
     """The kinds that the union at the last of ``keys`` knows."""
-    field = section.model_fields.get(keys[-1]) if section else None
+    names = [key for key in keys if isinstance(key, str)]
+    field = section.model_fields.get(names[-1]) if section and names else None
     return sorted(_tag(model) for model in _models(field.annotation)) if field else []
 
 
@@ -109,6 +112,10 @@ def _line_of(text: str, keys: list[Any]) -> int | None:
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = None
     for key in keys:
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            continue
         if not isinstance(node, yaml.MappingNode):
             break
         for name, value in node.value:

@@ -6,9 +6,15 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from alkit.config import CampaignConfig, GeneratorProposer, PoolProposer
+from alkit.config import CampaignConfig
+from alkit.config_proposers import CustomProposer, EvolutionProposer, GeneratorProposer, PoolProposer
 
-_PROPOSERS: dict[str, type[BaseModel]] = {"generator": GeneratorProposer, "pool": PoolProposer}
+_PROPOSERS: dict[str, type[BaseModel]] = {
+    "generator": GeneratorProposer,
+    "pool": PoolProposer,
+    "evolution": EvolutionProposer,
+    "custom": CustomProposer,
+}
 _WIDTH = 34
 
 

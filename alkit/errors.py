@@ -24,6 +24,10 @@ class AcquisitionError(AlkitError):
     """An acquisition function that cannot be loaded, or that returned something unusable."""
 
 
+class ProposalError(AlkitError):
+    """A proposer that cannot be loaded, failed, or returned something unusable."""
+
+
 class CampaignError(AlkitError):
     """A campaign folder in a state that the command cannot work with."""
 

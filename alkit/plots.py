@@ -1,6 +1,7 @@
 """The plots of a campaign, as PNG files."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,36 @@ def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> Non
         returnPNG=True,
     )
     path.write_bytes(image if isinstance(image, bytes) else image.data)
+
+
+def make_up(sets: dict[str, Sequence[str]], path: Path) -> Path:
+    """Sizes, rings, elements and bonds of sets of SMILES beside each other, as shares; the first set is what
+    the others are compared with."""
+    from generator import metrics
+
+    drawn, axes = figure(4)
+    colours = (GREY, _BLUE, _ORANGE)
+    molecules = {name: metrics.read(smiles) for name, smiles in sets.items()}
+    counts: dict[str, Callable[[Any], Counter]] = {
+        "heavy atoms": lambda some: Counter(map(metrics.DESCRIPTORS["heavy_atoms"], some)),
+        "rings": lambda some: Counter(map(metrics.DESCRIPTORS["rings"], some)),
+        "heavy elements": metrics.elements,
+        "bonds": metrics.bonds,
+    }
+    width = 0.8 / len(sets)
+    for one, (title, count) in zip(axes, counts.items(), strict=True):
+        found = {name: count(some) for name, some in molecules.items()}
+        kinds = sorted({kind for each in found.values() for kind in each})
+        for k, (name, each) in enumerate(found.items()):
+            shares = [each[kind] / max(1, each.total()) for kind in kinds]
+            places = np.arange(len(kinds)) + (k - (len(sets) - 1) / 2) * width
+            label = f"{name} ({len(molecules[name]):,})" if one is axes[0] else None
+            one.bar(places, shares, width, color=colours[k % len(colours)], label=label)
+        one.set_xticks(np.arange(len(kinds)), [str(kind) for kind in kinds], fontsize=8)
+        one.set_title(title, loc="left", fontsize=10)
+        one.grid(visible=False, axis="x")
+    axes[0].set_ylabel("share")
+    return finish(drawn, path, columns=len(sets))
 
 
 def figure(columns: int | None = None) -> tuple[Figure, Any]:

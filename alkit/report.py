@@ -145,10 +145,25 @@ def _draw(ledger: Ledger, metrics: list[dict[str, float]], folder: Path) -> dict
         newest = acquired[::-1][:_MOST_DRAWN][::-1]
         captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
         plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
-    names = ("learning_curve", "parity", "uncertainty", "calibration", "acquired")
+    _draw_proposals(ledger, target / "proposed.png")
+    names = ("learning_curve", "parity", "uncertainty", "calibration", "proposed", "acquired")
     return {
         name: pages.data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()
     }
+
+
+def _draw_proposals(ledger: Ledger, path: Path) -> None:
+    """What was proposed last and passed screening, and what was taken of it, beside the start molecules."""
+    screened = [c for c in ledger.candidates() if c.round > 0 and c.status not in ("proposed", "rejected")]
+    if not screened:
+        return
+    last = max(c.round for c in screened)
+    sets = {
+        "start": [c.smiles for c in ledger.candidates(round_=0) if c.role],
+        f"proposed, round {last}": [c.smiles for c in screened if c.round == last],
+        "acquired so far": [c.smiles for c in screened if c.status in ("acquired", "labelled")],
+    }
+    plots.make_up({name: smiles for name, smiles in sets.items() if smiles}, path)
 
 
 def _row(row: dict[str, float]) -> dict[str, str]:

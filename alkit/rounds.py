@@ -6,17 +6,16 @@ all of its rows or, for labels, every one that arrived.
 """
 
 import csv
-import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import candidates as proposals
-from alkit import evaluation, generation, pretraining
+from alkit import candidates, evaluation, pretraining, proposers
 from alkit.acquisition.base import Pool, RoundContext, select
 from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
@@ -24,6 +23,8 @@ from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
+from alkit.proposers import gan
+from alkit.proposers.learning import save_values
 from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
 
@@ -81,20 +82,19 @@ def _admit(state: RoundState, smiles: str, role: Role) -> bool:
 
 def propose(state: RoundState) -> None:
     """Ask the proposer for candidates."""
-    proposer = generation.proposer(state)
-    context = proposals.ProposalContext(state.round, state.rng("propose"))
-    wanted = state.config.proposer.per_round or sys.maxsize
-    state.ledger.add_candidates(state.round, proposer.propose(wanted, context))
+    section = state.config.proposer
+    found = proposers.proposals(proposers.build(state), section.kind, section.count, proposers.context(state))
+    state.ledger.add_candidates(state.round, found)
 
 
 def screen(state: RoundState) -> None:
     """Drop what is invalid, repeated, known, outside the domain or without a geometry, with the reason."""
     taken, seen = state.ledger.known(), set[str]()
-    held_out = proposals.held_out_graphs(taken.values())
+    held_out = candidates.held_out_graphs(taken.values())
     proposed = state.ledger.candidates(round_=state.round, status=("proposed",))
     with state.progress.steps("screening", len(proposed)) as advance:
         for candidate in proposed:
-            verdict = proposals.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
+            verdict = candidates.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
             reason, detail = verdict.reason, verdict.detail
             if not reason:
                 seen.add(verdict.smiles)
@@ -151,6 +151,7 @@ def acquire(state: RoundState) -> None:
     )
     name = state.config.acquisition.name
     chosen = set(select(state.acquisition, name, pool, context, state.config.batch_size))
+    save_values(state, state.acquisition, pool, replace(context, rng=state.rng("values")))
     for index, candidate in enumerate(screened):
         state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
 
@@ -204,7 +205,7 @@ def train(state: RoundState) -> None:
     """The surrogate learns from all labels so far, and the generator from all molecules so far."""
     if not (state.path("model") / "ensemble.json").exists():  # written last: the ensemble is complete
         _train_surrogate(state)
-    generation.train(state)
+    gan.train(state)
 
 
 def _train_surrogate(state: RoundState) -> None:

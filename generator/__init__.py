@@ -13,7 +13,7 @@ from generator.errors import GeneratorError
 
 if TYPE_CHECKING:
     from generator import metrics
-    from generator.graphs import GeneratorSettings
+    from generator.settings import GeneratorSettings
     from generator.training import GraphGAN, TrainingHistory
 
 # Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["GeneratorError", "GeneratorSettings", "GraphGAN", "TrainingHistory", "metrics"]
 
-_HOMES = {"GeneratorSettings": "graphs", "GraphGAN": "training", "TrainingHistory": "training"}
+_HOMES = {"GeneratorSettings": "settings", "GraphGAN": "training", "TrainingHistory": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,31 +2,45 @@
 
 Definitions follow MOSES (10.3389/fphar.2020.565644): `unique` is a share of the valid ones, `novel` of the
 unique ones; `valid_unique_novel` is their product, the share of all draws that are new, different molecules.
+Among all molecules of a kind novelty can mean drift: the make-up beside the training set's, and the
+synthetic accessibility (SA score, 10.1186/1758-2946-1-8, from 1, easy, to 10), tell.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from statistics import mean
+from types import ModuleType
 from typing import Any
 
-from rdkit import Chem, rdBase
+from rdkit import Chem, RDConfig, rdBase
 from rdkit.Chem import rdMolDescriptors
 
 from generator.errors import GeneratorError
 
 
-def summary(sampled: Sequence[str], training: Sequence[str]) -> dict[str, Any]:
+def summary(
+    sampled: Sequence[str], training: Sequence[str], *, novel_against: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Compare sampled SMILES with the training set's.
+
+    Parameters
+    ----------
+    novel_against
+        What is not novel, as canonical SMILES without stereo; the training set by default.
 
     Returns
     -------
     dict
         `count`; the fractions `valid`, `unique`, `novel` and `valid_unique_novel`, 0 to 1; `means`, for each
-        of heavy atoms, rings, smallest ring, unsaturation (rings plus pi bonds) and the element shares the
-        pair
-        (mean of the valid samples, mean of the training set); `distance`, for the whole-number descriptors
-        the total variation distance between the two histograms, 0 (equal) to 1 (disjoint).
+        of heavy atoms, rings, smallest ring, unsaturation (rings plus pi bonds), SA score and the shares of
+        elements and bonds the pair (mean of the valid samples, mean of the training set); `distance`, for
+        the whole-number descriptors the total variation distance between the two histograms, 0 (equal) to 1
+        (disjoint).
 
     Raises
     ------
@@ -35,16 +49,18 @@ def summary(sampled: Sequence[str], training: Sequence[str]) -> dict[str, Any]:
     """
     if not sampled or not training:
         raise GeneratorError("A summary compares two sets; give at least one SMILES of each.")
-    reference = _read(training)
+    reference = read(training)
     if len(reference) < len(training):
         raise GeneratorError(
             f"{len(training) - len(reference)} training SMILES are not readable as connected molecules; "
             "leave them out."
         )
-    molecules = _read(sampled)
+    molecules = read(sampled)
     keys = [Chem.MolToSmiles(molecule, isomericSmiles=False) for molecule in molecules]
     unique = set(keys)
-    novel = unique - {Chem.MolToSmiles(molecule, isomericSmiles=False) for molecule in reference}
+    if novel_against is None:
+        novel_against = (Chem.MolToSmiles(molecule, isomericSmiles=False) for molecule in reference)
+    novel = unique.difference(novel_against)
     return {
         "count": len(sampled),
         "valid": len(molecules) / len(sampled),
@@ -54,14 +70,14 @@ def summary(sampled: Sequence[str], training: Sequence[str]) -> dict[str, Any]:
         "means": _means(molecules, reference) if molecules else {},
         "distance": {
             name: _total_variation(map(describe, molecules), map(describe, reference))
-            for name, describe in _DESCRIPTORS.items()
+            for name, describe in DESCRIPTORS.items()
         }
         if molecules
         else {},
     }
 
 
-def _read(smiles: Sequence[str]) -> list[Chem.Mol]:
+def read(smiles: Sequence[str]) -> list[Chem.Mol]:
     """The molecules that are sanitisable, one fragment and not empty."""
     with rdBase.BlockLogs():
         parsed = (Chem.MolFromSmiles(text) for text in smiles)
@@ -84,7 +100,7 @@ def _unsaturation(molecule: Chem.Mol) -> int:
     return rdMolDescriptors.CalcNumRings(molecule) + pi_bonds
 
 
-_DESCRIPTORS: dict[str, Callable[[Chem.Mol], int]] = {
+DESCRIPTORS: dict[str, Callable[[Chem.Mol], int]] = {
     "heavy_atoms": Chem.Mol.GetNumHeavyAtoms,
     "rings": rdMolDescriptors.CalcNumRings,
     "smallest_ring": _smallest_ring,
@@ -95,16 +111,41 @@ _DESCRIPTORS: dict[str, Callable[[Chem.Mol], int]] = {
 def _means(sampled: list[Chem.Mol], reference: list[Chem.Mol]) -> dict[str, tuple[float, float]]:
     means = {
         name: (sum(map(describe, sampled)) / len(sampled), sum(map(describe, reference)) / len(reference))
-        for name, describe in _DESCRIPTORS.items()
+        for name, describe in DESCRIPTORS.items()
     }
-    ours, theirs = _elements(sampled), _elements(reference)
-    for symbol in sorted(ours.keys() | theirs.keys()):
-        means[f"share_{symbol}"] = (ours[symbol] / ours.total(), theirs[symbol] / theirs.total())
+    means["sa_score"] = mean(map(sa_score, sampled)), mean(map(sa_score, reference))
+    for count in (elements, bonds):
+        ours, theirs = count(sampled), count(reference)
+        for name in sorted(ours.keys() | theirs.keys()):
+            shares = (ours[name] / max(1, ours.total()), theirs[name] / max(1, theirs.total()))
+            means[f"share_{name}"] = shares
     return means
 
 
-def _elements(molecules: Iterable[Chem.Mol]) -> Counter[str]:
+def elements(molecules: Iterable[Chem.Mol]) -> Counter[str]:
+    """Heavy atoms by symbol."""
     return Counter(atom.GetSymbol() for molecule in molecules for atom in molecule.GetAtoms())
+
+
+def bonds(molecules: Iterable[Chem.Mol]) -> Counter[str]:
+    """Bonds between heavy atoms by kind: single, double, triple, aromatic."""
+    return Counter(str(bond.GetBondType()).lower() for molecule in molecules for bond in molecule.GetBonds())
+
+
+def sa_score(molecule: Chem.Mol) -> float:
+    """Synthetic accessibility, by RDKit's own implementation: 1 (easy) to 10."""
+    return float(_sa_scorer().calculateScore(molecule))
+
+
+@cache
+def _sa_scorer() -> Any:
+    """RDKit ships it as a script beside the package."""
+    path = Path(RDConfig.RDContribDir) / "SA_Score" / "sascorer.py"
+    loader = SourceFileLoader("rdkit_sascorer", str(path))
+    module = ModuleType(loader.name)
+    module.__file__ = str(path)  # beside which it looks for its data
+    loader.exec_module(module)
+    return module
 
 
 def _total_variation(first: Iterable[int], second: Iterable[int]) -> float:

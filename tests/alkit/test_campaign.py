@@ -107,7 +107,7 @@ def test_a_campaign_leaves_what_it_promises(tiny, write_config):
     ]
     _every_candidate_has_an_end(ledger)
     _test_molecules_are_never_acquired(ledger)
-    assert (result.folder / "report.html").read_text().count("data:image/png;base64,") == 5
+    assert (result.folder / "report.html").read_text().count("data:image/png;base64,") == 6
     _mlflow_has_a_parent_and_its_rounds(mlflow.MlflowClient(tiny["tracking"]["uri"]))
 
     again = Campaign(tiny).run()  # says so, and does nothing

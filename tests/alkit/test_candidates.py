@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.candidates import (
-    PoolProposer,
-    ProposalContext,
     Verdict,
     examine,
     held_out_graphs,
@@ -16,6 +14,8 @@ from alkit.candidates import (
 from alkit.config import Domain
 from alkit.ledger import Candidate
 from alkit.molecules import canonical
+from alkit.proposers.base import ProposalContext
+from alkit.proposers.pool import PoolProposer
 
 SMALL = Domain(elements=["H", "C", "N", "O"], max_heavy_atoms=4)
 TAKEN = {

@@ -174,8 +174,63 @@ def test_label_train_predict_generate(alkit, tmp_path):
     _refused(alkit("predict", "model", "bad.smi", "--out", "predicted.csv"), "exists already")
     assert not list(tmp_path.glob("*.part*"))
 
-    code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--max-atoms", 7)
+    code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--adversarial-steps", 1)
     assert (code, len(out.split())) == (0, 25)
+
+
+def test_generator_train_evaluate_generate(alkit, tmp_path):
+    from rdkit import Chem
+
+    from alkit.enumeration import seed_molecules
+
+    (tmp_path / "in.smi").write_text("\n".join(seed_molecules()[:60]))
+    quick = ["--steps", 10, "--adversarial-steps", 1]
+    code, _, err = alkit("generator", "train", "in.smi", *quick, "--max-atoms", 6)
+    assert (code, err.split(" in ")[0]) == (0, "generator.pt: 11 updates")
+    _refused(alkit("generator", "train", "in.smi", *quick), "generator.pt exists already", "--go-on")
+    assert "22 in all" in alkit("generator", "train", "in.smi", "--go-on", *quick)[2]
+
+    code, out, _ = alkit("generate", "generator.pt", "-n", 30, "--unique", "--novel-against", "in.smi")
+    drawn = out.split()
+    assert (code, len(drawn), len(set(drawn))) == (0, 30, 30)
+    assert not set(drawn) & set(seed_molecules()[:60])
+    (tmp_path / "drawn.smi").write_text("\n".join([*drawn, "C("]))
+
+    evaluation = ["--training", "in.smi", "--figure", "figure.png"]
+    code, out, _ = alkit("generator", "evaluate", "drawn.smi", *evaluation)
+    assert code == 0
+    assert "31 draws" in out
+    assert "96.8 %" in out  # valid
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert "valid" in alkit("generator", "evaluate", "generator.pt", "-n", 20, "--training", "in.smi")[1]
+
+    for kind in ("sdf", "xyz"):
+        code, _, err = alkit("generate", "generator.pt", "-n", 5, "--out", f"new.{kind}")
+        assert (code, err.split()[0]) == (0, "5")
+        _refused(alkit("generate", "generator.pt", "--out", f"new.{kind}"), "exists already")
+    from ase.io import read
+
+    molecules = list(Chem.SDMolSupplier(str(tmp_path / "new.sdf"), removeHs=False))
+    for molecule, atoms in zip(molecules, read(tmp_path / "new.xyz", ":"), strict=True):
+        assert molecule.GetProp("_Name") == Chem.MolToSmiles(Chem.RemoveHs(molecule), isomericSmiles=False)
+        assert [atom.GetSymbol() for atom in molecule.GetAtoms()] == atoms.get_chemical_symbols()
+        for bond in molecule.GetBonds():
+            assert atoms.get_distance(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) < 1.8
+
+
+def test_generators_that_cannot_be(alkit, tmp_path):
+    (tmp_path / "few.smi").write_text("CCO\nCCN\n")
+    (tmp_path / "thiols.smi").write_text("\n".join(f"{'C' * k}S" for k in range(1, 30)))
+    (tmp_path / "noise.pt").write_bytes(b"\xff\xfe")
+    (tmp_path / "noise.smi").write_bytes(b"\xff\xfe\x00")
+    _refused(alkit("generator", "train", "few.smi"), "Only 2 different molecules")
+    _refused(alkit("generator", "train", "thiols.smi"), "29 molecules have elements outside the alphabet")
+    _refused(alkit("generate", "few.smi", "--out", "new.smi"), "Only 2 different molecules")
+    _refused(alkit("generate", "few.smi", "--out", "new.pdb"), "new.pdb", ".smi, .sdf, .xyz")
+    _refused(alkit("generator", "evaluate", "noise.pt", "--training", "few.smi"), "noise.pt")
+    _refused(alkit("generator", "evaluate", "noise.smi", "--training", "few.smi"), "not a text file")
+    _refused(alkit("generator", "evaluate", "absent.smi", "--training", "few.smi"), "absent.smi")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".smi", ".smi", ".smi"]
 
 
 def test_campaign_run_status_report_predict(alkit, tiny, write_config):

@@ -135,9 +135,12 @@ def test_what_is_wrong_is_told_with_key_and_line(load, more: str, sentence: str)
         ("name: 3\nproposer: generator\n", "FILE, line 1: name: input should be a valid string (given: 3)."),
         (
             "name: a\nproposer: foo\n",
-            "proposer needs a kind: generator or pool.",
+            "proposer needs a kind: custom or evolution or generator or mix or pool.",
         ),
-        ("name: a\nproposer: {per_round: 3}\n", "FILE, line 2: proposer needs a kind: generator or pool."),
+        (
+            "name: a\nproposer: {per_round: 3}\n",
+            "FILE, line 2: proposer needs a kind: custom or evolution or generator or mix or pool.",
+        ),
         (
             "name: a\nproposer:\n  kind: generator\n  step: 3\n",
             "FILE, line 4: unknown key 'proposer.step'; the nearest valid key is 'steps'.",
@@ -317,7 +320,7 @@ def test_difference_names_what_changed() -> None:
     new = check_config(
         {"name": "a", "proposer": {"kind": "generator", "steps": 5}, "seed": 3, "stop": {"rounds": 9}}
     ).as_dict()
-    assert difference(old, new) == ["proposer.steps: 1600 -> 5", "seed: 0 -> 3", "stop.rounds: 5 -> 9"]
+    assert difference(old, new) == ["proposer.steps: 1000 -> 5", "seed: 0 -> 3", "stop.rounds: 5 -> 9"]
     assert difference({"a": {"b": 1}}, {"a": 2}) == ["a: {'b': 1} -> 2"]
     assert difference({}, {"a": 1}) == ["a: None -> 1"]
 

@@ -1,58 +1,77 @@
 """Symmetries of the networks and the gradient penalty against finite differences."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from generator import GeneratorSettings
+from generator.language import NOTHING, Language
 from generator.networks import (
     GraphCritic,
-    GraphEncoder,
-    GraphGenerator,
+    GraphValue,
+    TokenGenerator,
     gradient_penalty,
-    gumbel_noise,
-    relaxed_graphs,
+    one_hot,
     reset_parameters,
 )
+from generator.sampling import draw_tokens
 
-SETTINGS = GeneratorSettings(max_atoms=6, hidden=16, latent=5)
-
-
-def random_graphs(count: int, random: torch.Generator):
-    sizes = torch.randint(1, 7, (count,), generator=random)
-    atoms = torch.randn(count, 6, 4, generator=random)
-    return relaxed_graphs(atoms, torch.randn(count, 15, 4, generator=random), sizes)
+SETTINGS = GeneratorSettings(max_atoms=6, hidden=16)
+LANGUAGE = Language(6, (4, 3, 2, 1))
 
 
 def make(kind, seed=0):
-    network = kind(SETTINGS)
+    network = kind(LANGUAGE, 16) if kind is TokenGenerator else kind(SETTINGS)
     reset_parameters(network, torch.Generator().manual_seed(seed))
     return network
 
 
-def test_weights_come_from_the_given_seed_alone():
+def random_graphs(count: int, random: torch.Generator):
+    _, nodes, bonds = draw_tokens(make(TokenGenerator), LANGUAGE, count, random)
+    return one_hot(torch.from_numpy(nodes), torch.from_numpy(bonds), 5)
+
+
+@pytest.mark.parametrize("kind", [TokenGenerator, GraphCritic, GraphValue])
+def test_weights_come_from_the_given_seed_alone(kind):
     torch.manual_seed(1)
-    first = make(GraphCritic).state_dict()
+    first = make(kind).state_dict()
     torch.manual_seed(2)
-    second = make(GraphCritic).state_dict()
+    second = make(kind).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not torch.equal(first["enter.weight"], make(GraphCritic, 1).state_dict()["enter.weight"])
+    other = make(kind, 1).state_dict()
+    assert not any(torch.equal(first[name], other[name]) for name in first if name.endswith("weight"))
 
 
-def test_shapes():
-    random = torch.Generator().manual_seed(0)
-    atoms, bonds = make(GraphGenerator)(torch.randn(3, 5, generator=random), torch.tensor([1, 4, 6]))
-    assert atoms.shape == (3, 6, 4)
-    assert bonds.shape == (3, 15, 4)
-    mean, log_variance = make(GraphEncoder)(*random_graphs(3, random))
-    assert mean.shape == log_variance.shape == (3, 5)
+def test_the_likelihood_is_that_of_drawing():
+    """Of a molecule that is drawn often, the likelihood over all its sequences is its share of the draws."""
+    language = Language(2, (4, 3))
+    network = TokenGenerator(language, 16)
+    tokens, _, _ = draw_tokens(network, language, 4000, torch.Generator().manual_seed(0))
+    different, counts = np.unique(tokens, axis=0, return_counts=True)
+    allowed, seen = map(torch.from_numpy, language.read(different))
+    told = network.log_likelihood(torch.from_numpy(different), allowed, seen).exp().detach().numpy()
+    assert told.sum() == pytest.approx(1.0, abs=1e-4)  # two atoms: all sequences are drawn
+    np.testing.assert_allclose(counts / 4000, told, atol=4 * np.sqrt(0.25 / 4000))
 
 
-def test_critic_ignores_the_order_of_atoms():
+def test_what_comes_behind_the_end_does_not_count():
+    network = make(TokenGenerator)
+    tokens, _, _ = draw_tokens(network, LANGUAGE, 30, torch.Generator().manual_seed(0))
+    longer = np.pad(tokens, ((0, 0), (0, 4)), constant_values=NOTHING)
+    told = [
+        network.log_likelihood(torch.from_numpy(some), *map(torch.from_numpy, LANGUAGE.read(some)))
+        for some in (tokens, longer)
+    ]
+    torch.testing.assert_close(*told)
+
+
+@pytest.mark.parametrize("kind", [GraphCritic, GraphValue])
+def test_readers_ignore_the_order_of_atoms(kind):
     random = torch.Generator().manual_seed(3)
     nodes, bonds = random_graphs(8, random)
     order = torch.randperm(6, generator=random)
-    critic = make(GraphCritic)
+    critic = make(kind)
     torch.testing.assert_close(critic(nodes, bonds), critic(nodes[:, order], bonds[:, order][:, :, order]))
 
 
@@ -72,10 +91,3 @@ def test_gradient_penalty_of_a_linear_critic_is_exact():
     random = torch.Generator().manual_seed(5)
     real, fake = random_graphs(4, random), random_graphs(4, random)
     assert float(gradient_penalty(Linear(), real, fake, random)) == pytest.approx(16.0, rel=1e-5)
-
-
-def test_gumbel_argmax_draws_from_the_softmax():
-    logits = torch.tensor([0.0, 1.0, -1.0]).expand(20000, 3)
-    random = torch.Generator().manual_seed(6)
-    counts = torch.bincount((logits + gumbel_noise(logits, random)).argmax(dim=1), minlength=3) / 20000
-    torch.testing.assert_close(counts, logits[0].softmax(0), atol=0.015, rtol=0)

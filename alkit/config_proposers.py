@@ -1,0 +1,102 @@
+"""The campaign file's section `proposer`, of several kinds."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from alkit.config_types import NotTruth, PositiveFloat, PositiveInt, Section
+
+
+class PoolProposer(Section):
+    kind: Literal["pool"] = Field(description="pool, generator, evolution, custom or mix.")
+    file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
+    per_round: PositiveInt | None = Field(
+        None, description="Random subset proposed each round; all by default."
+    )
+
+    @property
+    def count(self) -> int:
+        """Molecules to propose in a round, at most."""
+        return self.per_round or sys.maxsize
+
+
+class GeneratorProposer(Section):
+    kind: Literal["generator"] = Field(description="generator (a GAN), pool, evolution, custom or mix.")
+    per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
+    steps: PositiveInt = Field(1000, description="Likelihood updates before the first round, on the seeds.")
+    steps_per_round: PositiveInt = Field(
+        100, description="Likelihood updates each round, on seeds and labelled molecules."
+    )
+    adversarial_steps: Annotated[int, Field(ge=0, strict=True)] = Field(
+        60, description="Updates against the critic, before the first round and in each."
+    )
+    replay: PositiveFloat = Field(
+        3.0, description="Sampling weight of acquired molecules against seed molecules."
+    )
+    steering: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
+        1.0, description="Pull to what the acquisition function values; 0 is none."
+    )
+
+    @property
+    def count(self) -> int:
+        """Molecules to propose in a round, at most."""
+        return self.per_round
+
+
+class EvolutionProposer(Section):
+    kind: Literal["evolution"] = Field(description="evolution (mutation, crossover), or another kind.")
+    per_round: PositiveInt = Field(500, description="Children proposed each round.")
+    crossover: Annotated[float, Field(ge=0, le=1), NotTruth] = Field(
+        0.3, description="Share of children with two parents."
+    )
+    elitism: Annotated[float, Field(ge=0, le=1), NotTruth] = Field(
+        0.5, description="Share of parents from the better half of the last candidates."
+    )
+
+    @property
+    def count(self) -> int:
+        """Molecules to propose in a round, at most."""
+        return self.per_round
+
+
+class CustomProposer(Section):
+    """The user's own: a class, or a function ``propose(n, context)``."""
+
+    kind: Literal["custom"] = Field(description="custom: your own code, or another kind.")
+    name: str = Field(description="./file.py:Name, or an entry point of the group alkit.proposers.")
+    per_round: PositiveInt = Field(500, description="Molecules asked for each round.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of the class.")
+
+    @property
+    def count(self) -> int:
+        """Molecules to propose in a round, at most."""
+        return self.per_round
+
+
+SingleProposer = Annotated[
+    PoolProposer | GeneratorProposer | EvolutionProposer | CustomProposer, Field(discriminator="kind")
+]
+
+
+class MixProposer(Section):
+    kind: Literal["mix"] = Field(description="mix: several kinds at once.")
+    parts: list[SingleProposer] = Field(min_length=1, description="Proposers, each with its per_round.")
+
+    @property
+    def count(self) -> int:
+        """Molecules to propose in a round, at most."""
+        return sum(part.count for part in self.parts)
+
+    @model_validator(mode="after")
+    def _one_generator(self) -> "MixProposer":
+        if sum(isinstance(part, GeneratorProposer) for part in self.parts) > 1:
+            raise ValueError("a mix has one generator at most")
+        return self
+
+
+Proposer = Annotated[
+    PoolProposer | GeneratorProposer | EvolutionProposer | CustomProposer | MixProposer,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,26 @@
+"""What all sections of the campaign file are made of."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers")
+    return value
+
+
+def as_text(value: Any) -> Any:
+    """YAML reads 32 as a number."""
+    return str(value) if isinstance(value, int) else value
+
+
+# Python takes `true` for 1. Numbers in quotes are taken for floats alone: YAML reads 1e-3 as text.
+NotTruth = BeforeValidator(no_truth)
+PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NotTruth]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)

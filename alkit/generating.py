@@ -1,0 +1,197 @@
+"""The generator without a campaign: train it, judge it, draw from it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from alkit import datasets
+from alkit.commands import output, refuse_existing
+from alkit.errors import CampaignError, DataError, LabelError
+from alkit.models import newest
+from alkit.molecules import embed, flat
+from alkit.progress import CampaignProgress
+
+if TYPE_CHECKING:
+    from generator import GraphGAN, TrainingHistory
+
+FORMATS = (".smi", ".sdf", ".xyz")
+_FILE = "generator.pt"
+
+
+def train(
+    molecules: Path,
+    out: Path,
+    *,
+    settings: dict[str, Any],
+    steps: int,
+    adversarial_steps: int,
+    seed: int,
+    go_on: bool,
+    progress: CampaignProgress,
+) -> TrainingHistory:
+    """Train a generator on a SMILES file and save it; with ``go_on``, from the one that ``out`` holds.
+
+    Raises:
+        DataError: ``out`` is there already, and shall not be gone on from.
+        GeneratorError: molecules that cannot be learned.
+    """
+    from generator import GeneratorSettings, GraphGAN
+
+    if out.exists() and not go_on:
+        raise DataError(f"{out} exists already; add --go-on to train it further, or give another --out.")
+    smiles = datasets.read_smiles(molecules)
+    gan = GraphGAN.load(out) if go_on else GraphGAN(GeneratorSettings(**settings), seed=seed)
+    history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    gan.save(out)
+    return history
+
+
+def generate(
+    source: Path,
+    n: int,
+    out: Path | None,
+    *,
+    kind: str,
+    unique: bool,
+    novel_against: Path | None,
+    settings: dict[str, Any],
+    steps: int,
+    adversarial_steps: int,
+    seed: int,
+    progress: CampaignProgress,
+) -> tuple[int, int]:
+    """Write ``n`` molecules as they are drawn, from a generator or one trained here on a SMILES file.
+
+    Args:
+        source: a campaign's folder, ``generator.pt``, or a SMILES file.
+        kind: ``.smi``, or ``.sdf`` and ``.xyz``: with the geometry of `alkit.molecules.embed`, in Å.
+        novel_against: SMILES file of molecules to leave out, besides those trained on.
+
+    Returns:
+        How many were written, and how many had no geometry.
+    """
+    if kind not in FORMATS:
+        raise DataError(f"{out or kind}: molecules are written as {', '.join(FORMATS)}; choose one of these.")
+    from generator import GeneratorSettings, GraphGAN
+
+    stored = newest(source, _FILE) if source.is_dir() else source
+    if stored is None:
+        raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
+    known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
+    smiles = [] if stored.suffix == ".pt" else datasets.read_smiles(stored)
+    refuse_existing(out)
+    if smiles:
+        gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
+        _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+    else:
+        gan = GraphGAN.load(stored)
+    if novel_against:
+        known |= gan.known
+    drawn = gan.stream(n, seed=seed, unique=unique, novel_against=known)
+    with output(out) as file, progress, progress.steps("drawing", n) as advance:
+        return _write(drawn, file, kind, seed, advance)
+
+
+def _fit(
+    gan: GraphGAN, smiles: list[str], steps: int, adversarial: int, seed: int, progress: CampaignProgress
+) -> TrainingHistory:
+    with progress, progress.steps("training the generator", steps + adversarial) as advance:
+        history = gan.fit(
+            smiles,
+            steps=steps,
+            adversarial_steps=adversarial,
+            seed=seed,
+            on_progress=lambda done, total: advance(1),
+        )
+    if history.warning:
+        progress.say(f"generator: {history.warning}", style="yellow")
+    return history
+
+
+def _write(
+    drawn: Iterable[str], file: IO[str], kind: str, seed: int, advance: Callable[[int], None]
+) -> tuple[int, int]:
+    written = failed = 0
+    for smiles in drawn:
+        try:
+            file.write(_text(smiles, kind, seed))
+            written += 1
+        except LabelError:
+            failed += 1
+        advance(1)
+    return written, failed
+
+
+def _text(smiles: str, kind: str, seed: int) -> str:
+    """A molecule in the file's format; raises LabelError where it has no geometry."""
+    if kind == ".smi":
+        return f"{smiles}\n"
+    molecule = embed(smiles, seed=seed)
+    if kind == ".xyz":
+        from ase import Atoms
+        from ase.io import write
+
+        text = io.StringIO()
+        write(text, Atoms(molecule.numbers, molecule.positions), format="xyz", comment=smiles)
+        return text.getvalue()
+    from rdkit import Chem
+    from rdkit.Geometry import Point3D
+
+    block = Chem.AddHs(Chem.MolFromSmiles(molecule.smiles))
+    conformer = Chem.Conformer(block.GetNumAtoms())
+    for i, place in enumerate(molecule.positions.tolist()):
+        conformer.SetAtomPosition(i, Point3D(*place))
+    block.AddConformer(conformer)
+    block.SetProp("_Name", smiles)
+    return str(Chem.MolToMolBlock(block)) + "$$$$\n"
+
+
+def evaluate(
+    source: Path,
+    training: Path,
+    *,
+    n: int,
+    novel_against: Path | None,
+    figure: Path | None,
+    seed: int,
+    progress: CampaignProgress,
+) -> dict[str, Any]:
+    """`generator.metrics.summary` of ``n`` draws, or of a SMILES file's molecules, against a training file's.
+
+    Raises:
+        DataError: a file that holds no molecules.
+        GeneratorError: no generator, or training molecules that cannot be read.
+    """
+    from generator import GraphGAN, metrics
+
+    reference = datasets.read_smiles(training)
+    stored = newest(source, _FILE) if source.is_dir() else source
+    if stored is None:
+        raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
+    if stored.suffix == ".pt":
+        with progress, progress.steps("drawing", n) as advance:
+            sampled = []
+            for one in GraphGAN.load(stored).stream(n, seed=seed):
+                sampled.append(one)
+                advance(1)
+    else:
+        sampled = _as_written(stored)
+    known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
+    if figure is not None:
+        from alkit.plots import make_up
+
+        make_up({"training set": reference, "drawn": sampled}, figure)
+    return metrics.summary(sampled, reference, novel_against=known)
+
+
+def _as_written(path: Path) -> list[str]:
+    """The SMILES of a file as they are: what cannot be read counts as not valid."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file; give generator.pt or SMILES, one a line.") from None
+    return [line.split()[0] for line in lines if line.strip()]

@@ -1,0 +1,109 @@
+"""The graph GAN in a campaign: what it learns from each round, and its proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from alkit.errors import ConfigError
+from alkit.molecules import flat
+from alkit.proposers.base import ProposalContext
+from alkit.proposers.learning import acquired_molecules, learned_molecules, values
+from alkit.state import replace_file
+
+if TYPE_CHECKING:
+    from alkit.config import CampaignConfig
+    from alkit.state import RoundState
+    from generator import GeneratorSettings, GraphGAN
+
+_FILE = "generator.pt"
+_FEWEST = 20  # molecules that a generator or its reward head can learn from
+
+
+@dataclass(frozen=True)
+class GANProposer:
+    """Different molecules drawn from a trained graph GAN, none of which it was trained on."""
+
+    gan: GraphGAN
+
+    def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
+        seed = int(context.rng.integers(2**31))
+        return self.gan.stream(n, seed=seed, unique=True, novel_against=self.gan.known)
+
+
+def build(state: RoundState) -> GANProposer:
+    from generator import GraphGAN
+
+    return GANProposer(GraphGAN.load(state.path(_FILE, round_=state.round - 1)))
+
+
+def settings(config: CampaignConfig) -> GeneratorSettings:
+    """The campaign's domain as the generator's settings, checked by it."""
+    from generator import GeneratorSettings
+
+    elements = tuple(symbol for symbol in config.domain.elements if symbol != "H")
+    return GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
+
+
+def check(state: RoundState) -> None:
+    """Before work begins.
+
+    Raises:
+        ConfigError: too few molecules to learn from.
+        GeneratorError: a domain that cannot be generated.
+    """
+    learned = len(learnable(state.seed_molecules)) - state.config.start.test
+    if learned < _FEWEST:
+        raise ConfigError(
+            f"the generator would learn from {learned} neutral molecules; {_FEWEST} is "
+            "the least, so give a larger `seeds` or a smaller start.test."
+        )
+    settings(state.config)
+
+
+def train(state: RoundState) -> None:
+    """Train the generator of this round: on the seeds at first, then further on seeds and acquired molecules,
+    steered by what the round's candidates were worth."""
+    section = state.config.generator
+    if section is None:
+        return
+    from generator import GraphGAN
+    from generator.steering import LEAST_CORRELATION
+
+    if state.round == 0:
+        gan, steps = GraphGAN(settings(state.config), seed=state.seed("generator")), section.steps
+    else:
+        gan = GraphGAN.load(state.path(_FILE, round_=state.round - 1))
+        steps = section.steps_per_round
+    smiles = learnable(learned_molecules(state))
+    acquired = set(acquired_molecules(state))
+    found = values(state, state.round)
+    worth = {one: found[one] for one in learnable(found)} if section.steering else {}
+    enough = section.adversarial_steps > 0 and len({flat(one) for one in worth}) >= _FEWEST
+    with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
+        history = gan.fit(
+            smiles,
+            steps=steps,
+            adversarial_steps=section.adversarial_steps,
+            seed=state.seed("generator training"),
+            weights=[section.replay if one in acquired else 1.0 for one in smiles],
+            values=worth if enough else None,
+            steering=section.steering if enough else 0.0,
+            on_progress=lambda done, total: advance(1),
+        )
+    if history.warning:
+        state.progress.say(f"generator: {history.warning}", style="yellow")
+    if enough:
+        steered = "steered" if history.steering > LEAST_CORRELATION else "not steered"
+        state.progress.say(
+            f"generator: {steered}, its reward head orders candidates it has not seen with a rank "
+            f"correlation of {history.steering:.2f}"
+        )
+    replace_file(state.path(_FILE), partial(gan.save))
+
+
+def learnable(smiles: Iterable[str]) -> list[str]:
+    """The generator draws neutral atoms only: zwitterions of a user's file are labelled, but not learned."""
+    return [one for one in smiles if "+" not in one]

@@ -1,0 +1,62 @@
+"""What proposers may learn from: molecules that are not held out, and what candidates were worth."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
+from alkit.molecules import flat
+from alkit.state import replace_file
+
+if TYPE_CHECKING:
+    from alkit.state import RoundState
+
+_VALUES = "values.csv"
+
+
+def acquired_molecules(state: RoundState) -> list[str]:
+    """Molecules that rounds so far have added to the training set."""
+    rows = state.ledger.labelled("training", up_to_round=state.round)
+    return [candidate.smiles for candidate, _ in rows if candidate.round > 0]
+
+
+def learned_molecules(state: RoundState) -> list[str]:
+    """Seeds and acquired molecules.
+
+    Test molecules are left out, so that no proposer is taught to propose what may not be acquired, and their
+    stereoisomers with them: most proposers write no stereo.
+    """
+    acquired = acquired_molecules(state)
+    held_out = {flat(c.smiles) for c in state.ledger.candidates(role="test")}
+    taken = set(acquired)
+    return [s for s in state.seed_molecules if flat(s) not in held_out and s not in taken] + acquired
+
+
+def save_values(state: RoundState, acquisition: Acquisition, pool: Pool, context: RoundContext) -> None:
+    """Keep what this round's candidates are worth: their scores, or, where a batch is chosen as a whole or at
+    random, their standard deviations."""
+    worth: NDArray[np.float64] = pool.std
+    if isinstance(acquisition, TopScore) and acquisition.name != "random":
+        worth = np.asarray(acquisition.score(pool, context), dtype=np.float64)
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["smiles", "value"])
+            rows.writerows(zip(pool.smiles, worth.tolist(), strict=True))
+
+    replace_file(state.path(_VALUES), write)
+
+
+def values(state: RoundState, round_: int) -> dict[str, float]:
+    """What the candidates of a round were worth, by canonical SMILES; nothing before the first."""
+    path = state.path(_VALUES, round_=round_)
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["smiles"]: float(row["value"]) for row in csv.DictReader(file)}

@@ -1,0 +1,102 @@
+"""Steering: a reward head learns what molecules are worth to a campaign, and draws are rewarded by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from generator.errors import GeneratorError
+from generator.graphs import GraphSet, read_training_set
+from generator.networks import GraphValue, one_hot, reset_parameters
+from generator.settings import GeneratorSettings
+
+_UPDATES, _BATCH, _RATE = 400, 64, 2e-3
+_HELD_OUT = 5  # every fifth value is kept back, to tell whether the head has learned anything
+_WIDEST = 3.0  # standard deviations: a single value out of reach must not be all that counts
+LEAST_CORRELATION = 0.1
+Values = dict[str, float]
+
+
+def check_values(
+    values: Mapping[str, float] | None, steering: float, settings: GeneratorSettings
+) -> Values | None:
+    """The values to steer by, or None.
+
+    Raises
+    ------
+    GeneratorError
+        A strength that is no number of 0 or more, or values that are missing, not finite, or all the same.
+    """
+    strength = steering if isinstance(steering, int | float) and not isinstance(steering, bool) else math.nan
+    if not 0.0 <= strength < math.inf:
+        raise GeneratorError(f"steering is {steering!r}; give a number of 0 or more.")
+    if strength == 0.0:
+        return None
+    if not values:
+        raise GeneratorError("steering needs values of molecules; give them, or steering 0.")
+    bad = [smiles for smiles, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise GeneratorError(f"The value of {bad[0]} is {values[bad[0]]}; give finite values.")
+    read_training_set(list(values), settings)
+    return dict(values)
+
+
+@dataclass(frozen=True)
+class Steering:
+    """A trained reward head; called with graphs it gives their rewards `(B,)`, `strength` wide."""
+
+    head: GraphValue
+    strength: float
+    rank_correlation: float
+
+    @classmethod
+    def fit(
+        cls, values: Values, settings: GeneratorSettings, strength: float, random: torch.Generator
+    ) -> Steering:
+        """A head trained on four fifths of the values, judged by its order of the rest."""
+        graphs = read_training_set(list(values), settings)
+        worth = _standardized(np.array(list(values.values())), list(values), graphs)
+        order = torch.randperm(len(worth), generator=random).numpy()
+        held_out, learned = order[::_HELD_OUT], np.delete(order, np.s_[::_HELD_OUT])
+        head = GraphValue(settings)
+        reset_parameters(head, random)
+        optimizer = torch.optim.AdamW(head.parameters(), lr=_RATE, weight_decay=0.01)
+        targets = torch.from_numpy(worth).float()
+        for _ in range(_UPDATES):
+            chosen = learned[torch.randint(len(learned), (_BATCH,), generator=random).numpy()]
+            loss = ((head(*_graphs(graphs, chosen, settings)) - targets[chosen]) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        head.requires_grad_(False)
+        told = head(*_graphs(graphs, held_out, settings)).numpy()
+        return cls(head, strength, _rank_correlation(told, worth[held_out]))
+
+    def __call__(self, nodes: Tensor, bonds: Tensor) -> Tensor:
+        values: Tensor = self.head(nodes, bonds)
+        return self.strength * (values - values.mean()) / (values.std() + 1e-6)
+
+
+def _standardized(worth: np.ndarray, smiles: list[str], graphs: GraphSet) -> np.ndarray:
+    """In the order of the graphs; of stereoisomers, which are one graph, the mean counts."""
+    from rdkit import Chem
+
+    keys = [Chem.MolToSmiles(Chem.MolFromSmiles(one), isomericSmiles=False) for one in smiles]
+    means = {key: worth[[k == key for k in keys]].mean() for key in dict.fromkeys(keys)}
+    found = np.array([means[key] for key in graphs.smiles])
+    return np.clip((found - found.mean()) / (found.std() + 1e-12), -_WIDEST, _WIDEST)
+
+
+def _graphs(graphs: GraphSet, rows: np.ndarray, settings: GeneratorSettings) -> tuple[Tensor, Tensor]:
+    nodes, bonds = torch.from_numpy(graphs.nodes[rows]), torch.from_numpy(graphs.bonds[rows])
+    return one_hot(nodes, bonds, len(settings.elements) + 1)
+
+
+def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    a, b = (np.argsort(np.argsort(values)).astype(float) for values in (first, second))
+    return float(np.corrcoef(a, b)[0, 1]) if len(first) > 2 else math.nan

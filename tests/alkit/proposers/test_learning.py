@@ -1,0 +1,83 @@
+"""What proposers are told and taught, and what they are not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from alkit import proposers
+from alkit.acquisition.base import Pool, RoundContext, adapt, resolve
+from alkit.config import check_config
+from alkit.ledger import Ledger
+from alkit.molecules import embed
+from alkit.progress import CampaignProgress
+from alkit.proposers import ProposalContext, gan
+from alkit.proposers.learning import save_values, values
+from alkit.simulators.base import Label, Level
+from alkit.state import RoundState
+
+
+@pytest.fixture
+def state(tmp_path):
+    seeds = tmp_path / "seeds.smi"
+    seeds.write_text("CCO\nCCN\nCCC\nC[N+](=O)[O-]\nC=O\nCC=O\n")
+    config = check_config({"name": "x", "proposer": "generator", "seeds": str(seeds)})
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    return RoundState(config, tmp_path, ledger, resolve("random"), CampaignProgress(), round=1)
+
+
+def test_test_molecules_and_ions_are_not_learned_and_acquired_ones_count_more(state, monkeypatch):
+    level = state.ledger.level = Level("GFN2-xTB", "u0")
+    for round_, smiles, role in ((0, "CCC", "test"), (0, "CCO", "training"), (1, "CC=O", "training")):
+        state.ledger.add_candidates(round_, [smiles], status="labelled", role=role)
+        molecule = embed(smiles)
+        state.ledger.add_label(Label(smiles, -30.0, level, {}, molecule.numbers, molecule.positions, 1.0))
+    state.ledger.add_candidates(1, ["CCF"], status="failed")
+    taught = {}
+
+    class Spy:
+        def __init__(self, *_, **__):
+            pass
+
+        def fit(self, smiles, **rest):
+            taught.update(zip(smiles, rest["weights"], strict=True))
+            return SimpleNamespace(warning=None, steering=float("nan"))
+
+        load = classmethod(lambda cls, path: cls())
+        save = staticmethod(lambda path: path.write_text("x"))
+
+    monkeypatch.setattr("generator.GraphGAN", Spy, raising=False)
+    gan.train(state)
+    assert taught == {"CCO": 1.0, "CCN": 1.0, "C=O": 1.0, "CC=O": 3.0}
+    context = proposers.context(state)
+    assert context.molecules == ("CCO", "CCN", "C[N+](=O)[O-]", "C=O", "CC=O")
+    assert context.labels == {"CCO": -30.0}  # of rounds before this one
+    assert context.values == {}
+
+
+def test_a_pool_offers_what_is_not_taken(state, tmp_path):
+    pool = tmp_path / "pool.smi"
+    pool.write_text("CCC\nOCC\nCCF\nCCCl\n")
+    given = {"kind": "pool", "file": str(pool)}
+    state.config = check_config({"name": "x", "proposer": given})
+    state.ledger.add_candidates(0, ["CCC"], status="labelled", role="test")
+    proposer = proposers.build(state)
+    assert list(proposer.propose(10, ProposalContext(1, state.rng("propose")))) == ["CCO", "CCF", "CCCl"]
+    drawn = [list(proposer.propose(1, ProposalContext(1, state.rng("propose")))) for _ in range(2)]
+    assert drawn[0] == drawn[1]  # the same seed
+    assert len(drawn[0]) == 1
+
+
+def test_values_are_scores_where_there_are_and_deviations_elsewhere(state):
+    std = np.array([0.1, 0.3])
+    pool = Pool(("CCO", "C#N"), np.zeros((2, 2)), std, np.zeros((2, 1), np.float32), np.ones(2))
+    context = RoundContext(1, (), np.zeros(0), np.zeros((0, 1), np.float32), state.rng("values"))
+    for acquisition, expected in (
+        (resolve("lcmd"), std),
+        (resolve("random"), std),
+        (adapt(lambda pool, context: [5.0, -1.0], "mine"), [5.0, -1.0]),
+    ):
+        save_values(state, acquisition, pool, context)
+        assert values(state, 1) == dict(zip(("CCO", "C#N"), expected, strict=True))
+    state.round = 2
+    assert proposers.context(state).values == {"CCO": 5.0, "C#N": -1.0}
