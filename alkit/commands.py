@@ -284,10 +284,10 @@ def label(
     return done, failed
 
 
-def refuse_existing(out: Path | None) -> None:
+def refuse_existing(out: Path | None, option: str = "--out") -> None:
     """Before long work: the file that its result shall go to must not be there."""
     if out is not None and out.exists():
-        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+        raise DataError(f"{out} exists already; give another {option}, nothing is overwritten.")
 
 
 @contextmanager

@@ -305,7 +305,8 @@ def _override(data: dict[str, Any], override: str) -> None:
         if isinstance(inner, str):  # the short form, such as `simulator: xtb`
             inner = {"name" if key == "acquisition" else "kind": inner}
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {key!r} holds a single value, not keys.")
+            held = "a list" if isinstance(inner, list) else "a single value"
+            raise ConfigError(f"--set {override!r}: {key!r} holds {held}, not keys.")
         data[key] = inner
         data = inner
     data[last] = parsed

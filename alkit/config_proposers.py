@@ -44,6 +44,12 @@ class GeneratorProposer(Section):
         """Molecules to propose in a round, at most."""
         return self.per_round
 
+    @model_validator(mode="after")
+    def _steerable(self) -> "GeneratorProposer":
+        if self.steering and not self.adversarial_steps:
+            raise ValueError("steering needs adversarial_steps; give some, or steering: 0")
+        return self
+
 
 class EvolutionProposer(Section):
     kind: Literal["evolution"] = Field(description="evolution (mutation, crossover), or another kind.")
@@ -88,6 +94,15 @@ class MixProposer(Section):
     def count(self) -> int:
         """Molecules to propose in a round, at most."""
         return sum(part.count for part in self.parts)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_parts(cls, data: Any) -> Any:
+        """`parts: [generator, evolution]` is short for their kinds."""
+        if isinstance(data, dict) and isinstance(data.get("parts"), list):
+            parts = [{"kind": part} if isinstance(part, str) else part for part in data["parts"]]
+            return {**data, "parts": parts}
+        return data
 
     @model_validator(mode="after")
     def _one_generator(self) -> "MixProposer":

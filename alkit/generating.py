@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from generator import GraphGAN, TrainingHistory
 
 FORMATS = (".smi", ".sdf", ".xyz")
+_FIGURES = (".png", ".pdf", ".svg")
 _FILE = "generator.pt"
 
 
@@ -43,9 +46,15 @@ def train(
     if out.exists() and not go_on:
         raise DataError(f"{out} exists already; add --go-on to train it further, or give another --out.")
     smiles = datasets.read_smiles(molecules)
-    gan = GraphGAN.load(out) if go_on else GraphGAN(GeneratorSettings(**settings), seed=seed)
-    history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+    wanted = GeneratorSettings(**settings)
+    gan = GraphGAN.load(out) if go_on else GraphGAN(wanted, seed=seed)
+    if (gan.settings.max_atoms, gan.settings.elements) != (wanted.max_atoms, wanted.elements):
+        raise DataError(
+            f"{out} draws up to {gan.settings.max_atoms} atoms of {','.join(gan.settings.elements)}; go on "
+            "with the same --max-atoms and --elements."
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
+    history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
     gan.save(out)
     return history
 
@@ -92,8 +101,22 @@ def generate(
     if novel_against:
         known |= gan.known
     drawn = gan.stream(n, seed=seed, unique=unique, novel_against=known)
-    with output(out) as file, progress, progress.steps("drawing", n) as advance:
+    with _whole(out) as file, progress, progress.steps("drawing", n) as advance:
         return _write(drawn, file, kind, seed, advance)
+
+
+@contextmanager
+def _whole(out: Path | None) -> Iterator[IO[str]]:
+    """A file that is there when it is complete, or standard output as it comes."""
+    if out is None:
+        with output(None) as file:
+            yield file
+        return
+    partial = out.with_name(f"{out.name}.part")
+    partial.unlink(missing_ok=True)
+    with output(partial) as file:
+        yield file
+    os.replace(partial, out)
 
 
 def _fit(
@@ -168,6 +191,9 @@ def evaluate(
     """
     from generator import GraphGAN, metrics
 
+    if figure is not None and figure.suffix not in _FIGURES:
+        raise DataError(f"{figure}: figures are written as {', '.join(_FIGURES)}; choose one of these.")
+    refuse_existing(figure, "--figure")
     reference = datasets.read_smiles(training)
     stored = newest(source, _FILE) if source.is_dir() else source
     if stored is None:
@@ -179,19 +205,11 @@ def evaluate(
                 sampled.append(one)
                 advance(1)
     else:
-        sampled = _as_written(stored)
+        sampled = datasets.written_smiles(stored)  # what cannot be read counts as not valid
     known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
+    found = metrics.summary(sampled, reference, novel_against=known)
     if figure is not None:
         from alkit.plots import make_up
 
         make_up({"training set": reference, "drawn": sampled}, figure)
-    return metrics.summary(sampled, reference, novel_against=known)
-
-
-def _as_written(path: Path) -> list[str]:
-    """The SMILES of a file as they are: what cannot be read counts as not valid."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not a text file; give generator.pt or SMILES, one a line.") from None
-    return [line.split()[0] for line in lines if line.strip()]
+    return found

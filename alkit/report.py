@@ -159,7 +159,7 @@ def _draw_proposals(ledger: Ledger, path: Path) -> None:
         return
     last = max(c.round for c in screened)
     sets = {
-        "start": [c.smiles for c in ledger.candidates(round_=0) if c.role],
+        "start": [c.smiles for c in ledger.candidates(round_=0, status=("labelled",))],
         f"proposed, round {last}": [c.smiles for c in screened if c.round == last],
         "acquired so far": [c.smiles for c in screened if c.status in ("acquired", "labelled")],
     }

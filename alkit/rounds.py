@@ -9,8 +9,8 @@ import csv
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
 from alkit.proposers import gan
-from alkit.proposers.learning import save_values
+from alkit.proposers.learning import recorded, save_values
 from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
 
@@ -150,8 +150,10 @@ def acquire(state: RoundState) -> None:
         rng=state.rng("acquire"),
     )
     name = state.config.acquisition.name
-    chosen = set(select(state.acquisition, name, pool, context, state.config.batch_size))
-    save_values(state, state.acquisition, pool, replace(context, rng=state.rng("values")))
+    scores: list[Any] = []
+    acquisition = recorded(state.acquisition, scores)
+    chosen = set(select(acquisition, name, pool, context, state.config.batch_size))
+    save_values(state, pool, scores)
     for index, candidate in enumerate(screened):
         state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
 

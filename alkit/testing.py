@@ -47,7 +47,6 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
     values = {smiles: float(k % 7) for k, smiles in enumerate(molecules[50:150])}
     usable: list[str] = []
     for round_, (known, worth) in enumerate([(molecules[:30], {}), (molecules, values)], start=1):
-        place = Path(folder) / f"round_{round_}"
         learned = {one: value for one, value in labels.items() if one in known}
         proposed = [
             list(
@@ -55,7 +54,7 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
                     adapt(given, name, settings),
                     name,
                     _ASKED,
-                    ProposalContext(round_, np.random.default_rng(seed), known, learned, worth, place),
+                    ProposalContext(round_, np.random.default_rng(seed), known, learned, worth, Path(folder)),
                 )
             )
             for seed in (1, 1, 2)

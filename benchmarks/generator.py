@@ -5,8 +5,9 @@
 
 Data: ``qm9_smiles.txt.gz``. A seed trains on 20,000 of its neutral molecules and draws 10,000; novel is what
 is not in the whole list, charged molecules included. The Fréchet distance is to 10,000 molecules that the
-seed did not train on. What the generator was trained on is left out of the draws, as in a campaign, except in
-rows of "all draws". Trained generators are kept in --out, and the same command goes on. One core.
+seed did not train on. Strange ring patterns are never drawn; what the generator was trained on is left out as
+well, as in a campaign, except in rows of "all draws". Trained generators are kept in --out, and the same
+command goes on. One core.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from rdkit import RDLogger
 from rich.console import Console
 from rich.table import Table
 
+from alkit.candidates import in_domain
+from alkit.config import Domain
 from alkit.errors import LabelError
 from alkit.molecules import embed
 from alkit.plots import make_up
@@ -71,13 +74,15 @@ class Molecules:
 
 
 def trained(
-    seed: int, learned: list[str], folder: Path, progress: CampaignProgress, **settings: Any
+    seed: int, learned: list[str], folder: Path, progress: CampaignProgress
 ) -> tuple[GraphGAN, float]:
-    """The generator, trained now or before, and the minutes that took."""
+    """The generator, trained now or, with these settings, before, and the minutes that took."""
     path, clock = folder / f"gan_{seed}.pt", folder / f"gan_{seed}.minutes"
     if path.exists() and clock.exists():
-        return GraphGAN.load(path), float(clock.read_text())
-    gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
+        kept = GraphGAN.load(path)
+        if kept.settings == GeneratorSettings() and kept.total_steps == STEPS + ADVERSARIAL:
+            return kept, float(clock.read_text())
+    gan = GraphGAN(GeneratorSettings(), seed=seed)
     with progress, progress.steps(f"training, seed {seed}", STEPS + ADVERSARIAL) as advance:
         history = gan.fit(
             learned,
@@ -121,7 +126,7 @@ def _statistics(reference: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _chemnet() -> Any:
     from fcd_torch import FCD
 
-    return FCD(device="cpu", n_jobs=1, canonize=False)
+    return FCD(device="cpu", n_jobs=1)
 
 
 def survive(draws: list[str], count: int, progress: CampaignProgress) -> tuple[float, Counter[str]]:
@@ -156,8 +161,8 @@ def by_seed(molecules: Molecules, arguments: Any, progress: CampaignProgress) ->
         share, reasons = survive(draws, RELAXED, progress)
         row |= {"survive": share, "per_second": rate, "minutes": minutes, "reasons": dict(reasons)}
         yield row
-        raw = gan.sample(DRAWN, seed=seed)
-        yield {"row": f"seed {seed}, all draws", **judged(raw, learned, held_out, molecules.list)}
+        raw = metrics.summary(gan.sample(DRAWN, seed=seed), learned, novel_against=molecules.list)
+        yield {"row": f"seed {seed}, all draws", "v·u·n": raw["valid_unique_novel"], "unique": raw["unique"]}
         if seed == 0:
             make_up({"training set": learned, "drawn": draws}, arguments.out / "make_up.png")
 
@@ -165,13 +170,17 @@ def by_seed(molecules: Molecules, arguments: Any, progress: CampaignProgress) ->
 def by_evolution(
     molecules: Molecules, arguments: Any, progress: CampaignProgress
 ) -> Iterator[dict[str, Any]]:
-    """The other proposer, from the same training molecules."""
+    """The other proposer, from the same training molecules; its children outside the domain count as not
+    valid."""
     learned, held_out = molecules.split(0)
     context = ProposalContext(1, np.random.default_rng(0), tuple(learned), dict.fromkeys(learned, 0.0))
     start = time.perf_counter()
-    draws = list(EvolutionProposer().propose(DRAWN, context))
-    rate = len(draws) / (time.perf_counter() - start)
+    children = list(EvolutionProposer().propose(DRAWN, context))
+    rate = len(children) / (time.perf_counter() - start)
+    draws = in_domain(children, Domain.model_validate({}))
     row = {"row": "evolution", **judged(draws, learned, held_out, molecules.list)}
+    row["valid"] = len(draws) / len(children)
+    row["v·u·n"] *= row["valid"]
     share, reasons = survive(draws, RELAXED, progress)
     yield row | {"survive": share, "per_second": rate, "minutes": 0.0, "reasons": dict(reasons)}
 
@@ -182,7 +191,7 @@ def from_few(molecules: Molecules, arguments: Any, progress: CampaignProgress) -
         learned, held_out = molecules.split(seed, 200)
         gan = GraphGAN(GeneratorSettings(), seed=seed)
         history = gan.fit(learned, steps=1000, adversarial_steps=60, seed=seed)
-        draws, rate = drawn(gan, 2000, seed)
+        draws, rate = drawn(gan, DRAWN, seed)
         row = {"row": f"200 molecules, seed {seed}", **judged(draws, learned, held_out, molecules.list)}
         yield row | {"per_second": rate, "minutes": history.seconds / 60}
 
@@ -257,7 +266,7 @@ def by_collapse(molecules: Molecules, arguments: Any, progress: CampaignProgress
         "the same, novelty rewarded": (
             True,
             True,
-            alone | {"divergence_weight": 1.0, "novelty_weight": 50.0},
+            alone | {"divergence_weight": 1.0, "novelty_weight": 57.0},
         ),
         "all": (True, True, {}),
     }
@@ -268,11 +277,11 @@ def by_collapse(molecules: Molecules, arguments: Any, progress: CampaignProgress
             with torch.no_grad():  # then it adds nothing, whatever the batch
                 for part in gan._critic.spread.parameters():
                     part.zero_().requires_grad_(False)
-        updates = 0 if name == "likelihood alone" else 600
+        updates = 0 if name == "likelihood alone" else ADVERSARIAL
         if not start:
             gan.fit(learned[:1000], steps=1, adversarial_steps=0, seed=0)
         gan.fit(learned, steps=1, adversarial_steps=updates, seed=0)
-        yield {"row": name, **judged(gan.sample(2000, seed=0), learned, held_out, molecules.list)}
+        yield {"row": name, **judged(gan.sample(DRAWN, seed=0), learned, held_out, molecules.list)}
 
 
 ROWS: dict[str, Callable[[Molecules, Any, CampaignProgress], Iterator[dict[str, Any]]]] = {
@@ -318,6 +327,7 @@ def main() -> None:
         rows = []
         for row in ROWS[name](molecules, arguments, progress):
             console.print({key: _cell(value) for key, value in row.items()})
+            sys.stdout.flush()  # a row may take minutes, and be read in a file
             rows.append(row)
         show(rows, name, console)
         with (arguments.out / f"{name}.csv").open("w", newline="") as file:

@@ -10,7 +10,7 @@ This module needs RDKit and NumPy, not torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +21,7 @@ from generator.errors import GeneratorError
 from generator.settings import GeneratorSettings
 
 BOND_TYPES = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
+_BONDS = {*BOND_TYPES.values(), Chem.BondType.AROMATIC}
 MIN_MOLECULES = 20
 _SHOWN = 3
 
@@ -79,6 +80,18 @@ def read_training_set(
     share = np.array(list(merged.values()))
     bonds = np.stack([pair[1] for pair in dense])
     return GraphSet(nodes, bonds, (nodes > 0).sum(axis=1), share / share.sum(), tuple(kept), molecules)
+
+
+def learnable(smiles: Iterable[str], settings: GeneratorSettings) -> list[str]:
+    """Those that `read_training_set` does not refuse."""
+    kept = []
+    for one in smiles:
+        try:
+            _refuse([one], _parse([one]), settings)
+        except GeneratorError:
+            continue
+        kept.append(one)
+    return kept
 
 
 def _checked_weights(count: int, weights: Sequence[float] | None) -> np.ndarray:
@@ -142,8 +155,8 @@ def _refuse(smiles: Sequence[str], parsed: Sequence[Chem.Mol], settings: Generat
             "leave them out or raise max_atoms",
         ),
         (
-            [any(b.GetBondType() == Chem.BondType.DATIVE for b in m.GetBonds()) for m in parsed],
-            "dative bonds; give molecules with covalent bonds only",
+            [any(b.GetBondType() not in _BONDS for b in m.GetBonds()) for m in parsed],
+            "dative or other bonds; give molecules with single, double, triple and aromatic bonds only",
         ),
     )
     for flags, what in checks:

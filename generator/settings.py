@@ -54,7 +54,7 @@ class GeneratorSettings:
     learning_rate: float = 2e-3
     adversarial_rate: float = 3e-4
     critic_weight: float = 1.0
-    novelty_weight: float = 50.0
+    novelty_weight: float = 57.0
     strangeness_weight: float = 5.0
     divergence_weight: float = 1.0
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rdkit import Chem
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from generator.errors import GeneratorError
@@ -18,7 +20,7 @@ from generator.settings import GeneratorSettings
 _UPDATES, _BATCH, _RATE = 400, 64, 2e-3
 _HELD_OUT = 5  # every fifth value is kept back, to tell whether the head has learned anything
 _WIDEST = 3.0  # standard deviations: a single value out of reach must not be all that counts
-LEAST_CORRELATION = 0.1
+_LEAST_CORRELATION = 0.1
 Values = dict[str, float]
 
 
@@ -39,6 +41,8 @@ def check_values(
         return None
     if not values:
         raise GeneratorError("steering needs values of molecules; give them, or steering 0.")
+    if len(set(values.values())) == 1:
+        raise GeneratorError("All values are the same; give values that differ, or steering 0.")
     bad = [smiles for smiles, value in values.items() if not math.isfinite(value)]
     if bad:
         raise GeneratorError(f"The value of {bad[0]} is {values[bad[0]]}; give finite values.")
@@ -53,6 +57,13 @@ class Steering:
     head: GraphValue
     strength: float
     rank_correlation: float
+    held_out: int  # values that it was judged by
+
+    @property
+    def convincing(self) -> bool:
+        """Whether chance alone would seldom (2 %) order the held-out values so well."""
+        least = max(_LEAST_CORRELATION, 2 / math.sqrt(max(self.held_out - 1, 1)))
+        return self.rank_correlation > least
 
     @classmethod
     def fit(
@@ -60,7 +71,7 @@ class Steering:
     ) -> Steering:
         """A head trained on four fifths of the values, judged by its order of the rest."""
         graphs = read_training_set(list(values), settings)
-        worth = _standardized(np.array(list(values.values())), list(values), graphs)
+        worth = _standardized(values, graphs)
         order = torch.randperm(len(worth), generator=random).numpy()
         held_out, learned = order[::_HELD_OUT], np.delete(order, np.s_[::_HELD_OUT])
         head = GraphValue(settings)
@@ -75,28 +86,23 @@ class Steering:
             optimizer.step()
         head.requires_grad_(False)
         told = head(*_graphs(graphs, held_out, settings)).numpy()
-        return cls(head, strength, _rank_correlation(told, worth[held_out]))
+        return cls(head, strength, float(spearmanr(told, worth[held_out])[0]), len(held_out))
 
     def __call__(self, nodes: Tensor, bonds: Tensor) -> Tensor:
         values: Tensor = self.head(nodes, bonds)
         return self.strength * (values - values.mean()) / (values.std() + 1e-6)
 
 
-def _standardized(worth: np.ndarray, smiles: list[str], graphs: GraphSet) -> np.ndarray:
+def _standardized(values: Values, graphs: GraphSet) -> np.ndarray:
     """In the order of the graphs; of stereoisomers, which are one graph, the mean counts."""
-    from rdkit import Chem
-
-    keys = [Chem.MolToSmiles(Chem.MolFromSmiles(one), isomericSmiles=False) for one in smiles]
-    means = {key: worth[[k == key for k in keys]].mean() for key in dict.fromkeys(keys)}
-    found = np.array([means[key] for key in graphs.smiles])
-    return np.clip((found - found.mean()) / (found.std() + 1e-12), -_WIDEST, _WIDEST)
+    found: dict[str, list[float]] = {}
+    for smiles, value in values.items():
+        key = Chem.MolToSmiles(Chem.MolFromSmiles(smiles), isomericSmiles=False)
+        found.setdefault(key, []).append(value)
+    worth = np.array([np.mean(found[key]) for key in graphs.smiles])
+    return np.clip((worth - worth.mean()) / (worth.std() + 1e-12), -_WIDEST, _WIDEST)
 
 
 def _graphs(graphs: GraphSet, rows: np.ndarray, settings: GeneratorSettings) -> tuple[Tensor, Tensor]:
     nodes, bonds = torch.from_numpy(graphs.nodes[rows]), torch.from_numpy(graphs.bonds[rows])
     return one_hot(nodes, bonds, len(settings.elements) + 1)
-
-
-def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    a, b = (np.argsort(np.argsort(values)).astype(float) for values in (first, second))
-    return float(np.corrcoef(a, b)[0, 1]) if len(first) > 2 else math.nan

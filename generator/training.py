@@ -32,7 +32,7 @@ from generator.networks import GraphCritic, TokenGenerator, reset_parameters
 from generator.rings import ring_patterns
 from generator.sampling import stream
 from generator.settings import GeneratorSettings
-from generator.steering import LEAST_CORRELATION, Steering, check_values
+from generator.steering import Steering, check_values
 
 _FORMAT = 2
 _AVERAGING = 0.995
@@ -48,7 +48,8 @@ class TrainingHistory:
     wall time; per update of the first part `likelihood` (nats per molecule, negative), of the second `critic`
     (estimated Wasserstein distance), `known` (share of draws that are training molecules) and `strange`
     (share with a ring pattern that no training molecule has); `steering` the rank correlation of the reward
-    head with values it was not trained on, NaN without steering; `warning` says why training stopped early,
+    head with values it was not trained on, NaN without steering, and `steered` whether it was better than
+    chance, so that draws were steered; `warning` says why training stopped early,
     or is None.
     """
 
@@ -60,6 +61,7 @@ class TrainingHistory:
     known: tuple[float, ...] = field(repr=False)
     strange: tuple[float, ...] = field(repr=False)
     steering: float = math.nan
+    steered: bool = False
     warning: str | None = None
 
 
@@ -120,8 +122,7 @@ class GraphGAN:
             Relative sampling weight of each molecule, 0 or more; equal where absent.
         values
             What molecules are worth by SMILES, such as the acquisition function's scores; any unit. Where
-            the reward head cannot order values that it has not seen (rank correlation up to 0.1), they do
-            nothing.
+            the reward head does not order values that it has not seen better than chance, they do nothing.
         steering
             How strongly draws are drawn to what is worth much: 0 not at all, 1 as strongly as to what the
             critic takes for real; needs `values` of at least 20 molecules.
@@ -147,12 +148,13 @@ class GraphGAN:
         )
         self._generator.load_state_dict(self._average.state_dict())
         played: list[tuple[float, float, float]] = []
-        correlation = math.nan
+        correlation, steered = math.nan, False
         if warning is None and adversarial_steps:
             head = Steering.fit(worth, self.settings, steering, random) if worth else None
             correlation = math.nan if head is None else head.rank_correlation
-            if not correlation > LEAST_CORRELATION:  # a head that has learned nothing leads nowhere
+            if head is not None and not head.convincing:  # one that has learned nothing leads nowhere
                 head = None
+            steered = head is not None
             game = Game(
                 self.settings,
                 self._language,
@@ -174,6 +176,7 @@ class GraphGAN:
             tuple(likelihood),
             *_columns(played),
             correlation,
+            steered,
             warning,
         )
 

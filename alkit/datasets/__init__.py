@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         read_smiles,
         read_structures,
         scan_smiles,
+        written_smiles,
     )
     from alkit.datasets.qm9 import ImportReport, import_qm9
     from alkit.datasets.store import Dataset, Record, create_database
@@ -34,6 +35,7 @@ _HOME = {
     "read_smiles": "files",
     "scan_smiles": "files",
     "read_structures": "files",
+    "written_smiles": "files",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "read_smiles",
     "read_structures",
     "scan_smiles",
+    "written_smiles",
 ]
 
 

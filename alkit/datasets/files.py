@@ -80,6 +80,15 @@ def read_smiles(path: Path) -> list[str]:
     return [_canonical(path, number, smiles) for number, smiles in _written(path)]
 
 
+def written_smiles(path: Path) -> list[str]:
+    """The same as they are written: what RDKit cannot read as well.
+
+    Raises:
+        DataError: unreadable or empty file.
+    """
+    return [smiles for _, smiles in _written(path)]
+
+
 def _written(path: Path) -> Iterator[tuple[int, str]]:
     """Line numbers and SMILES, as they are in the file."""
     if (delimiter := _delimiter(path)) is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -49,14 +50,15 @@ def proposals(proposer: Proposer, name: str, n: int, context: ProposalContext) -
         ProposalError: it fails, or returns something else than texts; the message names it.
     """
     try:
-        for count, smiles in enumerate(proposer.propose(n, context)):
-            if not isinstance(smiles, str):
+        found = proposer.propose(n, context)
+        if isinstance(found, str):
+            raise ProposalError(f"proposer {name} proposed one text, {found!r:.100}; give a list of SMILES.")
+        for smiles in islice(found, n):
+            if not isinstance(smiles, str) or not smiles.isascii():
                 raise ProposalError(
                     f"proposer {name} proposed {smiles!r:.100}, of type {type(smiles).__name__}; SMILES "
                     "are expected."
                 )
-            if count == n:
-                return
             yield smiles
     except (ProposalError, GeneratorExit):
         raise

@@ -54,13 +54,15 @@ def check(state: RoundState) -> None:
         ConfigError: too few molecules to learn from.
         GeneratorError: a domain that cannot be generated.
     """
-    learned = len(learnable(state.seed_molecules)) - state.config.start.test
+    from generator.graphs import learnable
+
+    found = learnable(state.seed_molecules, settings(state.config))
+    learned = len({flat(one) for one in found}) - state.config.start.test
     if learned < _FEWEST:
         raise ConfigError(
             f"the generator would learn from {learned} neutral molecules; {_FEWEST} is "
             "the least, so give a larger `seeds` or a smaller start.test."
         )
-    settings(state.config)
 
 
 def train(state: RoundState) -> None:
@@ -70,18 +72,19 @@ def train(state: RoundState) -> None:
     if section is None:
         return
     from generator import GraphGAN
-    from generator.steering import LEAST_CORRELATION
+    from generator.graphs import learnable
 
     if state.round == 0:
         gan, steps = GraphGAN(settings(state.config), seed=state.seed("generator")), section.steps
     else:
         gan = GraphGAN.load(state.path(_FILE, round_=state.round - 1))
         steps = section.steps_per_round
-    smiles = learnable(learned_molecules(state))
+    domain = settings(state.config)
+    smiles = learnable(learned_molecules(state), domain)
     acquired = set(acquired_molecules(state))
-    found = values(state, state.round)
-    worth = {one: found[one] for one in learnable(found)} if section.steering else {}
-    enough = section.adversarial_steps > 0 and len({flat(one) for one in worth}) >= _FEWEST
+    found = values(state, state.round) if section.steering else {}
+    worth = {one: found[one] for one in learnable(found, domain)}
+    enough = len({flat(one) for one in worth}) >= _FEWEST and len(set(worth.values())) > 1
     with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
         history = gan.fit(
             smiles,
@@ -95,15 +98,12 @@ def train(state: RoundState) -> None:
         )
     if history.warning:
         state.progress.say(f"generator: {history.warning}", style="yellow")
-    if enough:
-        steered = "steered" if history.steering > LEAST_CORRELATION else "not steered"
+    elif enough:
+        steered = "steered" if history.steered else "not steered"
         state.progress.say(
             f"generator: {steered}, its reward head orders candidates it has not seen with a rank "
             f"correlation of {history.steering:.2f}"
         )
+    elif found:
+        state.progress.say(f"generator: not steered, {len(worth)} candidates are too few or worth the same")
     replace_file(state.path(_FILE), partial(gan.save))
-
-
-def learnable(smiles: Iterable[str]) -> list[str]:
-    """The generator draws neutral atoms only: zwitterions of a user's file are labelled, but not learned."""
-    return [one for one in smiles if "+" not in one]

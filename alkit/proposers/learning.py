@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,23 @@ def learned_molecules(state: RoundState) -> list[str]:
     return [s for s in state.seed_molecules if flat(s) not in held_out and s not in taken] + acquired
 
 
-def save_values(state: RoundState, acquisition: Acquisition, pool: Pool, context: RoundContext) -> None:
-    """Keep what this round's candidates are worth: their scores, or, where a batch is chosen as a whole or at
-    random, their standard deviations."""
-    worth: NDArray[np.float64] = pool.std
-    if isinstance(acquisition, TopScore) and acquisition.name != "random":
-        worth = np.asarray(acquisition.score(pool, context), dtype=np.float64)
+def recorded(acquisition: Acquisition, kept: list[Any]) -> Acquisition:
+    """The same function, which leaves its scores in ``kept``, if it is one that gives scores."""
+    if not isinstance(acquisition, TopScore) or acquisition.name == "random":
+        return acquisition
+    score = acquisition.score
+
+    def record(pool: Pool, context: RoundContext) -> Any:
+        kept.append(score(pool, context))
+        return kept[-1]
+
+    return replace(acquisition, score=record)
+
+
+def save_values(state: RoundState, pool: Pool, scores: list[Any]) -> None:
+    """Keep what this round's candidates are worth: their scores, which `acquisition.base.select` has checked,
+    or, where a batch is chosen as a whole or at random, their standard deviations."""
+    worth: NDArray[np.float64] = np.asarray(scores[0], dtype=np.float64) if scores else pool.std
 
     def write(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:

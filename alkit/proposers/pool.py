@@ -31,7 +31,8 @@ class PoolProposer:
 
 def build(state: RoundState, section: sections.PoolProposer) -> PoolProposer:
     # What was rejected once for what it is will be again; `known` alone would propose it every round.
-    taken = set(state.ledger.known()) | {c.smiles for c in state.ledger.candidates(status=("rejected",))}
+    rejected = {c.smiles for c in state.ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
+    taken = set(state.ledger.known()) | rejected
     return PoolProposer(tuple(molecules(state, section)), frozenset(taken))
 
 

@@ -188,6 +188,8 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     code, _, err = alkit("generator", "train", "in.smi", *quick, "--max-atoms", 6)
     assert (code, err.split(" in ")[0]) == (0, "generator.pt: 11 updates")
     _refused(alkit("generator", "train", "in.smi", *quick), "generator.pt exists already", "--go-on")
+    _refused(alkit("generator", "train", "in.smi", "--go-on", "--max-atoms", 7), "up to 6 atoms of C,N,O,F")
+    quick += ["--max-atoms", 6]
     assert "22 in all" in alkit("generator", "train", "in.smi", "--go-on", *quick)[2]
 
     code, out, _ = alkit("generate", "generator.pt", "-n", 30, "--unique", "--novel-against", "in.smi")
@@ -201,6 +203,10 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     assert code == 0
     assert "31 draws" in out
     assert "96.8 %" in out  # valid
+    _refused(alkit("generator", "evaluate", "drawn.smi", *evaluation), "give another --figure")
+    _refused(alkit("generator", "evaluate", "drawn.smi", *evaluation[:3], "f.foo"), "f.foo", ".png")
+    (tmp_path / "drawn.csv").write_text("name,smiles\na,CCO\nb,C(\n")
+    assert "50.0 %" in alkit("generator", "evaluate", "drawn.csv", *evaluation[:2])[1]
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert "valid" in alkit("generator", "evaluate", "generator.pt", "-n", 20, "--training", "in.smi")[1]
 
@@ -228,7 +234,7 @@ def test_generators_that_cannot_be(alkit, tmp_path):
     _refused(alkit("generate", "few.smi", "--out", "new.smi"), "Only 2 different molecules")
     _refused(alkit("generate", "few.smi", "--out", "new.pdb"), "new.pdb", ".smi, .sdf, .xyz")
     _refused(alkit("generator", "evaluate", "noise.pt", "--training", "few.smi"), "noise.pt")
-    _refused(alkit("generator", "evaluate", "noise.smi", "--training", "few.smi"), "not a text file")
+    _refused(alkit("generator", "evaluate", "noise.smi", "--training", "few.smi"), "noise.smi")
     _refused(alkit("generator", "evaluate", "absent.smi", "--training", "few.smi"), "absent.smi")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".smi", ".smi", ".smi"]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from generator import GeneratorError, GeneratorSettings
-from generator.graphs import largest_valences, read_training_set, to_molecule
+from generator.graphs import largest_valences, learnable, read_training_set, to_molecule
 from generator.rings import ring_patterns
 
 ENDS = ("C", "N", "O", "F", "C#C", "C#N", "C=O")
@@ -54,11 +54,18 @@ def test_settings_refuse_what_cannot_work(values, message):
         (["CC.O"], "more than one fragment"),
         (["C[CH2]"], "radical"),
         (["[13CH4]"], "isotope"),
+        (["C$C"], "single, double, triple and aromatic"),
+        (["[H][H]"], "elements outside the alphabet"),
     ],
 )
 def test_molecules_the_graphs_cannot_hold_are_refused_by_name(extra, message):
     with pytest.raises(GeneratorError, match=message):
         read_training_set(GOOD + extra, GeneratorSettings())
+
+
+def test_what_is_not_refused_is_learnable():
+    bad = ["C(", "C[NH3+]", "CS", "CC.O", "C[CH2]", "[13CH4]", "C$C", "[H][H]", "C" * 10]
+    assert learnable([*bad, *GOOD], GeneratorSettings()) == GOOD
 
 
 def test_too_few_different_molecules():

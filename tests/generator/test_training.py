@@ -12,7 +12,8 @@ import torch
 from rdkit import Chem
 
 from generator import GeneratorError, GeneratorSettings, GraphGAN, metrics
-from generator.steering import Steering
+from generator.graphs import read_training_set
+from generator.steering import Steering, _standardized
 
 QM9 = Path(__file__).parents[3] / "shared" / "data" / "qm9_smiles.txt.gz"
 MOLECULES = [
@@ -100,6 +101,7 @@ def test_steering_moves_draws_to_what_is_valued():
         counts[strength] = np.mean([smiles.upper().count("N") for smiles in drawn])
         assert len(set(drawn)) > 200
     assert history.steering > 0.5
+    assert history.steered
     assert counts[4.0] > 1.5 * counts[0.0]
 
 
@@ -112,14 +114,17 @@ def test_a_head_that_has_learned_nothing_does_not_steer():
         drawn.append(gan.sample(20, seed=3))
     assert drawn[0] == drawn[1]
     head = Steering.fit(noise, SMALL, 1.0, torch.Generator().manual_seed(0))
-    assert head.rank_correlation < 0.4
+    assert abs(head.rank_correlation) < 0.4
+    assert not Steering(head.head, 1.0, 0.3, held_out=20).convincing
+    assert Steering(head.head, 1.0, 0.3, held_out=200).convincing
+    assert not Steering(head.head, 1.0, float("nan"), held_out=200).convincing
     assert np.isnan(history.steering)  # without adversarial updates there is none
 
 
 def test_values_of_stereoisomers_are_averaged():
-    values = dict.fromkeys(MOLECULES[:40], 0.0) | {"C[C@H](F)O": 1.0, "C[C@@H](F)O": 3.0}
-    head = Steering.fit(values, SMALL, 2.0, torch.Generator().manual_seed(0))
-    assert np.isfinite(float(head.head.head[2].weight.sum()))
+    values = dict.fromkeys(MOLECULES[:40], 0.0) | {"C[C@H](F)O": -3.0, "C[C@@H](F)O": 3.0}
+    graphs = read_training_set(list(values), SMALL)
+    np.testing.assert_allclose(_standardized(values, graphs), 0.0, atol=1e-6)
 
 
 def test_weights_steer_what_is_learned():
@@ -174,7 +179,8 @@ def test_refused_molecules_change_nothing():
         lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=-1.0, values=VALUES),
         lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=1.0),
         lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=1.0, values=VALUES | {"CCO": np.nan}),
-        lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=1.0, values={"CCO": 1.0}),
+        lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=1.0, values={"CCO": 1.0, "CCN": 2.0}),
+        lambda gan: gan.fit(MOLECULES, steps=1, seed=1, steering=1.0, values=dict.fromkeys(MOLECULES, 1.0)),
         lambda gan: gan.sample(0, seed=1),
         lambda gan: gan.sample(1.5, seed=1),
     ],

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from alkit import proposers
-from alkit.acquisition.base import Pool, RoundContext, adapt, resolve
+from alkit.acquisition.base import Pool, RoundContext, adapt, resolve, select
 from alkit.config import check_config
 from alkit.ledger import Ledger
 from alkit.molecules import embed
 from alkit.progress import CampaignProgress
 from alkit.proposers import ProposalContext, gan
-from alkit.proposers.learning import save_values, values
+from alkit.proposers.learning import recorded, save_values, values
 from alkit.simulators.base import Label, Level
 from alkit.state import RoundState
 
@@ -71,13 +71,45 @@ def test_a_pool_offers_what_is_not_taken(state, tmp_path):
 def test_values_are_scores_where_there_are_and_deviations_elsewhere(state):
     std = np.array([0.1, 0.3])
     pool = Pool(("CCO", "C#N"), np.zeros((2, 2)), std, np.zeros((2, 1), np.float32), np.ones(2))
-    context = RoundContext(1, (), np.zeros(0), np.zeros((0, 1), np.float32), state.rng("values"))
+    context = RoundContext(1, ("C",), np.zeros(1), np.ones((1, 1), np.float32), state.rng("acquire"))
     for acquisition, expected in (
         (resolve("lcmd"), std),
         (resolve("random"), std),
         (adapt(lambda pool, context: [5.0, -1.0], "mine"), [5.0, -1.0]),
     ):
-        save_values(state, acquisition, pool, context)
+        scores = []
+        select(recorded(acquisition, scores), "mine", pool, context, 1)
+        save_values(state, pool, scores)
         assert values(state, 1) == dict(zip(("CCO", "C#N"), expected, strict=True))
     state.round = 2
     assert proposers.context(state).values == {"CCO": 5.0, "C#N": -1.0}
+
+
+def test_scores_are_those_that_the_batch_was_chosen_by(state):
+    """Of a function that draws at random, such as Thompson sampling."""
+    pool = Pool(tuple("CNOF"), np.zeros((2, 4)), np.ones(4), np.zeros((4, 1), np.float32), np.ones(4))
+    context = RoundContext(1, (), np.zeros(0), np.zeros((0, 1), np.float32), state.rng("acquire"))
+    calls, scores = [], []
+
+    def drawn(pool, context):
+        calls.append(1)
+        return context.rng.random(len(pool))
+
+    chosen = select(recorded(adapt(drawn, "mine"), scores), "mine", pool, context, 1)
+    save_values(state, pool, scores)
+    found = values(state, 1)
+    assert max(found, key=found.get) == pool.smiles[chosen[0]]
+    assert len(calls) == 1
+
+
+def test_a_pool_offers_again_what_was_only_a_repeat(state, tmp_path):
+    pool = tmp_path / "pool.smi"
+    pool.write_text("CCO\nCCF\n")
+    parts = [{"kind": "pool", "file": str(pool)}, "evolution"]
+    state.config = check_config({"name": "x", "proposer": {"kind": "mix", "parts": parts}})
+    for smiles, reason in (("CCO", "repeated"), ("CCF", "embed_failed")):
+        state.ledger.add_candidates(1, [smiles])
+        state.ledger.mark(state.ledger.candidates(round_=1)[-1].id, "rejected", reason=reason)
+    section = state.config.proposer.parts[0]
+    found = list(proposers.build(state, section).propose(9, ProposalContext(2, state.rng("propose"))))
+    assert found == ["CCO"]

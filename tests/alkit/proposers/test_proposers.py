@@ -68,6 +68,8 @@ def test_what_a_proposer_of_the_users_gets_wrong_is_told_by_its_name():
 
     for function, message in (
         (number, "proposer mine proposed 7, of type int; SMILES are expected"),
+        (lambda n, context: "CCO", "proposed one text, 'CCO'; give a list"),
+        (lambda n, context: ["CC\ud800"], "SMILES are expected"),
         (fails, "proposer mine failed: KeyError: 'alcohols'"),
         (leaves, "proposer mine failed: SystemExit: 3"),
         (lambda n, context: None, "proposer mine failed: TypeError"),
@@ -78,8 +80,8 @@ def test_what_a_proposer_of_the_users_gets_wrong_is_told_by_its_name():
 
 def test_no_more_is_taken_than_was_asked_for():
     def endless(n, context):
-        while True:
-            yield "CCO"
+        yield from ["CCO"] * 3
+        raise AssertionError("a fourth was asked for")
 
     assert list(proposals(adapt(endless, "mine"), "mine", 3, context())) == ["CCO"] * 3
 
