@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -66,24 +66,41 @@ def read(
     return found
 
 
-def stream(
-    network: TokenGenerator,
+def draw_mixed(
+    networks: tuple[TokenGenerator, TokenGenerator],
+    share: float,
     language: Language,
+    count: int,
+    random: torch.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and bonds of `count` molecules, about `share` of them from the second network."""
+    second = (torch.rand(count, generator=random) < share).numpy()
+    nodes = np.zeros((count, language.max_atoms), dtype=np.int8)
+    bonds = np.zeros((count, language.max_atoms, language.max_atoms), dtype=np.int8)
+    for network, rows in zip(networks, (~second, second), strict=True):
+        if rows.any():
+            _, nodes[rows], bonds[rows] = draw_tokens(network, language, int(rows.sum()), random)
+    return nodes, bonds
+
+
+def stream(
+    draw: Callable[[int], tuple[np.ndarray, np.ndarray]],
     elements: Sequence[str],
     familiar: frozenset[str],
     n: int,
-    random: torch.Generator,
     *,
     unique: bool = False,
     known: Collection[str] = (),
 ) -> Iterator[str]:
-    """Up to `n` canonical SMILES of molecules that are not strange; with `unique` each one once, and never
-    one of the `known` ones."""
+    """Up to `n` canonical SMILES of molecules that are not strange, of the k graphs that `draw(k)` gives.
+
+    With `unique` each one comes once, and never one of the `known` ones.
+    """
     seen, kept, drawn = set(known), 0, 0
     while kept < n and drawn < _DRAWS_PER_MOLECULE * n + _BATCH:
         count = min(_BATCH, max(math.ceil(1.2 * (n - kept)), 16))
         drawn += count
-        _, nodes, bonds = draw_tokens(network, language, count, random)
+        nodes, bonds = draw(count)
         for text, strange in read(nodes, bonds, elements, familiar):
             if strange or text in seen or kept == n:
                 continue

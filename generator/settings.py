@@ -40,6 +40,8 @@ class GeneratorSettings:
         What a draw is rewarded for in adversarial updates: the critic's opinion of it, not being a training
         molecule, having no ring pattern that no training molecule has, and staying near the generator of the
         likelihood updates; 0 or more each.
+    likely_share
+        Share of draws, 0 to 1, that come from the generator of the likelihood updates.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class GeneratorSettings:
     novelty_weight: float = 57.0
     strangeness_weight: float = 5.0
     divergence_weight: float = 1.0
+    likely_share: float = 0.1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elements", _checked_elements(self.elements))
@@ -68,6 +71,8 @@ class GeneratorSettings:
             rate = getattr(self, name)
             if not _is_number(rate) or not 0.0 < rate <= 1.0:
                 raise GeneratorError(f"{name} is {rate!r}; give a number above 0 and at most 1.")
+        if not _is_number(self.likely_share) or not 0.0 <= self.likely_share <= 1.0:
+            raise GeneratorError(f"likely_share is {self.likely_share!r}; give a number from 0 to 1.")
         for name in _WEIGHTS:
             weight = getattr(self, name)
             if not _is_number(weight) or not 0.0 <= weight < float("inf"):

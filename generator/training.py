@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,7 +31,7 @@ from generator.graphs import GraphSet, largest_valences, read_training_set
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, reset_parameters
 from generator.rings import ring_patterns
-from generator.sampling import stream
+from generator.sampling import draw_mixed, stream
 from generator.settings import GeneratorSettings
 from generator.steering import Steering, check_values
 
@@ -250,16 +251,13 @@ class GraphGAN:
             raise GeneratorError(f"n is {n!r}; give a whole number of at least 1.")
         if not self.known:
             raise GeneratorError("The generator has not been trained; call fit first.")
-        return stream(
-            self._generator,
-            self._language,
-            self.settings.elements,
-            self.familiar,
-            n,
-            _generator(seed),
-            unique=unique,
-            known=novel_against,
-        )
+        random = _generator(seed)
+
+        def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+            networks = self._generator, self._average
+            return draw_mixed(networks, self.settings.likely_share, self._language, count, random)
+
+        return stream(draw, self.settings.elements, self.familiar, n, unique=unique, known=novel_against)
 
     def save(self, path: Path) -> None:
         """Write all that training needs to go on as if it had not stopped; replaces `path` in one move."""

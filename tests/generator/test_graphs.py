@@ -34,6 +34,7 @@ pieces = st.tuples(
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"adversarial_rate": 2.0}, "adversarial_rate is 2.0"),
+        ({"likely_share": 1.5}, "likely_share is 1.5"),
         ({"novelty_weight": -1.0}, "novelty_weight is -1.0"),
         ({"critic_weight": float("inf")}, "critic_weight is inf"),
     ],

@@ -1,5 +1,7 @@
 """Drawing: what is left out, and when it ends."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -70,3 +72,20 @@ def test_draws_do_not_touch_the_global_random_state(gan):
     before = torch.random.get_rng_state()
     gan.sample(20, seed=6)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_share_of_the_draws_comes_from_the_likelihood_model(gan):
+    """All of them, where the share is 1, whatever became of the other network."""
+    before = gan.sample(50, seed=7)
+    with torch.no_grad():
+        weights = gan._generator.head[2].bias.clone()
+        gan._generator.head[2].bias[2] += 20.0  # carbon atoms in single bonds alone
+    carbon = [gan.sample(200, seed=7)]
+    gan.settings = dataclasses.replace(gan.settings, likely_share=1.0)
+    likely = gan.sample(50, seed=7)
+    gan.settings = dataclasses.replace(gan.settings, likely_share=0.1)
+    with torch.no_grad():
+        gan._generator.head[2].bias.copy_(weights)
+    assert 0.02 < np.mean([bool(set(smiles) - set("C123()=#")) for smiles in carbon[0]]) < 0.4
+    assert np.mean([bool(set(smiles) - set("C123()=#")) for smiles in likely]) > 0.5
+    assert gan.sample(50, seed=7) == before
