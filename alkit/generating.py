@@ -93,6 +93,8 @@ def generate(
     known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
     smiles = [] if stored.suffix == ".pt" else datasets.read_smiles(stored)
     refuse_existing(out)
+    if out is not None:  # what cannot be written to is told before the training, not after it
+        out.parent.mkdir(parents=True, exist_ok=True)
     if smiles:
         gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
         _fit(gan, smiles, steps, adversarial_steps, seed, progress)
