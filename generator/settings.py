@@ -59,7 +59,7 @@ class GeneratorSettings:
     novelty_weight: float = 57.0
     strangeness_weight: float = 5.0
     divergence_weight: float = 1.0
-    likely_share: float = 0.05
+    likely_share: float = 0.08
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elements", _checked_elements(self.elements))
