@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Game:
     familiar: frozenset[str]
     head: Steering | None
     random: torch.Generator
+    _before: set[str] = field(default_factory=set, init=False)  # what this game has drawn
 
     def __post_init__(self) -> None:
         self._count = 2 * self.settings.batch_size
@@ -60,9 +61,17 @@ class Game:
             rewards -= self.settings.strangeness_weight * strange
             rewards -= self.settings.divergence_weight * moved
             if self.head is not None:
-                rewards += self.head(*fake)
+                rewards += self.head(*fake, self._repeated([text for text, _ in drawn]))
         take_step(-(standardized(rewards) * likelihood).mean(), self.generator, self._optimizer)
         return distance, float(known.mean()), float(strange.mean())
+
+    def _repeated(self, drawn: list[str]) -> Tensor:
+        """Which of the draws, `(B,)`, came before, in this batch or an earlier one."""
+        repeated = []
+        for text in drawn:
+            repeated.append(text in self._before)
+            self._before.add(text)
+        return torch.tensor(repeated)
 
     def _teach_critic(self, fake: tuple[Tensor, Tensor]) -> float:
         rows = pick(self.graphs, self._count, self.random)

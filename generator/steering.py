@@ -21,6 +21,7 @@ _UPDATES, _BATCH, _RATE = 400, 64, 2e-3
 _HELD_OUT = 5  # every fifth value is kept back, to tell whether the head has learned anything
 _WIDEST = 3.0  # standard deviations: a single value out of reach must not be all that counts
 _LEAST_CORRELATION = 0.1
+_REPEAT = 2.0  # standard deviations that a repeat loses: what is worth most must not be drawn for ever
 Values = dict[str, float]
 
 
@@ -52,7 +53,11 @@ def check_values(
 
 @dataclass(frozen=True)
 class Steering:
-    """A trained reward head; called with graphs it gives their rewards `(B,)`, `strength` wide."""
+    """A trained reward head; called with graphs it gives their rewards `(B,)`, `strength` wide.
+
+    Those that are `repeated` `(B,)`, drawn before, gain nothing and lose `_REPEAT` times the strength: the
+    memory of a diversity filter (doi:10.1186/s13321-020-00473-0).
+    """
 
     head: GraphValue
     strength: float
@@ -88,9 +93,10 @@ class Steering:
         told = head(*_graphs(graphs, held_out, settings)).numpy()
         return cls(head, strength, float(spearmanr(told, worth[held_out])[0]), len(held_out))
 
-    def __call__(self, nodes: Tensor, bonds: Tensor) -> Tensor:
+    def __call__(self, nodes: Tensor, bonds: Tensor, repeated: Tensor) -> Tensor:
         values: Tensor = self.head(nodes, bonds)
-        return self.strength * (values - values.mean()) / (values.std() + 1e-6)
+        worth = (values - values.mean()) / (values.std() + 1e-6)
+        return self.strength * torch.where(repeated, worth.clamp(max=0.0) - _REPEAT, worth)
 
 
 def _standardized(values: Values, graphs: GraphSet) -> np.ndarray:

@@ -13,7 +13,7 @@ from rdkit import Chem
 
 from generator import GeneratorError, GeneratorSettings, GraphGAN, metrics
 from generator.graphs import read_training_set
-from generator.steering import Steering, _standardized
+from generator.steering import Steering, _graphs, _standardized
 
 QM9 = Path(__file__).parents[3] / "shared" / "data" / "qm9_smiles.txt.gz"
 MOLECULES = [
@@ -103,6 +103,23 @@ def test_steering_moves_draws_to_what_is_valued():
     assert history.steering > 0.5
     assert history.steered
     assert counts[4.0] > 1.5 * counts[0.0]
+
+
+def test_what_was_drawn_before_is_worth_less_than_it_would_be():
+    head = Steering.fit(VALUES, SMALL, 2.0, torch.Generator().manual_seed(0))
+    graphs = _graphs(read_training_set(MOLECULES[:30], SMALL), np.arange(30), SMALL)
+    new = head(*graphs, torch.zeros(30, dtype=torch.bool))
+    repeated = head(*graphs, torch.ones(30, dtype=torch.bool))
+    torch.testing.assert_close(new.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(new.std(), torch.tensor(2.0))
+    torch.testing.assert_close(repeated, new.clamp(max=0) - 4.0)
+
+
+def test_strong_steering_does_not_repeat_itself():
+    gan = GraphGAN(GeneratorSettings(max_atoms=9, hidden=64, batch_size=64), seed=1)
+    gan.fit(MOLECULES, steps=200, adversarial_steps=40, seed=2, values=VALUES, steering=16.0)
+    drawn = gan.sample(400, seed=3)
+    assert len(set(drawn)) > 0.8 * len(drawn)
 
 
 def test_a_head_that_has_learned_nothing_does_not_steer():
