@@ -5,6 +5,8 @@ code, without a traceback. ``surrogate`` and ``generator`` know nothing of alkit
 errors the same way.
 """
 
+from typing import NamedTuple
+
 
 class AlkitError(ValueError):
     """Something a user can put right; the message says what is wrong, where, and what would be right."""
@@ -36,16 +38,25 @@ class TrackingError(AlkitError):
     """The MLflow store failed while a campaign was writing to it."""
 
 
+class Attempt(NamedTuple):
+    """One try for a label: how it was tried, why it failed ("" where it did not), and its wall time."""
+
+    rung: str
+    reason: str
+    seconds: float
+
+
 class LabelError(Exception):
     """One molecule could not be labelled; ``reason`` is the named reason the ledger stores.
 
-    Raised by simulators inside worker processes, so both fields travel through ``args``.
+    Raised by simulators inside worker processes, so all fields travel through ``args``.
     """
 
-    def __init__(self, reason: str, detail: str = ""):
-        super().__init__(reason, detail)
+    def __init__(self, reason: str, detail: str = "", attempts: tuple[Attempt, ...] = ()):
+        super().__init__(reason, detail, attempts)
         self.reason = reason
         self.detail = detail
+        self.attempts = attempts
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason

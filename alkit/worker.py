@@ -7,8 +7,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from multiprocessing import connection, parent_process
 from typing import Any
 
@@ -19,6 +21,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+AS_GIVEN = "as given"  # the first rung of every ladder
 _PR_SET_PDEATHSIG = 1
 
 _kind: str = ""
@@ -39,20 +42,31 @@ def initialize(parent: int, kind: str, settings: dict[str, Any]) -> None:
 
 def run(molecule: Any) -> Any:
     """The label of ``molecule``, or the error in its place: returned, as not every exception pickles."""
-    from alkit.errors import AlkitError, LabelError
+    from dataclasses import replace
+
+    from alkit import __version__
+    from alkit.errors import AlkitError, Attempt, LabelError
     from alkit.simulators.base import SimulatorSpec, check_label, create_simulator
 
     global _simulator
+    start = time.perf_counter()
+
+    def failed(reason: str, detail: str, attempts: tuple[Attempt, ...] = ()) -> LabelError:
+        alone = Attempt(AS_GIVEN, reason, time.perf_counter() - start)
+        return LabelError(reason, detail, attempts or (alone,))
+
     try:
         if _simulator is None:
             _simulator = create_simulator(SimulatorSpec(_kind, _settings))
-        return check_label(_simulator.label(molecule), molecule, _simulator.level)
+        label = check_label(_simulator.label(molecule), molecule, _simulator.level)
+        attempts = label.attempts or (Attempt(AS_GIVEN, "", label.seconds),)
+        return replace(label, attempts=attempts, host=socket.gethostname(), version=__version__)
     except LabelError as error:
-        return LabelError(str(error.reason), str(error.detail))
+        return failed(str(error.reason), str(error.detail), tuple(error.attempts))
     except AlkitError as error:
         return type(error)(str(error)) if type(error).__module__ == "alkit.errors" else AlkitError(str(error))
     except (Exception, SystemExit) as error:
-        return LabelError("simulator_error", f"{molecule.smiles}: {type(error).__name__}: {error}")
+        return failed("simulator_error", f"{molecule.smiles}: {type(error).__name__}: {error}")
 
 
 def _die_with(parent: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from alkit.errors import AlkitError, ConfigError, LabelError
+from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
 from alkit.molecules import Molecule
 from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
 
@@ -50,7 +50,8 @@ class Label:
     ``value``: atomization energy in eV at the simulator's own level, negative for a bound molecule: its total
     energy (with zero-point energy for "u0") less that of its isolated atoms. ``parts``: what it is made of,
     by name, eV unless the name says otherwise. ``numbers (n,)`` and ``positions (n, 3)`` Angstrom: the
-    geometry that the value belongs to. ``seconds``: wall time it took.
+    geometry that the value belongs to. ``seconds``: wall time it took. ``attempts``: every try, the last one
+    the label's own. ``host`` and ``version`` (of alkit): filled in by the worker.
     """
 
     smiles: str
@@ -60,6 +61,9 @@ class Label:
     numbers: np.ndarray
     positions: np.ndarray
     seconds: float
+    attempts: tuple[Attempt, ...] = ()
+    host: str = ""
+    version: str = ""
 
 
 @runtime_checkable
