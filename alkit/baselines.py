@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from alkit.errors import LabelError
 from alkit.simulators.base import Level
-from alkit.simulators.xtb import atom_energies
+from alkit.simulators.references import atom_energies
 
 METHOD = "GFN2-xTB"
 LEVEL = Level(f"{METHOD} (unrelaxed)", "energy", "eV")

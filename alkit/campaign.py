@@ -110,7 +110,13 @@ class Campaign:
             state = self._state(ledger)
             if not ledger.stages():
                 self._check(state)
-            return Result(self.folder, self._run(state), ledger.metrics())
+            try:
+                stopped_by = self._run(state)
+            except BaseException:
+                state.close(wait=False)
+                raise
+            state.close(wait=True)
+            return Result(self.folder, stopped_by, ledger.metrics())
 
     def _run(self, state: RoundState) -> str:
         tracker = Tracker(self._tracking_uri(state.ledger), self.config.tracking.experiment)

@@ -1,5 +1,6 @@
 """``alkit …``: parses, calls, prints. What is heavy is imported inside the commands, so help is instant."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -29,6 +30,9 @@ app.add_typer(generator, name="generator")
 app.command("generate")(generate)
 
 _INTERRUPTED = 130
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_AGAIN = "mend that and give the same command again: what was done is kept."
+_LONGEST = 1000  # characters of an error
 Mode = Literal["2d", "3d"]
 Target = Literal["u0", "energy"]
 Config = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
@@ -46,10 +50,12 @@ def campaign_run(config: Config, set_: Overrides = None) -> None:
     """Run a campaign; the same command goes on with one that was interrupted."""
     from alkit import report
     from alkit.campaign import Campaign
-    from alkit.config import load_config
 
     out, progress = _console()
-    result = Campaign(load_config(config, set_ or []), progress=progress).run()
+    started = Campaign(_loaded(config, set_), progress=progress)
+    if not started.folder.exists():
+        started.check()  # so that a campaign that cannot begin leaves no folder
+    result = started.run()
     ending = "was finished already" if result.already_finished else "finished"
     out.print(report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
     if result.metrics:
@@ -71,6 +77,31 @@ def campaign_status(folder: Folder) -> None:
     out.print(report.fates_table(ledger))
 
 
+@campaign.command("ledger")
+def campaign_ledger(
+    folder: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Candidates as .csv or .parquet; labels as .db or .extxyz."),
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="Only these, such as failed.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
+) -> None:
+    """Show or export what happened to every candidate and every label."""
+    from alkit import ledger_export, report
+    from alkit.campaign import open_campaign
+
+    console, _ = _console()
+    config, ledger = open_campaign(folder)
+    if out is not None:
+        count = ledger_export.export(ledger, out, name=config.name)
+        what = "candidates" if out.suffix.lower() in ledger_export.TABLES else "labels"
+        console.print(f"{_shown(out.resolve())}: {count} {what}.", soft_wrap=True)
+        return
+    console.print(report.fates_table(ledger))
+    console.print(report.histories_table(ledger_export.rows(ledger, status=status), last))
+
+
 @campaign.command("report")
 def campaign_report(folder: Folder) -> None:
     """Write the campaign's report.html anew."""
@@ -85,9 +116,8 @@ def campaign_report(folder: Folder) -> None:
 def campaign_validate(config: Config, set_: Overrides = None) -> None:
     """Check a campaign file and everything it names, without running it."""
     from alkit.campaign import Campaign
-    from alkit.config import load_config
 
-    Campaign(load_config(config, set_ or [])).check()
+    Campaign(_loaded(config, set_)).check()
     typer.echo(f"{config} is a valid campaign.")
 
 
@@ -266,10 +296,10 @@ def data_import(
 ) -> None:
     """Import QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz) into an ASE database."""
     from alkit.datasets import import_qm9
+    from alkit.partial import made
 
     _, progress = _console()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with progress, progress.counter("importing") as count:
+    with made(database.parent), progress, progress.counter("importing") as count:
         report = import_qm9(source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count)
     typer.echo(f"{database}: {report}")
 
@@ -295,6 +325,19 @@ def data_fetch(
         typer.echo(f"{found.path}: {found.size} bytes, md5 {found.md5}.")
 
 
+def _loaded(path: Path, overrides: list[str] | None) -> Any:
+    """A campaign file; what PyYAML lets through as another error than its own is named as well."""
+    from alkit.config import load_config
+    from alkit.errors import AlkitError, ConfigError
+
+    try:
+        return load_config(path, overrides or [])
+    except AlkitError:
+        raise
+    except (ValueError, RecursionError) as error:  # a 13th month, 5,000 digits, 1,000 brackets
+        raise ConfigError(f"{path} holds a value that cannot be read ({error}); correct it.") from None
+
+
 def _console() -> tuple[Any, Any]:
     """A console for results, and progress on standard error, so that output can be piped."""
     from rich.console import Console
@@ -317,10 +360,13 @@ def _sentence(error: Exception) -> str | None:
     """What to tell the user, if it is for the user to mend."""
     if hasattr(error, "exit_code"):
         return str(error)
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{os.strerror(error.errno).lower()}; {_AGAIN}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {(error.strerror or str(error)).lower()}."
     if isinstance(error, sqlite3.Error):
-        return f"A database could not be read or written: {error}."
+        return f"A database could not be read or written: {error}; {_AGAIN}"
     return None
 
 
@@ -339,8 +385,14 @@ def main(arguments: list[str] | None = None) -> None:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        typer.echo(f"alkit: {sentence}", err=True)
+        typer.echo(f"alkit: {_one_line(sentence)}", err=True)
         sys.exit(2)
+
+
+def _one_line(text: str) -> str:
+    """A sentence that quotes a file may hold anything: line breaks, a terminal's commands, a million letters."""
+    line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 3 // 4]} … {line[-_LONGEST // 4 :]}"
 
 
 if __name__ == "__main__":

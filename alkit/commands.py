@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from alkit import datasets, evaluation
 from alkit.baselines import LEVEL, single_point
 from alkit.datasets import Dataset
-from alkit.engines import LocalEngine
+from alkit.engines import create_engine
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.inputs import baseline_energies, build_graph, needs_single_point
 from alkit.models import (
@@ -29,7 +29,7 @@ from alkit.models import (
     predict_structures,
 )
 from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
-from alkit.partial import digest, growing_table
+from alkit.partial import digest, growing_table, made
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
@@ -76,42 +76,44 @@ def train(
 
     if (out / "ensemble.json").exists():
         raise CampaignError(f"{out} holds a trained model already; give another --out.")
-    out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is found out before the work
-    how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
-    settings = TrainingSettings(**training)
-    source = _Labelled(data, target, how, geometry, seed)
-    order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
-    with progress, progress.steps("building graphs", len(order)) as advance:
-        usable = source.build(order, advance)
-    if len(usable) < _FEWEST_TO_TRAIN:
-        raise DataError(f"{data}: {len(usable)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed.")
-    test, validation, fit = source.split(usable)
-    with progress, progress.steps("training", members * settings.epochs) as advance:
-        ensemble = Ensemble.fit(
-            replace(how, elements=source.elements),
-            settings,
-            training=source.pairs(fit),
-            validation=source.pairs(validation),
-            members=members,
-            seed=seed,
-            on_epoch=lambda member, epoch, row: advance(1),
+    with made(out):  # what cannot be written to is found out before the work
+        how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
+        settings = TrainingSettings(**training)
+        source = _Labelled(data, target, how, geometry, seed)
+        order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
+        with progress, progress.steps("building graphs", len(order)) as advance:
+            usable = source.build(order, advance)
+        if len(usable) < _FEWEST_TO_TRAIN:
+            raise DataError(
+                f"{data}: {len(usable)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed."
+            )
+        test, validation, fit = source.split(usable)
+        with progress, progress.steps("training", members * settings.epochs) as advance:
+            ensemble = Ensemble.fit(
+                replace(how, elements=source.elements),
+                settings,
+                training=source.pairs(fit),
+                validation=source.pairs(validation),
+                members=members,
+                seed=seed,
+                on_epoch=lambda member, epoch, row: advance(1),
+            )
+        labels = len(fit) + len(validation)
+        Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
+        ensemble.save(out)
+        graphs, truth = source.pairs(test)
+        predicted = ensemble.predict(graphs)
+        metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
+        known = fit + validation
+        cheap = baseline_energies(source.pairs(known)[0]), baseline_energies(graphs)
+        metrics |= evaluation.baseline_metrics(
+            [source.smiles[i] for i in known],
+            source.values[known],
+            [source.smiles[i] for i in test],
+            truth,
+            cheap=cheap if how.baseline else None,
         )
-    labels = len(fit) + len(validation)
-    Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
-    ensemble.save(out)
-    graphs, truth = source.pairs(test)
-    predicted = ensemble.predict(graphs)
-    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
-    known = fit + validation
-    cheap = baseline_energies(source.pairs(known)[0]), baseline_energies(graphs)
-    metrics |= evaluation.baseline_metrics(
-        [source.smiles[i] for i in known],
-        source.values[known],
-        [source.smiles[i] for i in test],
-        truth,
-        cheap=cheap if how.baseline else None,
-    )
-    return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
+        return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
 
 
 class _Labelled:
@@ -252,7 +254,7 @@ def label(
     smiles = list(dict.fromkeys(datasets.read_smiles(molecules)))
     done = failed = 0
     with (
-        LocalEngine(simulator, workers=workers, timeout=timeout) as engine,
+        create_engine(simulator, workers=workers, timeout=timeout) as engine,
         output(out) as file,
         progress,
         progress.steps(f"labelling at {engine.level}", len(smiles)) as advance,

@@ -16,6 +16,7 @@ from alkit.config_proposers import (
     Proposer,
     SingleProposer,
 )
+from alkit.config_simulator import Simulator
 from alkit.config_types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.errors import ConfigError
 
@@ -124,15 +125,6 @@ class Surrogate(Section):
         if self.learning == "pretrain" and self.mode == "2d":
             raise ValueError("learning: pretrain takes its cheap labels at a geometry; use mode: 3d")
         return self
-
-
-class Simulator(Section):
-    """What labels, and how."""
-
-    kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
-    workers: PositiveInt = Field(2, description="Labels computed at once, one process each.")
-    timeout: PositiveFloat = Field(120.0, description="Seconds a label may take before its worker is killed.")
 
 
 class Acquisition(Section):
@@ -312,6 +304,16 @@ def _override(data: dict[str, Any], override: str) -> None:
     data[last] = parsed
 
 
+def _scheduler(base: Path, dask: str | None) -> str | None:
+    """Of a Dask cluster: its file, or its address as it stands."""
+    return str((base / dask).resolve()) if dask and dask.endswith(".json") else dask
+
+
+def _placed(base: Path, cache: Path | str | None) -> Path | str | None:
+    """A cache need not exist: it is made."""
+    return (base / cache.expanduser()).resolve() if isinstance(cache, Path) else cache
+
+
 def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     """Input paths made absolute, and checked to exist."""
     changes: dict[str, Any] = {}
@@ -323,7 +325,12 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
         update={"name": absolute_code_path(config.acquisition.name, base)}
     )
     changes["simulator"] = config.simulator.model_copy(
-        update={"kind": absolute_code_path(config.simulator.kind, base)}
+        update={
+            "kind": absolute_code_path(config.simulator.kind, base),
+            "parsl": config.simulator.parsl and absolute_code_path(config.simulator.parsl, base),
+            "dask": _scheduler(base, config.simulator.dask),
+            "cache": _placed(base, config.simulator.cache),
+        }
     )
     return config.model_copy(update=changes)
 

@@ -35,6 +35,10 @@ class GeneratorProposer(Section):
     replay: PositiveFloat = Field(
         3.0, description="Sampling weight of acquired molecules against seed molecules."
     )
+    novelty: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
+        57.0,
+        description="Reward for what is not among the molecules learned from; 0 keeps to their chemistry.",
+    )
     steering: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
         1.0, description="Pull to what the acquisition function values; 0 is none."
     )

@@ -11,7 +11,7 @@ from alkit.datasets.qm9 import LEVEL as QM9_LEVEL
 from alkit.errors import DataError
 from alkit.models import Provenance, load_model
 from alkit.molecules import CONFORMERS
-from alkit.simulators.xtb import ATOM_ENERGIES
+from alkit.simulators.references import ATOM_ENERGIES
 from alkit.state import replace_file
 
 UNITS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from alkit.commands import output, refuse_existing
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.models import newest
 from alkit.molecules import embed, flat
+from alkit.partial import made
 from alkit.progress import CampaignProgress
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def train(
             f"{out} draws up to {gan.settings.max_atoms} atoms of {','.join(gan.settings.elements)}; go on "
             "with the same --max-atoms and --elements."
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
-    gan.save(out)
+    with made(out.parent):
+        history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+        gan.save(out)
     return history
 
 
@@ -93,18 +94,18 @@ def generate(
     known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
     smiles = [] if stored.suffix == ".pt" else datasets.read_smiles(stored)
     refuse_existing(out)
-    if out is not None:  # what cannot be written to is told before the training, not after it
-        out.parent.mkdir(parents=True, exist_ok=True)
-    if smiles:
-        gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
-        _fit(gan, smiles, steps, adversarial_steps, seed, progress)
-    else:
-        gan = GraphGAN.load(stored)
-    if novel_against:
-        known |= gan.known
-    drawn = gan.stream(n, seed=seed, unique=unique, novel_against=known)
-    with _whole(out) as file, progress, progress.steps("drawing", n) as advance:
-        return _write(drawn, file, kind, seed, advance)
+    # What cannot be written to is told before the training, not after it.
+    with made(out.parent) if out is not None else nullcontext():
+        if smiles:
+            gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
+            _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+        else:
+            gan = GraphGAN.load(stored)
+        if novel_against:
+            known |= gan.known
+        drawn = gan.stream(n, seed=seed, unique=unique, novel_against=known)
+        with _whole(out) as file, progress, progress.steps("drawing", n) as advance:
+            return _write(drawn, file, kind, seed, advance)
 
 
 @contextmanager

@@ -5,23 +5,26 @@ that was killed leaves nothing behind and simply runs again; only labels are com
 each of them cost something.
 """
 
+import hashlib
 import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alkit.baselines import Baseline
-from alkit.errors import CampaignError
+from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
 
 Role = Literal["training", "validation", "test"]
+Source = Literal["computed", "cache", "ledger"]
 # proposed -> rejected | screened -> not_acquired | acquired -> labelled | failed
 Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
 
@@ -57,6 +60,19 @@ CREATE TABLE IF NOT EXISTS single_points (
     unit TEXT NOT NULL, energy REAL NOT NULL, charges BLOB NOT NULL, bond_orders BLOB NOT NULL,
     PRIMARY KEY (smiles, geometry)
 );
+CREATE TABLE IF NOT EXISTS outcomes (
+    candidate INTEGER PRIMARY KEY, method TEXT NOT NULL, property TEXT NOT NULL, unit TEXT NOT NULL,
+    source TEXT NOT NULL, attempts TEXT NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL,
+    version TEXT NOT NULL, hash TEXT NOT NULL, finished TEXT NOT NULL
+);
+"""
+_HISTORIES = """
+SELECT c.id, c.round, c.smiles, c.role, c.status, c.reason, c.detail, o.source, o.attempts, o.seconds, o.host,
+    o.version, o.method, o.property, o.unit, l.value, o.hash, o.finished
+FROM candidates c LEFT JOIN outcomes o ON o.candidate = c.id
+LEFT JOIN labels l ON c.status = 'labelled' AND l.smiles = c.smiles AND l.method = o.method
+    AND l.property = o.property AND l.unit = o.unit
+ORDER BY c.id
 """
 # The format goes in with the tables: a file killed in between would have tables and be refused for ever.
 _CREATE = f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('format', '{_FORMAT}'); COMMIT;"
@@ -94,7 +110,7 @@ class Ledger:
                 self._db.executescript(_CREATE)
             found = self.meta("format")
             if found == _FORMAT and not read_only:
-                self._db.execute(_ADDED)
+                self._db.executescript(_ADDED)
             self._db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
@@ -127,7 +143,7 @@ class Ledger:
 
     @level.setter
     def level(self, level: Level) -> None:
-        self.set_meta("level", json.dumps(_level(level)))
+        self.set_meta("level", json.dumps(level_columns(level)))
 
     # --- stages -------------------------------------------------------------------------------------------
     @contextmanager
@@ -141,7 +157,8 @@ class Ledger:
                 "INSERT INTO stages VALUES (?, ?, ?)", (round_, stage, time.monotonic() - started)
             )
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has ended it already
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -201,15 +218,44 @@ class Ledger:
         ).fetchall()
 
     def known(self) -> dict[str, Candidate]:
-        """Molecules that were labelled, or failed to be: a campaign does not propose them again."""
+        """Molecules that were labelled, or failed to be: a campaign does not propose them again.
+
+        Those that were only late may come again: their labels may lie in the cache by now.
+        """
         taken = self.candidates(status=("acquired", "labelled", "failed"))
-        return {candidate.smiles: candidate for candidate in taken}
+        return {candidate.smiles: candidate for candidate in taken if candidate.reason != "deadline"}
+
+    def add_outcome(self, candidate: int, outcome: Label | LabelError, level: Level, source: Source) -> None:
+        """How a candidate's label, or the error in its place, came about."""
+        label = outcome if isinstance(outcome, Label) else None
+        seconds = sum(attempt.seconds for attempt in outcome.attempts)
+        self._db.execute(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                candidate,
+                *level_columns(level),
+                source,
+                json.dumps(outcome.attempts),
+                float(seconds),
+                label.host if label else "",
+                label.version if label else "",
+                label_hash(label) if label else "",
+                datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+        )
+
+    def histories(self) -> Iterator[dict[str, Any]]:
+        """Every candidate, in the order of proposal, with what became of it, under the names of columns."""
+        cursor = self._db.execute(_HISTORIES)
+        names = [column[0] for column in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
 
     # --- geometries ---------------------------------------------------------------------------------------
     def add_geometry(self, smiles: str, geometry: str, numbers: NDArray, positions: NDArray) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO geometries VALUES (?, ?, ?, ?)",
-            (smiles, geometry, _pack(numbers, "<i4"), _pack(positions, "<f8")),
+            (smiles, geometry, pack(numbers, "<i4"), pack(positions, "<f8")),
         )
 
     def geometry(self, smiles: str, geometry: str) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
@@ -217,7 +263,7 @@ class Ledger:
         row = self._db.execute(
             "SELECT numbers, positions FROM geometries WHERE smiles = ? AND geometry = ?", (smiles, geometry)
         ).fetchone()
-        return _unpack(*row) if row else None
+        return unpack(*row) if row else None
 
     def add_single_point(self, smiles: str, geometry: str, found: Baseline) -> None:
         """What a cheap calculation says of a molecule in one of its geometries."""
@@ -226,10 +272,10 @@ class Ledger:
             (
                 smiles,
                 geometry,
-                *_level(found.level),
+                *level_columns(found.level),
                 found.energy,
-                _pack(found.charges, "<f8"),
-                _pack(found.bond_orders, "<f8"),
+                pack(found.charges, "<f8"),
+                pack(found.bond_orders, "<f8"),
             ),
         )
 
@@ -253,11 +299,11 @@ class Ledger:
             "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 label.smiles,
-                *_level(label.level),
+                *level_columns(label.level),
                 float(label.value),  # a simulator may well answer in numpy's float32, which SQLite refuses
                 json.dumps({name: float(part) for name, part in label.parts.items()}),
-                _pack(label.numbers, "<i4"),
-                _pack(label.positions, "<f8"),
+                pack(label.numbers, "<i4"),
+                pack(label.positions, "<f8"),
                 float(label.seconds),
             ),
         )
@@ -266,12 +312,12 @@ class Ledger:
         row = self._db.execute(
             "SELECT value, parts, numbers, positions, seconds FROM labels "
             "WHERE smiles = ? AND method = ? AND property = ? AND unit = ?",
-            (smiles, *_level(level)),
+            (smiles, *level_columns(level)),
         ).fetchone()
         if row is None:
             return None
         value, parts, numbers, positions, seconds = row
-        return Label(smiles, value, level, json.loads(parts), *_unpack(numbers, positions), seconds)
+        return Label(smiles, value, level, json.loads(parts), *unpack(numbers, positions), seconds)
 
     def labelled(self, role: Role, *, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
         """Labelled candidates of a role with their values at the campaign's level (eV), as proposed."""
@@ -281,7 +327,7 @@ class Ledger:
             "SELECT c.id, c.round, c.smiles, c.status, c.reason, c.role, l.value FROM candidates c "
             "JOIN labels l ON l.smiles = c.smiles AND l.method = ? AND l.property = ? AND l.unit = ? "
             "WHERE c.status = 'labelled' AND c.role = ? AND c.round <= ? ORDER BY c.id",
-            (*_level(level), role, 2**31 if up_to_round is None else up_to_round),
+            (*level_columns(level), role, 2**31 if up_to_round is None else up_to_round),
         )
         return [(Candidate(*row[:-1]), row[-1]) for row in rows]
 
@@ -303,13 +349,20 @@ class Ledger:
         return list(rounds.values())
 
 
-def _level(level: Level) -> tuple[str, str, str]:
+def level_columns(level: Level) -> tuple[str, str, str]:
     return level.method, level.property, level.unit
 
 
-def _pack(values: NDArray, kind: str) -> bytes:
+def label_hash(label: Label) -> str:
+    """Of what a label says: molecule, level, value and geometry; not of how long it took, or where."""
+    said = [label.smiles, *level_columns(label.level), float(label.value).hex()]
+    content = "\n".join(said).encode() + pack(label.numbers, "<i4") + pack(label.positions, "<f8")
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack(values: NDArray, kind: str) -> bytes:
     return np.ascontiguousarray(values, dtype=kind).tobytes()
 
 
-def _unpack(numbers: bytes, positions: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def unpack(numbers: bytes, positions: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     return np.frombuffer(numbers, "<i4"), np.frombuffer(positions, "<f8").reshape(-1, 3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.inputs import build_graph, needs_single_point
-from alkit.molecules import Molecule, canonical
+from alkit.molecules import GEOMETRIES, Molecule, canonical
 from alkit.placing import FROM_SMILES, place
 from alkit.state import replace_file
 
@@ -41,6 +41,18 @@ class Provenance:
     labels: int
     energy: str = "atomization"
 
+    def check(self) -> None:
+        """Raises ValueError for values that no model has."""
+        counts = {"seed": 0, "conformers": 1, "labels": 0}
+        for name, least in counts.items():
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value < 2**63:
+                raise ValueError(f"{name} is {value!r}")
+        if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
+            raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
+        if self.energy not in ("atomization", "total"):
+            raise ValueError(f"energy is {self.energy!r}")
+
     def save(self, folder: Path) -> None:
         replace_file(folder / _FILE, lambda path: _dump(path, asdict(self)))
 
@@ -68,8 +80,10 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
     home = model_home(folder)
     ensemble = Ensemble.load(home)
     try:
-        return ensemble, Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        provenance = Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
+        provenance.check()
+        return ensemble, provenance
+    except (OSError, ValueError, TypeError, RecursionError):
         raise CampaignError(
             f"{home / _FILE} is missing or damaged; it says where the model's geometries come from."
         ) from None
@@ -89,8 +103,12 @@ def model_files(home: Path) -> list[Path]:
 
 def newest(campaign: Path, name: str) -> Path | None:
     """The file of that name in a campaign folder's last round that has one."""
-    found = campaign.glob(f"rounds/*/{name}")
-    return max(found, key=lambda path: int(path.relative_to(campaign).parts[1]), default=None)
+    found = [path for path in campaign.glob(f"rounds/*/{name}") if _round(campaign, path).isdecimal()]
+    return max(found, key=lambda path: int(_round(campaign, path)), default=None)
+
+
+def _round(campaign: Path, path: Path) -> str:
+    return path.relative_to(campaign).parts[1]
 
 
 def predict_smiles(

@@ -25,6 +25,9 @@ EMBEDDABLE = ("etkdg", "mmff")
 STRETCHED = 1.30
 TOUCHING = 1.15
 
+LONGEST_SMILES = 2000
+"""Characters; RDKit overflows the stack, which ends the process, when it writes a chain of some 50,000 atoms."""
+
 _EMBED_TRIES = 4
 _MMFF_ITERATIONS = 2000
 # Spread of relaxed GFN2-xTB energies over seeds, 60 molecules of six and seven heavy atoms: 1.03 kcal/mol
@@ -140,29 +143,38 @@ def bond_ratios(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def same_bond_graph(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> bool:
     """Whether a geometry still has the bonds of ``smiles``; bond orders and stereo are not looked at.
 
-    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom, atoms in any order. In the order of
-    :func:`embed` each bond is judged by itself; in another order the bonds perceived from the distances must
-    form the same graph.
+    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom, atoms in any order.
+    """
+    return atom_order(smiles, numbers, positions) is not None
+
+
+def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.ndarray | None:
+    """``(n,)``: which atom of a geometry is each atom of ``smiles``, in the order of :func:`embed`.
+
+    None where the geometry does not have the bonds of ``smiles``. In the order of :func:`embed` each bond is
+    judged by itself; in another order the bonds perceived from the distances must form the same graph.
+    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom.
     """
     numbers, positions = np.asarray(numbers), np.asarray(positions)
     mol = with_hydrogens(smiles)
     ratios = bond_ratios(numbers, positions)
     expected = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
     if not np.array_equal(np.sort(expected), np.sort(numbers)):
-        return False
+        return None
     if np.array_equal(expected, numbers):
         bonded = np.zeros(ratios.shape, dtype=bool)
         for bond in mol.GetBonds():
             pair = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
             bonded[pair] = bonded[pair[::-1]] = True
         if (ratios[bonded] < STRETCHED).all() and (ratios[~bonded] > TOUCHING).all():
-            return True
+            return np.arange(len(numbers))
     pairs = np.argwhere(np.triu(ratios < TOUCHING, k=1))
     wanted = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
     if len(pairs) != len(wanted):
-        return False
+        return None
     # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
-    return _bare_graph(numbers, pairs).HasSubstructMatch(_bare_graph(expected, wanted))
+    found = _bare_graph(numbers, pairs).GetSubstructMatch(_bare_graph(expected, wanted))
+    return np.array(found) if found else None
 
 
 def _bare_graph(numbers: Any, pairs: Any) -> Any:
@@ -186,9 +198,13 @@ def _parse(smiles: str) -> Any:
     if not isinstance(smiles, str) or not smiles.strip():
         raise DataError("an empty SMILES names no molecule")
     if len(smiles.split()) > 1:
-        raise DataError(f"{smiles!r} is not one SMILES: it has a blank in it")
+        raise DataError(f"{smiles!r:.100} is not one SMILES: it has a blank in it")
+    if len(smiles) > LONGEST_SMILES:
+        raise DataError(
+            f"{smiles!r:.40} has {len(smiles)} characters; alkit reads SMILES of up to {LONGEST_SMILES}"
+        )
     with rdBase.BlockLogs():  # the reason goes into our own sentence, not onto the terminal
-        mol = Chem.MolFromSmiles(smiles.strip())
+        mol = Chem.MolFromSmiles(smiles.strip()) if smiles.isascii() else None  # it skips other letters
     if mol is None or not mol.GetNumAtoms():
         raise DataError(f"{smiles!r} is not a SMILES that RDKit can read (syntax, valence or aromaticity)")
     if any(mark in smiles for mark in "[*."):  # no other SMILES can name any of it, and looking takes long

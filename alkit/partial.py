@@ -6,11 +6,25 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from alkit.errors import DataError
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """A folder to write to, made with its parents; those that an error leaves empty are gone again."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for one in new:
+            with suppress(OSError):  # it holds something by now
+                one.rmdir()
+        raise
 
 
 @contextmanager
@@ -33,8 +47,7 @@ def growing_table(
     if out.exists():
         raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
     partial, told = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.from")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("a+b") as raw:
+    with made(out.parent), partial.open("a+b") as raw:
         _lock(raw, partial)
         if told.exists() and told.read_text(encoding="utf-8") != made_from:
             raise DataError(

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,27 @@ def fates_table(ledger: Ledger) -> Table:
         shown.add_column(f"round {round_}", justify="right")
     for fate, reason, counts in rows:
         shown.add_row(fate, reason, *counts)
+    return shown
+
+
+def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
+    """The last so many candidates with what became of them, as a terminal table."""
+    shown = Table(title=f"The last {last} candidates", title_justify="left")
+    for heading in ("id", "round", "molecule", "role", "status", "reason", "tries", "from", "label [eV]"):
+        shown.add_column(heading, justify="right" if heading in ("id", "round", "label [eV]") else "left")
+    for row in deque(rows, maxlen=last):
+        value = "" if row["value"] is None else f"{row['value']:.4f}"
+        shown.add_row(
+            str(row["id"]),
+            str(row["round"]),
+            row["smiles"],
+            row["role"],
+            row["status"],
+            row["reason"],
+            row["attempts"],
+            row["source"] or "",
+            value,
+        )
     return shown
 
 

@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from alkit import candidates, evaluation, pretraining, proposers
 from alkit.acquisition.base import Pool, RoundContext, select
-from alkit.engines import LocalEngine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import baseline_energies, model_settings, training_settings
+from alkit.labelling import label_batch
 from alkit.ledger import Candidate, Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
 from alkit.proposers import gan
 from alkit.proposers.learning import recorded, save_values
-from alkit.simulators.base import Label
 from alkit.state import RoundState, replace_file
 
 Stage = Callable[[RoundState], None]
@@ -36,7 +35,7 @@ def start(state: RoundState) -> None:
     if not state.ledger.candidates(round_=0):
         _draw_start(state)
         state.ledger.commit()
-    _label(state, state.ledger.candidates(round_=0, status=("acquired",)))
+    label_batch(state, state.ledger.candidates(round_=0, status=("acquired",)))
     for role in ("test", "validation", "training"):
         if len(state.ledger.labelled(role)) < 2:
             raise CampaignError(
@@ -170,37 +169,7 @@ def _read_predictions(path: Path) -> dict[str, NDArray]:
 
 def label(state: RoundState) -> None:
     """Label the batch in worker processes; every label is on disk the moment it arrives."""
-    _label(state, state.ledger.candidates(round_=state.round, status=("acquired",)))
-
-
-def _label(state: RoundState, batch: list[Candidate]) -> None:
-    if not batch:
-        return
-    ids = {candidate.smiles: candidate.id for candidate in batch}
-    simulator = state.config.simulator
-    with (
-        LocalEngine(state.simulator, workers=simulator.workers, timeout=simulator.timeout) as engine,
-        state.progress.steps(f"labelling at {engine.level}", len(batch)) as advance,
-    ):
-        state.check_level(engine.level)
-        state.ledger.level = engine.level
-        missing = []
-        for smiles, candidate in ids.items():
-            if state.ledger.label(smiles, engine.level) is None:
-                missing.append(smiles)
-            else:
-                state.ledger.mark(candidate, "labelled")
-                advance(1)
-        for molecule, outcome in engine.label_all(state.molecule(smiles) for smiles in missing):
-            if isinstance(outcome, Label):
-                state.ledger.add_label(outcome)
-                state.ledger.mark(ids[molecule.smiles], "labelled")
-            else:
-                state.ledger.mark(
-                    ids[molecule.smiles], "failed", reason=outcome.reason, detail=outcome.detail
-                )
-            state.ledger.commit()
-            advance(1)
+    label_batch(state, state.ledger.candidates(round_=state.round, status=("acquired",)))
 
 
 def train(state: RoundState) -> None:

@@ -14,13 +14,15 @@ from alkit.acquisition.base import Acquisition
 from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
 from alkit.config import CampaignConfig
+from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import build_graph, model_settings, needs_single_point
+from alkit.label_cache import LabelCache, default_path
 from alkit.ledger import Ledger
 from alkit.molecules import Molecule
 from alkit.placing import place
 from alkit.progress import CampaignProgress
-from alkit.simulators.base import Level, SimulatorSpec
+from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
 from surrogate.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -77,11 +79,32 @@ class RoundState:
 
         return seed_molecules()
 
+    @cached_property
+    def engine(self) -> Engine:
+        """Where labels are computed, for the whole campaign: late labels outlast their round."""
+        section = self.config.simulator
+        return create_engine(self.simulator, section.engine, **section.engine_settings, folder=self.folder)
+
+    @cached_property
+    def label_cache(self) -> LabelCache | None:
+        """Labels shared with other campaigns; what is looked up needs none."""
+        where = self.config.simulator.cache
+        if where == "none" or self.config.simulator.kind == "lookup":
+            return None
+        return LabelCache(default_path() if where is None else where, self.simulator)
+
+    def close(self, *, wait: bool) -> None:
+        """End what runs beside the stages: after late labels (``wait``), or now."""
+        if "engine" in self.__dict__:
+            self.engine.close(wait=wait)
+        if "label_cache" in self.__dict__ and self.label_cache is not None:
+            self.label_cache.close()
+
     @property
     def simulator(self) -> SimulatorSpec:
         """The simulator with what the campaign knows already: the target, and where the data set is."""
         settings = dict(self.config.simulator.settings)
-        if self.config.simulator.kind in ("xtb", "lookup"):
+        if self.config.simulator.kind in SIMULATORS:
             settings.setdefault("target", self.config.target)
         if self.config.simulator.kind == "lookup":
             settings.setdefault("dataset", str(self.config.dataset))

@@ -80,9 +80,11 @@ def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Resul
         DataError: too few molecules, or no geometries where an arm needs them.
     """
     given = asdict(replace(settings, data=str(Path(settings.data).resolve())))
-    _claim(out / "study.json", given)
+    _check(out / "study.json", given)
     molecules = _Molecules(settings, progress)
-    _claim(out / "molecules.json", molecules.described())
+    _check(out / "molecules.json", described := molecules.described())
+    _claim(out / "study.json", given)
+    _claim(out / "molecules.json", described)
     fits = []
     total = len(settings.arms) * len(settings.sizes) * settings.seeds
     with progress, progress.steps("fits", total) as advance:
@@ -252,14 +254,19 @@ class _Molecules:
 
 
 def _claim(path: Path, given: dict[str, Any]) -> None:
-    """Write what the study is about, or see that it is what the folder's fits are about."""
-    given = json.loads(json.dumps(given))
+    """Write what the study is about, unless it is there already."""
     if not path.exists():
         replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
+
+
+def _check(path: Path, given: dict[str, Any]) -> None:
+    """See that what the study is about is what the folder's fits are about, if it has any."""
+    if not path.exists():
         return
+    given = json.loads(json.dumps(given))
     try:
         found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
     if changed := [key for key in given if found.get(key) != given[key]]:
         raise CampaignError(

@@ -27,15 +27,22 @@ _PR_SET_PDEATHSIG = 1
 _kind: str = ""
 _settings: dict[str, Any] = {}
 _simulator: Any = None
+_memory_limit: float | None = None
 
 
-def initialize(parent: int, kind: str, settings: dict[str, Any]) -> None:
-    """Called once in each new worker. The spec comes in pieces, as its class would bring numpy along."""
+def initialize(parent: int, kind: str, settings: dict[str, Any], memory_limit: float | None = None) -> None:
+    """Called once in each new worker. The spec comes in pieces, as its class would bring numpy along.
+
+    ``memory_limit``: GB (1e9 bytes) of data that this process may hold.
+    """
     global _kind, _settings
     for name in THREAD_VARIABLES:
         os.environ[name] = "1"
     _die_with(parent)
-    # Blocked since before the process began (see alkit.engines); pebble has set it to be ignored by now.
+    if memory_limit is not None:
+        _limit_memory(memory_limit)
+    # Blocked since before the process began (see alkit.engines.processes); pebble has set it to be ignored
+    # by now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _kind, _settings = kind, settings
 
@@ -65,8 +72,34 @@ def run(molecule: Any) -> Any:
         return failed(str(error.reason), str(error.detail), tuple(error.attempts))
     except AlkitError as error:
         return type(error)(str(error)) if type(error).__module__ == "alkit.errors" else AlkitError(str(error))
+    except MemoryError as error:
+        # Whatever raised it has been unwound, so that there is memory again to say so.
+        return failed("out_of_memory", f"{molecule.smiles}: {_words(error)}")
     except (Exception, SystemExit) as error:
         return failed("simulator_error", f"{molecule.smiles}: {type(error).__name__}: {error}")
+
+
+def _words(error: MemoryError) -> str:
+    limit = "" if _memory_limit is None else f"more than the worker's {_memory_limit:g} GB"
+    return "; ".join(part for part in (limit, str(error)) if part) or "MemoryError"
+
+
+def _limit_memory(limit: float) -> None:
+    """Make allocations beyond ``limit`` GB fail in this process, rather than the whole machine.
+
+    Linux counts the private writable memory; the address space, which other systems count, also holds what
+    libraries only reserve.
+    """
+    import resource
+
+    global _memory_limit
+    _memory_limit = limit
+    what = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+    _, hard = resource.getrlimit(what)
+    wanted = int(limit * 1e9)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    resource.setrlimit(what, (wanted, hard))
 
 
 def _die_with(parent: int) -> None:
@@ -82,6 +115,19 @@ def _die_with(parent: int) -> None:
             os._exit(1)
     else:
         threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after the process ``parent`` does, in a thread; also where `_die_with` cannot
+    be had, as the *thread* that started this process may end long before.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _watch_parent() -> None:

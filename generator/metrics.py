@@ -22,6 +22,8 @@ from rdkit.Chem import rdMolDescriptors
 
 from generator.errors import GeneratorError
 
+_LONGEST = 2000  # characters; RDKit overflows the stack when it writes a chain of some 50,000 atoms
+
 
 def summary(
     sampled: Sequence[str], training: Sequence[str], *, novel_against: Iterable[str] | None = None
@@ -80,7 +82,7 @@ def summary(
 def read(smiles: Sequence[str]) -> list[Chem.Mol]:
     """The molecules that are sanitisable, one fragment and not empty."""
     with rdBase.BlockLogs():
-        parsed = (Chem.MolFromSmiles(text) for text in smiles)
+        parsed = (Chem.MolFromSmiles(text) for text in smiles if len(text) <= _LONGEST and text.isascii())
         return [
             molecule
             for molecule in parsed

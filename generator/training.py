@@ -12,6 +12,7 @@ cannot drift away over the rounds of a campaign (docs/decisions/016).
 from __future__ import annotations
 
 import copy
+import io
 import math
 import os
 import pickle
@@ -272,7 +273,9 @@ class GraphGAN:
         }
         scratch = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            torch.save(state, scratch)
+            content = io.BytesIO()  # torch's own error of a full disk is no OSError
+            torch.save(state, content)
+            scratch.write_bytes(content.getbuffer())
             os.replace(scratch, target)
         finally:
             scratch.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """A deep ensemble of SchNets: mean, calibrated uncertainty and embeddings of molecules."""
 
 import json
+import math
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from surrogate.batches import MOLECULE_OF_ATOM, GraphDataset
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
+from surrogate.files import write_weights
 from surrogate.inputs import Graph, input_widths
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -217,7 +218,7 @@ class Ensemble:
         it is complete."""
         folder.mkdir(parents=True, exist_ok=True)
         for k, member in enumerate(self.members):
-            torch.save(member.state_dict(), folder / f"member_{k}.pt")
+            write_weights(member.state_dict(), folder / f"member_{k}.pt")
         if self.gp is not None:
             self.gp.save(folder / "gp.pt")
         description = {
@@ -255,7 +256,8 @@ class Ensemble:
                 )
                 has_gp = bool(description.get("gp"))
                 scale = float(description.get("scale", 1.0))  # format 1 had none
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                _check_description(settings, references, calibration, count, scale, has_gp)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
         if found not in _READABLE:
             raise SurrogateError(f"{path} has format {found}; this version reads up to format {_FORMAT}.")
@@ -267,6 +269,33 @@ class Ensemble:
             members.append(model.eval())
         gp = _read_weights(Path(folder) / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
         return cls(settings, references, members, calibration, scale=scale, gp=gp)
+
+
+def _check_description(
+    settings: ModelSettings,
+    references: AtomReferences,
+    calibration: Calibration,
+    members: int,
+    scale: float,
+    has_gp: bool,
+) -> None:
+    """Raises ValueError for what would fail, or predict nonsense, only later."""
+    if members < 1 or not math.isfinite(scale):
+        raise ValueError(f"{members} members of scale {scale}")
+    if sorted(references.numbers) != _numbers(settings) or len(references.energies) != len(
+        references.numbers
+    ):
+        raise ValueError("the references are not one energy for each of the model's elements")
+    if set(calibration.typical) != set(calibration.exponents):
+        raise ValueError("the calibration's typical values and exponents are of different sources")
+    at_hand = {SPREAD, *["gp"] * has_gp, *["variance"] * ("variance" in settings.uncertainty)}
+    if strange := set(calibration.typical) - at_hand:
+        raise ValueError(f"the calibration has {min(strange)!r}, which the model does not tell")
+    numbers = [*references.energies, *calibration.typical.values(), *calibration.exponents.values()]
+    numbers += [calibration.scale, calibration.weight, calibration.freedom, calibration.width]
+    for number in [*numbers, *calibration.scores]:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise ValueError(f"{number!r:.40} where a finite number belongs")
 
 
 def _calibration(description: dict[str, Any], form: int) -> Calibration:
@@ -377,6 +406,8 @@ def _read_weights(path: Path, use: Callable[[Any], Any]) -> Any:
         return use(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise SurrogateError(f"{path} is missing; the model is not complete.") from None
-    except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError, IndexError) as error:
+    except OSError as error:
+        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
+    except Exception as error:  # a damaged or foreign file can break torch's reader anywhere
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SurrogateError(f"{path} does not hold the weights of this model ({reason}).") from error

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from surrogate.files import write_weights
+
 _FEATURES = 256
 _NOISE = 0.1  # variance of a label's noise, over that which one atom's energy has a priori
 _AT_ONCE = 1000  # molecules
@@ -89,4 +91,4 @@ class LastLayerGP:
 
     def save(self, path: Path) -> None:
         """Write what ``LastLayerGP(**torch.load(path, weights_only=True))`` reads."""
-        torch.save({one.name: getattr(self, one.name) for one in fields(self)}, path)
+        write_weights({one.name: getattr(self, one.name) for one in fields(self)}, path)

@@ -1,5 +1,6 @@
 """Settings of the model and of its training; plain data, so reading them loads neither torch nor RDKit."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -10,6 +11,7 @@ Representation = Literal["schnet", "painn"]
 Layout = Literal["topological", "depiction"]
 Input = Literal["chemistry", "xtb"]
 Uncertainty = Literal["ensemble", "gp", "variance"]
+_MOST = {"features": 2048, "interactions": 32, "gaussians": 2048}  # a few gigabytes
 
 
 def pick_device(name: str) -> str:
@@ -85,6 +87,14 @@ class ModelSettings:
         if self.mode == "3d" and "chemistry" in self.inputs:
             raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
         _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value > most:
+                raise SurrogateError(f"{name} is {value!r:.40}; it is a whole number of at most {most}.")
+        if not isinstance(self.baseline, str) or not math.isfinite(self.cutoff):
+            raise SurrogateError(
+                f"baseline is {self.baseline!r:.40}, cutoff {self.cutoff}: a text and a finite number are expected."
+            )
         if self.gaussians < 2:
             raise SurrogateError(f"gaussians is {self.gaussians}; a radial basis has 2 at least.")
 

@@ -16,6 +16,12 @@ def _mlflow_database(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _own_label_cache(tmp_path, monkeypatch) -> None:
+    """No test reads or leaves labels outside its folder."""
+    monkeypatch.setenv("ALKIT_LABEL_CACHE", str(tmp_path / "labels.sqlite"))
+
+
 @pytest.fixture
 def mlflow_uri(_mlflow_database, tmp_path) -> str:
     """A database of the test's own."""
@@ -48,6 +54,7 @@ def tiny(tmp_path, mlflow_uri) -> dict:
         "surrogate": {"members": 2, "features": 16, "interactions": 1, "epochs": 4, "batch_size": 8},
         "acquisition": "lcmd",
         "batch_size": 4,
+        "simulator": {"kind": "xtb", "cache": "none"},
         "stop": {"rounds": 1},
         "tracking": {"uri": mlflow_uri},
     }

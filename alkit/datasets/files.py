@@ -16,7 +16,7 @@ import numpy as np
 
 from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
-from alkit.molecules import Molecule
+from alkit.molecules import LONGEST_SMILES, Molecule
 
 __all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures", "scan_smiles"]
 
@@ -40,7 +40,10 @@ def _lines(path: Path) -> Iterator[str]:
         with Path(path).open("rb") as file:  # once: it may be a pipe
             zipped = file.peek(2)[:2] == b"\x1f\x8b"
             with gzip.open(file, "rb") if zipped else file as plain:
-                yield from io.TextIOWrapper(plain, encoding="utf-8-sig")
+                for line in io.TextIOWrapper(plain, encoding="utf-8-sig"):
+                    if "\0" in line:
+                        raise DataError(f"{path} is not a UTF-8 text file (it holds NUL bytes).")
+                    yield line
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a UTF-8 text file ({error.reason}).") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -127,7 +130,12 @@ def read_structures(path: Path) -> list[Molecule]:
                 f"{path}: structure {number} is charged or magnetic; alkit knows neutral closed shells alone."
             )
         name = str(told.get("smiles") or f"{number} {atoms.get_chemical_formula()}")
-        molecules.append(Molecule(name, atoms.numbers, atoms.positions, "given"))
+        if not atoms.numbers.all():
+            raise DataError(f"{path}: structure {number} has an atom that is no element.")
+        try:
+            molecules.append(Molecule(name, atoms.numbers, atoms.positions, "given"))
+        except DataError as error:
+            raise DataError(f"{path}, structure {number}: {error}.") from None
     if not molecules:
         raise DataError(f"{path} holds no structures.")
     return molecules
@@ -198,7 +206,7 @@ def parse_number(text: str | None, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DataError(f"{where}: {text!r} is not a finite number.")
+        raise DataError(f"{where}: {text!r:.80} is not a finite number.")
     return value
 
 
@@ -212,12 +220,12 @@ def _rows(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, row) of a table that must have ``columns``."""
     reader = csv.DictReader(lines, delimiter=delimiter, restval="")
-    names = reader.fieldnames or []
-    if missing := [column for column in columns if column not in names]:
-        raise DataError(
-            f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
-        )
     try:
+        names = reader.fieldnames or []
+        if missing := [column for column in columns if column not in names]:
+            raise DataError(
+                f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
+            )
         for row in reader:
             yield reader.line_num, row
     except csv.Error as error:
@@ -229,5 +237,6 @@ def _rows(
 def _canonical(path: Path, number: int, smiles: str) -> str:
     canonical = canonical_smiles(smiles)
     if canonical is None:
-        raise DataError(f"{path}, line {number}: {smiles!r} is not a SMILES that RDKit can read.")
+        most = f" (alkit reads up to {LONGEST_SMILES} characters)" if len(smiles) > LONGEST_SMILES else ""
+        raise DataError(f"{path}, line {number}: {smiles!r:.80} is not a SMILES that RDKit can read{most}.")
     return canonical

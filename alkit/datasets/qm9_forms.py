@@ -20,7 +20,7 @@ from ase.data import atomic_numbers
 from ase.units import Hartree, kcal, mol
 
 from alkit.datasets.files import open_text, parse_number
-from alkit.datasets.store import ALIASES, decode_labels, read_rows
+from alkit.datasets.store import ALIASES, check_rows, decode_labels, read_rows
 from alkit.errors import DataError
 
 LEVEL = "B3LYP/6-31G(2df,p)"
@@ -295,8 +295,9 @@ def _database(source: Path) -> Form:
         raise DataError(f"{source} has lengths in {metadata['_distance_unit']!r}; alkit reads Ang.")
     factors = [_factor(source, name, stored[name]) for name in names]
     try:
+        check_rows(rows)
         labels = decode_labels([row[3] for row in rows], names) * factors
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{source} is damaged ({error}).") from error
     return Form(
         "schnetpack database", names, "dataset", len(rows), _database_rows(source, rows, names, labels)

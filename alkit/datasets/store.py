@@ -23,6 +23,7 @@ from typing import Any, overload
 import numpy as np
 
 from alkit.errors import DataError
+from alkit.molecules import LONGEST_SMILES
 
 __all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "canonical_smiles", "create_database"]
 
@@ -66,9 +67,12 @@ class Record:
 
 
 def canonical_smiles(smiles: str) -> str | None:
-    """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES."""
+    """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES, it has letters that no
+    SMILES has, or it is longer than `alkit.molecules.LONGEST_SMILES`."""
     from rdkit import Chem, rdBase
 
+    if len(smiles) > LONGEST_SMILES or not smiles.isascii():  # of "éC" RDKit reads the C
+        return None
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
     if molecule is None or not molecule.GetNumAtoms():
@@ -85,6 +89,7 @@ def create_database(
     geometry: str,
     source: str,
     atomrefs: Mapping[str, Mapping[int, float]] | None = None,
+    atomization: bool = False,
 ) -> int:
     """Write a new database at ``path``, which must not exist; returns the number of rows.
 
@@ -95,6 +100,7 @@ def create_database(
         source: where the data come from, for people.
         atomrefs: property -> atomic number -> value of the isolated atom at the same level, in the
         property's unit.
+        atomization: the labels are energies less those of the isolated atoms.
 
     Raises:
         DataError: the file cannot be written, or a record lacks a property.
@@ -114,7 +120,13 @@ def create_database(
                 "atomrefs": {
                     name: _by_number(values) for name, values in (atomrefs or {}).items() if name in units
                 },
-                "alkit": {"format": _FORMAT, "level": level, "geometry": geometry, "source": source},
+                "alkit": {
+                    "format": _FORMAT,
+                    "level": level,
+                    "geometry": geometry,
+                    "source": source,
+                    "atomization": atomization,
+                },
             }
             for record in records:
                 positions = record.positions
@@ -161,7 +173,12 @@ class Dataset:
         self.level: str = metadata["alkit"]["level"]
         self.geometry: str = metadata["alkit"]["geometry"]
         self.source: str = metadata["alkit"]["source"]
-        self.atomrefs = {name: np.array(values) for name, values in metadata["atomrefs"].items()}
+        self._atomization: bool = metadata["alkit"].get("atomization", False)
+        if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
+            raise ValueError(f"its level is {self.level!r} and its geometry {self.geometry!r}")
+        self.atomrefs = {
+            name: np.array(values, dtype=np.float64) for name, values in metadata["atomrefs"].items()
+        }
         pairs = [json.loads(row[2]) for row in rows]
         self.smiles: list[str] = [pair["smiles"] for pair in pairs]
         self.gdb_ids = np.array([pair["gdb_id"] for pair in pairs], dtype=np.int64)
@@ -170,6 +187,15 @@ class Dataset:
         self._positions = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f8").reshape(-1, 3)
         self._ends = np.cumsum([len(row[0]) // 4 for row in rows], dtype=np.int64)
         self._labels = decode_labels([row[3] for row in rows], list(self.units))
+        check_rows(rows)
+        if not all(isinstance(smiles, str) for smiles in self.smiles):
+            raise ValueError("a SMILES is no text")
+        if any(len(values) <= self._numbers.max() for values in self.atomrefs.values()):
+            raise ValueError(f"there is no energy of the isolated atom {self._numbers.max()}")
+        if self.geometry != "none" and not np.isfinite(self._positions).all():
+            raise ValueError("a position is not a finite number")
+        if not np.isfinite(self._labels).all():
+            raise ValueError(f"the label of {self.smiles[_first_bad(self._labels)]} is not a finite number")
         for array in (self._numbers, self._labels, self.gdb_ids, *self.atomrefs.values()):
             array.flags.writeable = False
 
@@ -182,7 +208,7 @@ class Dataset:
         """
         path = Path(path)
         metadata, rows = read_rows(path)
-        if "alkit" not in metadata:
+        if not isinstance(metadata.get("alkit"), dict):
             raise DataError(f"{path} is an ASE database without SMILES and level of theory; import it first.")
         if metadata["alkit"].get("format") != _FORMAT:
             raise DataError(
@@ -192,7 +218,7 @@ class Dataset:
             raise DataError(f"{path} holds no molecules.")
         try:
             return cls(path, metadata, rows)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} is damaged ({error}); import the data set again.") from error
 
     def __len__(self) -> int:
@@ -236,7 +262,7 @@ class Dataset:
 
     def property_name(self, name: str) -> str:
         """The property's full name; DataError if the database does not have it."""
-        full = ALIASES.get(name, name)
+        full = name if name in self.units else ALIASES.get(name, name)
         if full not in self.units:
             raise DataError(f"{self.path} has no property {name!r}; it has {', '.join(self.units)}.")
         return full
@@ -264,6 +290,8 @@ class Dataset:
         elements.
         """
         full = self.property_name(name)
+        if self._atomization and self.units[full] == "eV":
+            return self.target(full)
         references = self.atomrefs.get(full)
         if references is None or self.units[full] != "eV" or not references.any():
             raise DataError(f"{self.path} has no energies of isolated atoms for {name!r}.")
@@ -289,11 +317,30 @@ def read_rows(path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
             query = "SELECT numbers, positions, key_value_pairs, data FROM systems ORDER BY id"
             rows = connection.execute(query).fetchall()
         metadata = json.loads(found[0]) if found else {}
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not an ASE SQLite database ({error}).") from error
-    if "_property_unit_dict" not in metadata or "_distance_unit" not in metadata:
+    if (
+        not isinstance(metadata, dict)
+        or "_distance_unit" not in metadata
+        or not isinstance(units := metadata.get("_property_unit_dict"), dict)
+        or not all(isinstance(unit, str) for unit in units.values())
+    ):
         raise DataError(f"{path} does not say the units of its properties, so its numbers cannot be used.")
     return metadata, rows
+
+
+def check_rows(rows: Sequence[tuple[Any, ...]]) -> None:
+    """Raises ValueError for a row whose atoms and positions do not fit together, or are no atoms."""
+    for number, row in enumerate(rows, 1):
+        if not row[0] or 6 * len(row[0]) != len(row[1]):
+            raise ValueError(f"row {number} has {len(row[0])} bytes of atoms and {len(row[1])} of positions")
+        numbers = np.frombuffer(row[0], dtype="<i4")
+        if numbers.min() < 1 or numbers.max() >= _MAX_Z:
+            raise ValueError(f"row {number} has atomic number {numbers.min()} or {numbers.max()}")
+
+
+def _first_bad(values: np.ndarray) -> int:
+    return int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
 
 
 def decode_labels(blobs: Sequence[Any], names: Sequence[str]) -> np.ndarray:

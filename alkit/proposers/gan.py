@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,8 @@ def settings(config: CampaignConfig) -> GeneratorSettings:
     from generator import GeneratorSettings
 
     elements = tuple(symbol for symbol in config.domain.elements if symbol != "H")
-    return GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
+    found = GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
+    return replace(found, novelty_weight=config.generator.novelty) if config.generator else found
 
 
 def check(state: RoundState) -> None:

@@ -23,6 +23,8 @@ from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
 ENTRY_POINT_GROUP = "alkit.simulators"
 SIMULATORS = {
     "xtb": "alkit.simulators.xtb:XTBSimulator",
+    "tblite": "alkit.simulators.tblite:TBLiteSimulator",
+    "ase": "alkit.simulators.ase_calculator:ASESimulator",
     "lookup": "alkit.simulators.lookup:Lookup",
 }
 

@@ -20,6 +20,8 @@ class Lookup:
     set's, or, of a data set that has none, the molecule's own.
     """
 
+    any_start = True  # of the molecule: its geometry does not matter
+
     def __init__(self, dataset: str, target: str = "u0"):
         self._dataset = Dataset.open(Path(dataset))
         self._values = self._dataset.atomization(target)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS
+from ase.optimize import BFGS, FIRE
 from ase.units import Bohr, Hartree
 
 from alkit.errors import LabelError
@@ -40,6 +40,17 @@ def relax(atoms: Atoms, *, fmax: float, max_steps: int, hessian: np.ndarray | No
         raise LabelError(
             "not_relaxed", f"{force:.3g} eV/A left after {max_steps} steps, fmax is {fmax:g} eV/A"
         )
+    return int(optimizer.nsteps)
+
+
+def descend(atoms: Atoms, *, fmax: float, max_steps: int) -> int:
+    """Move ``atoms`` downhill by FIRE (doi:10.1103/PhysRevLett.97.170201); returns the number of steps.
+
+    No model of the surface can mislead it, but it takes long: it ends at ``fmax`` (eV/A) or after
+    ``max_steps``, wherever that is.
+    """
+    optimizer = FIRE(atoms, logfile=None, maxstep=0.1)
+    optimizer.run(fmax=fmax, steps=max_steps)
     return int(optimizer.nsteps)
 
 

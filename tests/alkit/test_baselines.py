@@ -8,7 +8,8 @@ from ase.units import Hartree
 
 from alkit.baselines import LEVEL, single_point
 from alkit.errors import LabelError
-from alkit.simulators.xtb import ATOM_ENERGIES, calculator
+from alkit.simulators.references import ATOM_ENERGIES
+from alkit.simulators.xtb import calculator
 
 
 def test_the_energy_is_that_of_the_ase_calculator() -> None:

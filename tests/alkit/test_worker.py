@@ -38,6 +38,7 @@ def test_errors_are_answers(monkeypatch) -> None:
         (SubtleError(), ("subtle", "said so")),
         (KeyError("x"), ("simulator_error", "C: KeyError: 'x'")),
         (SystemExit(3), ("simulator_error", "C: SystemExit: 3")),
+        (MemoryError("Unable to allocate 9 GiB"), ("out_of_memory", "C: Unable to allocate 9 GiB")),
     ):
         failing.error = error
         answer = worker.run(molecule)

@@ -12,7 +12,9 @@ from threadpoolctl import threadpool_limits
 from alkit.errors import LabelError
 from alkit.molecules import Molecule, embed
 from alkit.simulators import Level, check_label
-from alkit.simulators.xtb import ATOM_ENERGIES, UNPAIRED, XTBSimulator
+from alkit.simulators.gfn import METHODS
+from alkit.simulators.references import ATOM_ENERGIES, UNPAIRED
+from alkit.simulators.xtb import XTBSimulator, calculator
 
 xtb = pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
 
@@ -32,7 +34,7 @@ def reason(simulator: XTBSimulator, molecule: Molecule) -> str:
     return failure.value.reason
 
 
-@pytest.mark.parametrize("method", sorted(ATOM_ENERGIES))
+@pytest.mark.parametrize("method", METHODS)
 def test_atom_energies_are_what_xtb_computes(method: str) -> None:
     assert set(ATOM_ENERGIES[method]) == set(UNPAIRED)
     with threadpool_limits(1):
@@ -40,6 +42,12 @@ def test_atom_energies_are_what_xtb_computes(method: str) -> None:
             atom = Atoms([number], magmoms=[UNPAIRED[number]])
             atom.calc = xtb.XTB(method=method, accuracy=1e-4)
             assert atom.get_potential_energy() == pytest.approx(tabulated, abs=2e-6), number
+
+
+def test_the_force_field_counts_from_free_atoms() -> None:
+    for number in ATOM_ENERGIES["GFN-FF"]:
+        atom = Atoms([number], calculator=calculator(method="GFN-FF", max_iterations=250))
+        assert atom.get_potential_energy() == 0 == ATOM_ENERGIES["GFN-FF"][number]
 
 
 def test_the_parts_make_the_value_and_are_physical() -> None:
@@ -73,7 +81,7 @@ def test_the_label_hardly_depends_on_where_the_relaxation_starts() -> None:
     assert labels[0].value == pytest.approx(labels[1].value, abs=1e-3)
 
 
-@pytest.mark.parametrize("method", sorted(ATOM_ENERGIES))
+@pytest.mark.parametrize("method", METHODS)
 def test_energies_agree_with_tblite(method: str) -> None:
     pytest.importorskip("tblite", reason="tblite is the independent implementation")
     molecule = embed("NCC=O", seed=0)
@@ -98,17 +106,17 @@ def test_a_saddle_is_left_for_the_minimum_beside_it(monkeypatch: pytest.MonkeyPa
     label = XTBSimulator().label(straight)
     assert label.parts["saddle_escapes"] == 1
     assert label.value == pytest.approx(XTBSimulator().label(embed("O", seed=0)).value, abs=1e-3)
-    monkeypatch.setattr("alkit.simulators.xtb._ESCAPES", 0)
-    assert reason(XTBSimulator(), straight) == "imaginary_modes"
+    monkeypatch.setattr("alkit.simulators.recipes._ESCAPES", 0)
+    assert reason(XTBSimulator(recover=False), straight) == "imaginary_modes"
 
 
 def test_failures_have_names(capfd: pytest.CaptureFixture[str]) -> None:
     ethanol = embed("CCO", seed=0)
-    assert reason(XTBSimulator(max_iterations=1), ethanol) == "scf_not_converged"
-    assert reason(XTBSimulator(max_steps=1, fmax=1e-4), ethanol) == "not_relaxed"
+    assert reason(XTBSimulator(max_iterations=1, recover=False), ethanol) == "scf_not_converged"
+    assert reason(XTBSimulator(max_steps=1, fmax=1e-4, recover=False), ethanol) == "not_relaxed"
     ether = embed("COC", seed=0)
     swapped = Molecule("CCO", ether.numbers, ether.positions, "given")
-    assert reason(XTBSimulator(), swapped) == "identity_changed"
+    assert reason(XTBSimulator(recover=False), swapped) == "identity_changed"
     tin = Molecule("[SnH4]", np.array([50]), np.zeros((1, 3)), "given")
     assert reason(XTBSimulator(), tin) == "unsupported_element"
     assert capfd.readouterr() == ("", "")  # xtb itself is muted

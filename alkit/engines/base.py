@@ -1,0 +1,254 @@
+"""The one face of all engines: `concurrent.futures`, and a generator of labels with a deadline."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from alkit.errors import AlkitError, Attempt, LabelError
+from alkit.molecules import Molecule
+from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
+from alkit.worker import AS_GIVEN
+
+AGAIN = "again"  # the rung of a second try, after a worker that died in the first
+LABELS_PER_WORKER = 500
+# An empty interpreter with numpy, RDKit and xtb takes 0.15 GB; a limit near that fails before any label.
+LEAST_MEMORY = 0.25
+_QUEUED_PER_WORKER = 4
+
+OnLate = Callable[[Molecule, Label | LabelError], None]
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker must know beside the simulator.
+
+    ``timeout``: seconds one label may take. ``memory_limit``: GB (1e9 bytes) of data one worker may hold,
+    None for no limit. ``labels_per_worker``: a worker ends after so many and a new one takes its place, so
+    that what a compiled library leaks cannot add up. Raises `AlkitError` for a value that cannot work.
+    """
+
+    timeout: float = 600.0
+    memory_limit: float | None = None
+    labels_per_worker: int = LABELS_PER_WORKER
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout < float("inf"):
+            raise AlkitError(f"an engine needs a positive timeout in seconds, not {self.timeout:g}")
+        if self.memory_limit is not None and not LEAST_MEMORY <= self.memory_limit < float("inf"):
+            raise AlkitError(
+                f"a worker's memory_limit is in GB and at least {LEAST_MEMORY:g}, as the libraries need that "
+                f"much to load; not {self.memory_limit:g}"
+            )
+        if self.labels_per_worker < 1:
+            raise AlkitError(f"labels_per_worker is at least 1, not {self.labels_per_worker}")
+
+
+@dataclass(eq=False)
+class Job:
+    """A molecule on its way to a label: ``tries`` holds the attempts in which its worker died."""
+
+    molecule: Molecule
+    future: Future[Label] = field(default_factory=Future)
+    tries: tuple[Attempt, ...] = ()
+    started: float = field(default_factory=time.monotonic)  # of the present try
+
+    def answer(self, outcome: Label | Exception) -> None:
+        """Hand ``outcome`` to whoever waits, with earlier tries before its own."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, Label):
+            self.future.set_result(self._with_tries(outcome))
+        elif isinstance(outcome, LabelError):
+            self.future.set_exception(
+                LabelError(outcome.reason, outcome.detail, self._all_tries(outcome.attempts))
+            )
+        else:
+            self.future.set_exception(outcome)
+
+    def fail(self, reason: str, detail: str) -> None:
+        """End without a label for a reason that is the engine's and not the simulator's."""
+        attempt = Attempt(AS_GIVEN, reason, time.monotonic() - self.started)
+        self.answer(LabelError(reason, f"{self.molecule.smiles}: {detail}", (attempt,)))
+
+    def bury(self) -> None:
+        """The worker of the present try has died, and there will be another try."""
+        attempt = Attempt(AS_GIVEN, "worker_died", time.monotonic() - self.started)
+        self.tries = self._all_tries((attempt,))
+        self.started = time.monotonic()
+
+    def _with_tries(self, label: Label) -> Label:
+        return replace(label, attempts=self._all_tries(label.attempts)) if self.tries else label
+
+    def _all_tries(self, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+        if not self.tries:
+            return attempts
+        again = (one._replace(rung=AGAIN) if one.rung == AS_GIVEN else one for one in attempts)
+        return (*self.tries, *again)
+
+
+class Engine(ABC):
+    """Labels molecules in worker processes, each with one thread and without torch; use it in a ``with``
+    block. Leaving the block waits for what was submitted; leaving it by an exception ends the work at once.
+
+    Failures reach the caller as `LabelError`: the simulator's own reasons, and "timeout", "worker_died",
+    "out_of_memory", "simulator_error" (any other exception, with its type and message), "not_finite". A spec
+    that names no simulator raises `ConfigError` when the engine is made, before any process starts.
+    """
+
+    def __init__(self, spec: SimulatorSpec, *, workers: int, settings: WorkerSettings):
+        if workers < 1:
+            raise AlkitError(f"an engine needs at least 1 worker, not {workers}")
+        self.spec, self.workers, self.settings = spec, workers, settings
+        self.level: Level = create_simulator(spec).level
+        self._jobs: dict[Future[Label], Job] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(wait=kind is None)
+
+    def submit(self, molecule: Molecule) -> Future[Label]:
+        """A future `Label`; ``result()`` raises `LabelError`, or `AlkitError` if none can be had at all."""
+        job = Job(molecule)
+        self._jobs[job.future] = job
+        job.future.add_done_callback(self._forget)
+        self._start(job)
+        return job.future
+
+    def label_all(
+        self,
+        molecules: Iterable[Molecule],
+        *,
+        deadline: float | None = None,
+        on_late: OnLate | None = None,
+    ) -> Iterator[tuple[Molecule, Label | LabelError]]:
+        """Every molecule with its label or the error that took its place, in the order in which they finish.
+
+        ``molecules`` is read as workers become free, so it may be a generator. Closing this one early
+        cancels the rest.
+
+        ``deadline``: seconds from the first ``next``. What has no label by then is yielded as `LabelError`
+        "deadline". Work that has begun goes on, up to its timeout, and the engine has to stay open for it:
+        ``on_late(molecule, outcome)`` is called when it ends, *in a thread of the engine*. It must be quick
+        (put it into a queue), and what it raises is only logged. Work that has not begun is cancelled.
+        """
+        end = None if deadline is None else time.monotonic() + deadline
+        done: queue.SimpleQueue[Future[Label]] = queue.SimpleQueue()
+        waiting: dict[Future[Label], Molecule] = {}
+        source = iter(molecules)
+
+        def submit(count: int) -> None:
+            for molecule in islice(source, count):
+                future = self.submit(molecule)
+                waiting[future] = molecule
+                future.add_done_callback(done.put)
+
+        try:
+            submit(_QUEUED_PER_WORKER * self.capacity())
+            while waiting:
+                future = _next_done(done, end)
+                if future is None:
+                    break
+                molecule = waiting.pop(future)
+                submit(1)
+                yield molecule, _outcome(future)
+            if waiting:
+                yield from self._end_of_time(waiting, source, f"{deadline:g} s", on_late)
+        finally:
+            for future in list(waiting):
+                future.cancel()
+
+    def capacity(self) -> int:
+        """How many labels may be computed at once, as far as is known."""
+        return self.workers
+
+    def close(self, *, wait: bool = True) -> None:
+        """End the workers: after all that was submitted (``wait``), or now, cancelling it."""
+        try:
+            if wait:
+                concurrent.futures.wait(list(self._jobs))
+        finally:  # an interrupt of the wait is no reason to leave workers behind
+            for future in list(self._jobs):
+                future.cancel()
+            self._stop()
+
+    @abstractmethod
+    def _start(self, job: Job) -> None:
+        """Send the job on its way; it is answered from a thread of the engine."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """End the workers now. May be called more than once."""
+
+    @abstractmethod
+    def _begun(self, futures: Collection[Future[Label]]) -> set[Future[Label]]:
+        """Those that a worker has, and so had better be left to end."""
+
+    def _end_of_time(
+        self,
+        waiting: dict[Future[Label], Molecule],
+        source: Iterator[Molecule],
+        limit: str,
+        on_late: OnLate | None,
+    ) -> Iterator[tuple[Molecule, Label | LabelError]]:
+        begun = self._begun(waiting)
+        outcomes: list[tuple[Molecule, Label | LabelError]] = []
+        for future, molecule in list(waiting.items()):
+            if future.done() and not future.cancelled():  # at the last moment
+                outcomes.append((molecule, _outcome(future)))
+            elif future in begun:
+                outcomes.append((molecule, _late(molecule, limit)))
+                if on_late is not None:
+                    future.add_done_callback(partial(_tell, on_late, molecule))
+            else:
+                future.cancel()
+                outcomes.append((molecule, _never_begun(molecule, limit)))
+            del waiting[future]
+        yield from outcomes
+        for molecule in source:
+            yield molecule, _never_begun(molecule, limit)
+
+    def _forget(self, future: Future[Label]) -> None:
+        self._jobs.pop(future, None)
+
+
+def _next_done(done: queue.SimpleQueue[Future[Label]], end: float | None) -> Future[Label] | None:
+    """The next to finish, or None at ``end``. What has finished by then comes first."""
+    try:
+        return done.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
+    except queue.Empty:
+        return None
+
+
+def _outcome(future: Future[Label]) -> Label | LabelError:
+    try:
+        return future.result()
+    except LabelError as error:
+        return error
+
+
+def _tell(on_late: OnLate, molecule: Molecule, future: Future[Label]) -> None:
+    if not future.cancelled() and not isinstance(future.exception(), AlkitError):
+        on_late(molecule, _outcome(future))
+
+
+def _late(molecule: Molecule, limit: str) -> LabelError:
+    detail = f"no label within the round's {limit}; its result goes to the label cache when it comes"
+    return LabelError("deadline", f"{molecule.smiles}: {detail}")
+
+
+def _never_begun(molecule: Molecule, limit: str) -> LabelError:
+    return LabelError("deadline", f"{molecule.smiles}: not begun within the round's {limit}")

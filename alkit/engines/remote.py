@@ -1,0 +1,86 @@
+"""What runs in the worker processes of Parsl and Dask: for each of their threads one `LocalEngine` with one
+process, kept from label to label. The process is what hangs, crashes and is killed; their worker is never
+lost by a label.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from multiprocessing import process, util
+from operator import eq
+from pathlib import Path
+
+from alkit.engines.base import WorkerSettings
+from alkit.engines.local import LocalEngine
+from alkit.errors import AlkitError, LabelError
+from alkit.molecules import Molecule
+from alkit.plugins import is_code_path
+from alkit.simulators.base import Label, SimulatorSpec
+
+# A worker may serve several campaigns in turn, and one that ended badly has not closed its engines.
+_KEPT_PER_THREAD = 2
+
+_lock = threading.Lock()
+_engines: dict[tuple[int, str], LocalEngine] = {}
+
+
+def label(
+    owner: str, spec: SimulatorSpec, settings: WorkerSettings, molecule: Molecule
+) -> Label | LabelError | AlkitError:
+    """The label of ``molecule``, or the error in its place. ``owner``: the engine that asks, by a name that
+    no other has.
+    """
+    try:
+        return _engine(owner, spec, settings).submit(molecule).result()
+    except (LabelError, AlkitError) as error:
+        return error
+
+
+def portable(spec: SimulatorSpec) -> SimulatorSpec:
+    """``spec`` for workers that have another working folder."""
+    if not is_code_path(spec.kind):
+        return spec
+    file, _, name = spec.kind.rpartition(":")
+    return replace(spec, kind=f"{Path(file).resolve()}:{name}")
+
+
+def close(owner: str) -> None:
+    """End the processes that serve ``owner``."""
+    _close(lambda key: key[1] == owner)
+
+
+def _engine(owner: str, spec: SimulatorSpec, settings: WorkerSettings) -> LocalEngine:
+    key = threading.get_ident(), owner
+    with _lock:
+        found = _engines.get(key)
+    if found is None:
+        others = [other for other in list(_engines) if other[0] == key[0]]
+        for other in others[: len(others) + 1 - _KEPT_PER_THREAD]:
+            _close(partial(eq, other))
+        # Workers of Dask are "daemons", to which multiprocessing allows no children, lest they be left
+        # behind. Ours end with their parent, even by kill -9.
+        process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        found = LocalEngine(
+            spec,
+            workers=1,
+            timeout=settings.timeout,
+            memory_limit=settings.memory_limit,
+            labels_per_worker=settings.labels_per_worker,
+        )
+        with _lock:
+            _engines[key] = found
+    return found
+
+
+def _close(which: Callable[[tuple[int, str]], bool]) -> None:
+    with _lock:
+        ended = [_engines.pop(key) for key in list(_engines) if which(key)]
+    for engine in ended:
+        engine.close(wait=False)
+
+
+# At exit multiprocessing waits for children, and ours wait for work.
+util.Finalize(None, _close, [lambda key: True], exitpriority=100)

@@ -1,0 +1,122 @@
+"""Labels for a batch of candidates: from the ledger, from the cache that campaigns share, or computed.
+
+A label is in the cache and in the ledger, each by a transaction of its own, before the next one is looked at.
+Of two campaigns that want the same molecule at the same level one computes it, and the other waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alkit.errors import LabelError
+from alkit.label_cache import LabelCache
+from alkit.ledger import Candidate, Source
+from alkit.molecules import Molecule
+from alkit.progress import Advance
+from alkit.simulators.base import Label
+
+if TYPE_CHECKING:
+    from alkit.state import RoundState
+
+_POLL = 0.5  # seconds between two looks at what others compute
+DEADLINE = "deadline"
+
+
+def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
+    """Label candidates that have a geometry; what fails, fails with its reason.
+
+    What has no label when ``simulator.deadline`` has passed fails as "deadline"; if it is being computed, its
+    label goes to the cache when it comes.
+    """
+    if not batch:
+        return
+    engine = state.engine
+    state.check_level(engine.level)
+    state.ledger.level = engine.level
+    with state.progress.steps(f"labelling at {engine.level}", len(batch)) as advance:
+        work = _Batch(state, {candidate.smiles: candidate.id for candidate in batch}, advance)
+        missing = work.from_ledger()
+        work.compute(missing)
+        work.await_others()
+
+
+@dataclass
+class _Batch:
+    state: RoundState
+    ids: dict[str, int]
+    advance: Advance
+
+    def __post_init__(self) -> None:
+        self._cache: LabelCache | None = self.state.label_cache
+        self._elsewhere: list[Molecule] = []  # other processes are at them
+        deadline = self.state.config.simulator.deadline
+        self._end = None if deadline is None else time.monotonic() + deadline
+
+    def from_ledger(self) -> list[str]:
+        """Settle what this campaign has labelled before; returns the others."""
+        missing = []
+        for smiles in self.ids:
+            if (label := self.state.ledger.label(smiles, self.state.engine.level)) is None:
+                missing.append(smiles)
+            else:
+                self._settle(smiles, label, "ledger")
+        return missing
+
+    def compute(self, missing: Sequence[str]) -> None:
+        """Label these, but for what others have labelled or are labelling."""
+        self._run(self._claimed(self.state.molecule(smiles) for smiles in missing))
+
+    def await_others(self) -> None:
+        """Take what others are computing as it comes; compute it where they give up."""
+        while self._elsewhere:
+            if self._end is not None and time.monotonic() > self._end:
+                for molecule in self._elsewhere:
+                    self._settle(molecule.smiles, LabelError(DEADLINE, "another campaign computes it"))
+                return
+            waiting, self._elsewhere = self._elsewhere, []
+            self._run(self._claimed(waiting))
+            if self._elsewhere:
+                self.advance(0)  # an interrupt is noticed here
+                time.sleep(_POLL)
+
+    def _run(self, molecules: Iterator[Molecule]) -> None:
+        left = None if self._end is None else max(self._end - time.monotonic(), 0.0)
+        late = None if self._cache is None else self._keep
+        for molecule, outcome in self.state.engine.label_all(molecules, deadline=left, on_late=late):
+            self._keep(molecule, outcome)
+            self._settle(molecule.smiles, outcome)
+
+    def _claimed(self, molecules: Iterator[Molecule] | Sequence[Molecule]) -> Iterator[Molecule]:
+        for molecule in molecules:
+            if self._cache is None:
+                yield molecule
+            elif (found := self._cache.get(molecule)) is not None:
+                self._settle(molecule.smiles, found, "cache")
+            elif self._cache.claim(molecule):
+                yield molecule
+            else:
+                self._elsewhere.append(molecule)
+
+    def _keep(self, molecule: Molecule, outcome: Label | LabelError) -> None:
+        """Into the cache; of late ones in a thread of the engine. What is late is no longer claimed: nobody
+        else need wait for it."""
+        if self._cache is None:
+            return
+        if isinstance(outcome, Label):
+            self._cache.put(molecule, outcome)
+        else:
+            self._cache.give_up(molecule)
+
+    def _settle(self, smiles: str, outcome: Label | LabelError, source: Source = "computed") -> None:
+        ledger, candidate = self.state.ledger, self.ids[smiles]
+        if isinstance(outcome, Label):
+            ledger.add_label(outcome)
+            ledger.mark(candidate, "labelled")
+        else:
+            ledger.mark(candidate, "failed", reason=outcome.reason, detail=outcome.detail)
+        ledger.add_outcome(candidate, outcome, self.state.engine.level, source)
+        ledger.commit()
+        self.advance(1)

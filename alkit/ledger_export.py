@@ -1,0 +1,131 @@
+"""The ledger as files that other programs read: tables of all candidates, structures of all labels."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from alkit.datasets.store import Record, create_database
+from alkit.errors import CampaignError, DataError
+from alkit.ledger import Ledger, Status
+from alkit.plugins import nearest
+from alkit.simulators.base import Label, Level
+
+TABLES = (".csv", ".parquet")
+
+
+def export(ledger: Ledger, out: Path, *, name: str) -> int:
+    """Write what the ending of ``out`` asks for; returns the number of rows or structures.
+
+    ``.csv`` and ``.parquet``: every candidate, one a row, in the order of proposal. ``.db`` (ASE's database,
+    as schnetpack reads it, and as ``dataset`` of another campaign) and ``.extxyz``: every label of the
+    campaign, atomization energies in eV with the geometry (Angstrom) that they belong to.
+
+    Raises:
+        DataError: another ending, or the file exists.
+        CampaignError: no label yet.
+    """
+    writers: dict[str, Callable[[Ledger, Path, str], int]] = {
+        ".csv": _csv,
+        ".parquet": _parquet,
+        ".db": _database,
+        ".extxyz": _extxyz,
+    }
+    write = writers.get(out.suffix.lower())
+    if write is None:
+        raise DataError(f"{out} ends in {out.suffix!r}; give a file that ends in {', '.join(writers)}.")
+    if out.exists():
+        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    if out.suffix.lower() not in TABLES:
+        next(labels(ledger))  # before there is a file
+    return write(ledger, out, name)
+
+
+def rows(ledger: Ledger, *, status: str | None = None) -> Iterator[dict[str, Any]]:
+    """Candidates as tables have them: ``attempts`` reads "as given: not_relaxed (2.1 s), …".
+
+    Raises:
+        DataError: ``status`` is none that candidates have.
+    """
+    if status is not None and status not in get_args(Status):
+        raise DataError(f"There is no status {status!r}; {nearest(status, get_args(Status))}.")
+    for row in ledger.histories():
+        if status not in (None, row["status"]):
+            continue
+        tries = json.loads(row["attempts"] or "[]")
+        told = ", ".join(f"{rung}: {reason or 'label'} ({seconds:.2f} s)" for rung, reason, seconds in tries)
+        yield row | {"attempts": told, "tries": len(tries)}
+
+
+def labels(ledger: Ledger) -> Iterator[Label]:
+    """The campaign's labels, each molecule once, in the order of proposal.
+
+    Raises:
+        CampaignError: there is none yet.
+    """
+    level, seen = ledger.level, set[str]()
+    for candidate in ledger.candidates(status=("labelled",)):
+        label = ledger.label(candidate.smiles, level) if level and candidate.smiles not in seen else None
+        if label is not None:
+            seen.add(candidate.smiles)
+            yield label
+    if not seen:
+        raise CampaignError(f"{ledger.path} has no label yet; give a campaign that has labelled something.")
+
+
+def _csv(ledger: Ledger, out: Path, name: str) -> int:
+    found = list(rows(ledger))
+    with out.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(found[0]) if found else ["id"])
+        table.writeheader()
+        table.writerows(found)
+    return len(found)
+
+
+def _parquet(ledger: Ledger, out: Path, name: str) -> int:
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pylist(list(rows(ledger)))
+    parquet.write_table(table, out)
+    return table.num_rows
+
+
+def _database(ledger: Ledger, out: Path, name: str) -> int:
+    level = ledger.level or Level("", "")  # without a level `labels` raises
+    records = (
+        Record(label.smiles, label.numbers, label.positions, {level.property: label.value})
+        for label in labels(ledger)
+    )
+    return create_database(
+        out,
+        records,
+        units={level.property: level.unit},
+        level=level.method,
+        geometry="dataset",
+        source=f"labels of the alkit campaign {name}",
+        atomization=True,
+    )
+
+
+def _extxyz(ledger: Ledger, out: Path, name: str) -> int:
+    from ase import Atoms
+    from ase.io import write
+
+    found = [
+        Atoms(
+            label.numbers,
+            label.positions,
+            info={
+                "smiles": label.smiles,
+                "level": str(label.level),
+                f"atomization_{label.level.property}_eV": label.value,
+            },
+        )
+        for label in labels(ledger)
+    ]
+    write(out, found, format="extxyz")
+    return len(found)

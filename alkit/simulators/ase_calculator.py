@@ -1,0 +1,132 @@
+"""Labels by any ASE calculator, named by its import path."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from alkit.errors import LabelError
+from alkit.molecules import Molecule
+from alkit.plugins import nearest
+from alkit.simulators.recipes import System, single_point
+from alkit.simulators.references import UNPAIRED
+from alkit.simulators.relaxing import RelaxingSimulator
+
+_VERBOSE = ("verbosity", "label", "directory", "txt", "nthreads")  # arguments that change no number
+
+
+@dataclass(kw_only=True)
+class ASESimulator(RelaxingSimulator):
+    """``calculator``: "module:Class", made with ``arguments``. ``method``: the name of its level of theory,
+    by default made of the class and the arguments. ``atom_energies``: total energies of free atoms in eV, by
+    symbol; for one that is missing the calculator is asked, with the unpaired electrons of the atom's ground
+    state as its initial magnetic moment, so it must be one that heeds them. ``hessian`` is "central", as not
+    every calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
+    """
+
+    calculator: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    method: str = ""
+    atom_energies: dict[str, float] = field(default_factory=dict)
+    hessian: str = "central"
+
+    engine: ClassVar[str] = "ase"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, kind in (("arguments", dict), ("atom_energies", dict), ("method", str)):
+            if not isinstance(getattr(self, name), kind):
+                said = "a text" if kind is str else "a mapping of names to values"
+                raise self.error(f"{name} is {getattr(self, name)!r}; it must be {said}")
+        self._class = self._load()
+        self._atoms_known = {self._number(symbol): value for symbol, value in self.atom_energies.items()}
+        self._folder: tempfile.TemporaryDirectory | None = None
+        self.new_calculator()  # a wrong argument is better told now than of every label
+
+    @property
+    def version(self) -> str:
+        """The package of the calculator, with its version if it states one."""
+        package = self.calculator.partition(".")[0].partition(":")[0]
+        return f"{package} {getattr(importlib.import_module(package), '__version__', '')}".strip()
+
+    def method_name(self) -> str:
+        said = ", ".join(f"{k}={v}" for k, v in sorted(self.arguments.items()) if k not in _VERBOSE)
+        return self.method or f"{self._class.__name__}({said})"
+
+    def new_calculator(self) -> Any:
+        """A new one; of a kind that writes files, into a folder of its own that ends with this simulator."""
+        try:
+            calculator = self._class(**self.arguments)
+        except Exception as error:  # it is the user's code; the message must say whose it was
+            problem = " ".join(str(error).split())
+            raise self.error(
+                f"{self.calculator} cannot be made: {type(error).__name__}: {problem}"
+            ) from error
+        for method in ("get_potential_energy", "get_forces"):
+            if not hasattr(calculator, method):
+                raise self.error(f"{self.calculator} is no ASE calculator: it has no {method}()")
+        if _writes_files(calculator) and "directory" not in self.arguments:
+            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="alkit-")
+            calculator.directory = self._folder.name
+        return calculator
+
+    def free_atoms(self, molecule: Molecule) -> float:
+        return sum(self._free_atom(int(z), molecule.smiles) for z in molecule.numbers)
+
+    def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        orders = getattr(atoms.calc, "results", {}).get("bond-orders")  # tblite's
+        return None if orders is None else np.asarray(orders).sum(axis=-1)
+
+    def _free_atom(self, number: int, smiles: str) -> float:
+        if number not in self._atoms_known:
+            symbol = chemical_symbols[number]
+            if number not in UNPAIRED:
+                raise LabelError("unsupported_element", f"{smiles}: atom_energies has no {symbol}")
+            atom = Atoms([number], magmoms=[UNPAIRED[number]])
+            atom.calc = self.new_calculator()
+            try:
+                energy = single_point(System(atom))["total_energy"]
+            except LabelError as error:
+                raise LabelError(
+                    "unsupported_element", f"{smiles}: no energy of a free {symbol}: {error.detail}"
+                ) from error
+            self._atoms_known[number] = energy
+        return self._atoms_known[number]
+
+    def _load(self) -> Any:
+        module, colon, name = str(self.calculator).partition(":")
+        if not (module and colon and name):
+            raise self.error(f"calculator is {self.calculator!r}; it must be 'module:Class'")
+        try:
+            loaded = importlib.import_module(module)
+        except ImportError as error:
+            raise self.error(
+                f"{module} of calculator {self.calculator!r} cannot be imported: {error}"
+            ) from error
+        if not hasattr(loaded, name):
+            public = [key for key in vars(loaded) if not key.startswith("_")]
+            raise self.error(f"{module} has no {name!r}: {nearest(name, public)}")
+        return getattr(loaded, name)
+
+    def _number(self, symbol: str) -> int:
+        value = self.atom_energies[symbol]
+        finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if symbol not in chemical_symbols[1:] or not finite:
+            raise self.error(
+                f"atom_energies: {symbol!r}: {value!r}; eV by the symbol of an element is expected"
+            )
+        return chemical_symbols.index(symbol)
+
+
+def _writes_files(calculator: Any) -> bool:
+    from ase.calculators.calculator import FileIOCalculator
+    from ase.calculators.genericfileio import GenericFileIOCalculator
+
+    return isinstance(calculator, FileIOCalculator | GenericFileIOCalculator)

@@ -1,0 +1,68 @@
+"""What the two engines of the GFN methods, xtb-python and tblite, share: methods, solvents, names, atoms.
+
+GFN2-xTB: doi:10.1021/acs.jctc.8b01176; GFN1-xTB: doi:10.1021/acs.jctc.7b00118; GFN-FF:
+doi:10.1002/anie.202004239. Solvation by GBSA and ALPB: doi:10.1021/acs.jctc.1c00471.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import ClassVar
+
+from alkit.molecules import Molecule
+from alkit.simulators.references import atom_energies
+from alkit.simulators.relaxing import RelaxingSimulator
+
+METHODS = ("GFN2-xTB", "GFN1-xTB")
+# Solvents that both engines have parameters for with both methods, and the name that both understand.
+SOLVENTS = {
+    "acetone": "acetone",
+    "acetonitrile": "acetonitrile",
+    "chloroform": "chcl3",
+    "carbon disulfide": "cs2",
+    "dichloromethane": "ch2cl2",
+    "dmso": "dmso",
+    "ether": "ether",
+    "methanol": "methanol",
+    "thf": "thf",
+    "toluene": "toluene",
+    "water": "h2o",
+}
+
+
+@dataclass(kw_only=True)
+class GFNSimulator(RelaxingSimulator):
+    """``method``: "GFN2-xTB" or "GFN1-xTB". ``solvent``: one of `SOLVENTS`, "" for the gas phase; the free
+    atoms stay in the gas phase. ``max_iterations``: of one SCF. The rest as `RelaxingSimulator` has it."""
+
+    method: str = "GFN2-xTB"
+    solvent: str = ""
+    max_iterations: int = 250
+
+    methods: ClassVar[tuple[str, ...]] = METHODS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.choose("method", self.methods)
+        self.choose("solvent", ("", *SOLVENTS))
+        self.count("max_iterations", 1)
+        if importlib.util.find_spec(self.engine) is None:
+            raise self.error(
+                f"it needs the package {self.engine}, which is not installed: pip install {self.engine}"
+            )
+
+    @property
+    def version(self) -> str:
+        """The library that computes, with its version."""
+        return f"{self.engine} {version(self.engine)}"
+
+    def method_name(self) -> str:
+        return f"{self.method} {self.solvation_name()}({self.solvent})" if self.solvent else self.method
+
+    def solvation_name(self) -> str:
+        return "GBSA"
+
+    def free_atoms(self, molecule: Molecule) -> float:
+        return atom_energies(self.method, molecule.numbers, molecule.smiles)

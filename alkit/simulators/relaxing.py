@@ -1,0 +1,185 @@
+"""What the simulators that compute have in common: settings, level of theory, recipes, ladder and checks."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from alkit.errors import ConfigError, LabelError
+from alkit.molecules import Molecule
+from alkit.simulators import ladder, recipes, starts
+from alkit.simulators.base import Label, Level
+from alkit.simulators.identity import changes
+
+TARGETS = ("energy", "u0")
+
+
+@dataclass(kw_only=True)
+class RelaxingSimulator:
+    """Relaxes a molecule and returns its atomization energy in eV: total energy less that of its free atoms.
+
+    ``target``: "u0" is E + ZPE - sum of E(atom), "energy" leaves the harmonic zero-point energy (most of the
+    cost) out. ``relax``: False takes the energy at the geometry as it comes ("energy" only). ``fmax``:
+    relaxed when no force is larger, eV/A. ``max_steps``: of one relaxation. ``hessian``: "forward" or
+    "central" differences of forces. ``imaginary``: an imaginary wavenumber in cm-1 beyond which the point is
+    a saddle and no minimum: the molecule is pushed along the mode and relaxed again, twice at most. Smaller
+    ones are noise and count by magnitude. ``charge`` (e), ``unpaired`` (electrons): of the molecule; its free
+    atoms stay neutral. ``conformers``: so many are relaxed, and the lowest is taken. ``recover``: whether
+    failures are tried again, see `alkit.simulators.ladder`.
+
+    `label` raises `LabelError` "unsupported_element", "scf_not_converged", "calculation_failed",
+    "not_relaxed", "identity_changed" or "imaginary_modes".
+
+    A subclass is a dataclass that gives `method_name`, `new_calculator` and `free_atoms`.
+    """
+
+    target: str = "u0"
+    relax: bool = True
+    fmax: float = 0.01
+    max_steps: int = 300
+    hessian: str = "forward"
+    imaginary: float = 50.0
+    charge: int = 0
+    unpaired: int = 0
+    conformers: int = 1
+    recover: bool = True
+
+    engine: ClassVar[str] = ""
+
+    def method_name(self) -> str:
+        """Of the level of theory, without what the settings of this class add to it."""
+        raise NotImplementedError
+
+    def new_calculator(self) -> Any:
+        """A new ASE calculator; charge and unpaired electrons reach it as initial charges and magnetic
+        moments of the atoms."""
+        raise NotImplementedError
+
+    def free_atoms(self, molecule: Molecule) -> float:
+        """Total energy of the free atoms, eV. Raises `LabelError` "unsupported_element"."""
+        raise NotImplementedError
+
+    def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        """Wiberg bond orders ``(n, n)`` of atoms that were just computed, if the calculator has them."""
+        return None
+
+    def __post_init__(self) -> None:
+        self.choose("target", TARGETS)
+        self.choose("hessian", tuple(recipes.STEPS))
+        self.choose("relax", (True, False))
+        self.choose("recover", (True, False))
+        for name in ("fmax", "imaginary"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise self.error(f"{name} is {value!r}; it must be a positive number")
+        for name, least in (("max_steps", 1), ("conformers", 1), ("unpaired", 0)):
+            self.count(name, least)
+        if isinstance(self.charge, bool) or not isinstance(self.charge, int):
+            raise self.error(f"charge is {self.charge!r}; it must be a whole number")
+        if (self.charge + self.unpaired) % 2:
+            # The molecules of a campaign are neutral and closed-shell: an even number of electrons.
+            raise self.error(f"charge {self.charge:+d} with {self.unpaired} unpaired electrons cannot be")
+        if not self.relax and self.target == "u0":
+            raise self.error("u0 needs a minimum to vibrate about; set relax: true or target: energy")
+        if not self.relax and self.conformers > 1:
+            raise self.error("conformers need to be relaxed; set relax: true or conformers: 1")
+
+    @property
+    def level(self) -> Level:
+        """Everything that changes the number: also where the geometry comes from, and of how many."""
+        words = [self.method_name()]
+        if self.charge:
+            words.append(f"charge {self.charge:+d}")
+        if self.unpaired:
+            words.append(f"{self.unpaired} unpaired")
+        if self.conformers > 1:
+            words.append(f"lowest of {self.conformers}")
+        return Level(", ".join(words) + ("" if self.relax else " (unrelaxed)"), self.target, "eV")
+
+    @property
+    def any_start(self) -> bool:
+        """Whether a label is the molecule's wherever it starts from, and not that of the geometry given."""
+        return self.relax
+
+    def label(self, molecule: Molecule) -> Label:
+        """The label of ``molecule``, whose positions are the starting geometry."""
+        start = time.perf_counter()
+        free = float(self.free_atoms(molecule))
+
+        def attempt(rung: ladder.Rung) -> tuple[Atoms, dict[str, float]]:
+            return self._attempt(molecule, rung)
+
+        def usable(rung: ladder.Rung) -> bool:
+            # A single point belongs to its geometry: there, only the way to the density may change.
+            if not self.relax:
+                return self.recover and rung == ladder.ANNEALED
+            return self.recover and not rung.start == molecule.geometry == "mmff"
+
+        # In a worker OMP_NUM_THREADS says so already; elsewhere this saves a factor, and torch's threads.
+        with threadpool_limits(limits=1):
+            (atoms, parts), attempts = ladder.climb(attempt, usable)
+        value = parts["total_energy"] + parts.get("zpve", 0.0) - free
+        parts["atom_energies"] = free
+        return Label(
+            molecule.smiles,
+            value,
+            self.level,
+            parts,
+            atoms.numbers.copy(),
+            atoms.positions.copy(),
+            time.perf_counter() - start,
+            attempts,
+        )
+
+    def choose(self, name: str, valid: Any) -> None:
+        """Raises `ConfigError` if the setting ``name`` is none of ``valid``."""
+        if getattr(self, name) not in valid:
+            said = ", ".join(str(value) for value in valid)
+            raise self.error(f"{name} is {getattr(self, name)!r}; it must be one of {said}")
+
+    def count(self, name: str, least: int) -> None:
+        """Raises `ConfigError` if the setting ``name`` is no whole number of at least ``least``."""
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self.error(f"{name} is {value!r}; it must be a whole number of at least {least}")
+
+    def error(self, problem: str) -> ConfigError:
+        return ConfigError(f"simulator {self.engine or type(self).__name__}: {problem}")
+
+    def _attempt(self, molecule: Molecule, rung: ladder.Rung) -> tuple[Atoms, dict[str, float]]:
+        def check(atoms: Atoms) -> None:
+            closed = not self.charge and not self.unpaired
+            orders = self.bond_orders(atoms) if closed else None
+            if problem := changes(molecule.smiles, atoms.numbers, atoms.positions, orders):
+                raise LabelError("identity_changed", problem)
+
+        given = ladder.start_of(molecule, rung)
+        patience = 1 if rung.scf == "cold" else recipes.PATIENCE
+        systems = [
+            recipes.System(self._atoms(one), patience=patience)
+            for one in starts.conformers(given, self.conformers)
+        ]
+        shared = {field.name for field in fields(recipes.Recipe)}
+        recipe = recipes.Recipe(**{name: getattr(self, name) for name in shared})
+        try:
+            return recipes.compute(systems, recipe, rung, check)
+        except LabelError as error:
+            if molecule.smiles in error.detail:
+                raise
+            raise LabelError(error.reason, f"{molecule.smiles}: {error.detail}") from error
+
+    def _atoms(self, molecule: Molecule) -> Atoms:
+        atoms = Atoms(molecule.numbers, molecule.positions)
+        if self.charge:
+            # On one atom, as calculators take the sum, and shares of it would not add up to the last bit.
+            atoms.set_initial_charges([self.charge] + [0] * (len(atoms) - 1))
+        if self.unpaired:
+            atoms.set_initial_magnetic_moments([self.unpaired / len(atoms)] * len(atoms))
+        atoms.calc = self.new_calculator()
+        return atoms

@@ -1,0 +1,50 @@
+"""Labels by GFN2-xTB and GFN1-xTB through tblite's ASE calculator: the same numbers as xtb-python's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+
+from alkit.simulators.gfn import SOLVENTS, GFNSimulator
+
+_SOLVATION = {"gbsa": "GBSA", "alpb": "ALPB", "cpcm": "CPCM"}
+
+
+@dataclass(kw_only=True)
+class TBLiteSimulator(GFNSimulator):
+    """``solvation``: the model of the solvent, "gbsa" (as xtb-python has it), "alpb" or "cpcm" (the
+    dielectric alone). The rest as `GFNSimulator` has it."""
+
+    solvation: str = "gbsa"
+
+    engine: ClassVar[str] = "tblite"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.choose("solvation", tuple(_SOLVATION))
+
+    def solvation_name(self) -> str:
+        return _SOLVATION[self.solvation]
+
+    def new_calculator(self) -> Any:
+        """Imported here so that the library loads after a worker has set its threads."""
+        from tblite.ase import TBLite
+
+        return TBLite(
+            method=self.method,
+            max_iterations=self.max_iterations,
+            solvation=self._solvation(),
+            verbosity=0,
+        )
+
+    def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        return np.asarray(atoms.calc.results["bond-orders"]).sum(axis=-1)
+
+    def _solvation(self) -> tuple[str, ...] | None:
+        if not self.solvent:
+            return None
+        name = SOLVENTS[self.solvent]
+        return ("ddX", name, "cpcm") if self.solvation == "cpcm" else (self.solvation, name)

@@ -1,0 +1,85 @@
+"""alkit.simulators.ase_calculator: calculators by import path, against the same ones by name."""
+
+import pytest
+from ase import Atoms
+
+from alkit.errors import ConfigError, LabelError
+from alkit.molecules import embed
+from alkit.simulators import Level, SimulatorSpec, check_label, create_simulator
+from alkit.simulators.ase_calculator import ASESimulator
+from alkit.simulators.identity import changes
+
+GFN2 = {"calculator": "xtb.ase.calculator:XTB", "arguments": {"method": "GFN2-xTB"}}
+
+
+def test_a_calculator_by_its_path_gives_the_label_that_it_gives_by_name() -> None:
+    pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
+    molecule = embed("CC=O", seed=0)
+    named = create_simulator(SimulatorSpec("xtb", {"hessian": "central"}))
+    simulator = create_simulator(SimulatorSpec("ase", {**GFN2, "method": "GFN2-xTB"}))
+    label = check_label(simulator.label(molecule), molecule, named.level)
+    assert label.value == pytest.approx(named.label(molecule).value, abs=1e-4)
+    # Given energies of the free atoms take the place of computed ones, element by element.
+    carbon = {"atom_energies": {"C": label.parts["atom_energies"]}}
+    shifted = ASESimulator(**GFN2, **carbon).label(molecule)
+    assert shifted.parts["atom_energies"] < label.parts["atom_energies"]
+
+
+def test_the_ladder_is_there_too() -> None:
+    pytest.importorskip("tblite.ase", reason="tblite is an extra")
+    arguments = {"method": "GFN2-xTB", "verbosity": 0, "max_iterations": 6}
+    settings = {"calculator": "tblite.ase:TBLite", "target": "energy"}
+    simulator = ASESimulator(arguments=arguments, **settings)
+    assert simulator.level == Level("TBLite(max_iterations=6, method=GFN2-xTB)", "energy", "eV")
+    assert simulator.version.startswith("tblite")
+    methanol = embed("CO", seed=0)
+    label = simulator.label(methanol)
+    assert [attempt.rung for attempt in label.attempts] == ["as given", "annealed SCF"]
+    usual = create_simulator(SimulatorSpec("tblite", {"target": "energy"})).label(methanol)
+    assert label.value == pytest.approx(usual.value, abs=1e-4)
+    with pytest.raises(LabelError, match="no energy of a free") as failure:
+        ASESimulator(arguments={**arguments, "max_iterations": 1}, **settings).label(methanol)
+    assert failure.value.reason == "unsupported_element"
+
+
+def test_bonds_are_judged_by_the_orders_that_tblite_has() -> None:
+    pytest.importorskip("tblite.ase", reason="tblite is an extra")
+    arguments = {"method": "GFN2-xTB", "verbosity": 0}
+    simulator = ASESimulator(calculator="tblite.ase:TBLite", arguments=arguments)
+    methanol = embed("CO", seed=0)
+    atoms = Atoms(methanol.numbers, methanol.positions, calculator=simulator.new_calculator())
+    atoms.get_potential_energy()
+    orders = simulator.bond_orders(atoms)
+    assert orders is not None
+    assert orders.shape == (6, 6)
+    assert changes("CO", atoms.numbers, atoms.positions, orders) == ""
+    assert "C0-O1 is broken" in changes("CO", atoms.numbers, atoms.positions, orders * 0.3)
+
+
+def test_ases_own_potential_works_and_takes_other_words_for_its_elements() -> None:
+    simulator = ASESimulator(calculator="ase.calculators.emt:EMT", target="energy", relax=False)
+    assert simulator.level.method == "EMT() (unrelaxed)"
+    molecule = embed("CO", seed=0)
+    label = check_label(simulator.label(molecule), molecule, simulator.level)
+    assert label.parts["total_energy"] - label.parts["atom_energies"] == pytest.approx(label.value)
+    with pytest.raises(LabelError, match="atom_energies has no Se"):
+        simulator.label(embed("[SeH2]", geometry="etkdg"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"calculator": "nowhere.at.all:Calc"}, r"nowhere\.at\.all .* cannot be imported"),
+        ({"calculator": "ase.calculators.emt"}, "must be 'module:Class'"),
+        ({"calculator": "ase.calculators.emt:EMTT"}, "nearest valid name is 'EMT'"),
+        ({"calculator": "ase.calculators.mixing:SumCalculator"}, "cannot be made: TypeError"),
+        ({"calculator": "ase.calculators.emt:EMT", "arguments": [1]}, "must be a mapping"),
+        ({"calculator": "pathlib:Path"}, "no ASE calculator"),
+        ({"calculator": "ase.calculators.emt:EMT", "atom_energies": {"Xx": 1.0}}, "symbol of an element"),
+        ({"calculator": "ase.calculators.emt:EMT", "atom_energies": {"H": "1"}}, "symbol of an element"),
+        ({"arguments": {}}, "needs the setting 'calculator'"),
+    ],
+)
+def test_mistakes_are_named(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create_simulator(SimulatorSpec("ase", settings))

@@ -1,0 +1,30 @@
+"""What docs/simulators.md shows can be made as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alkit.molecules import embed
+from alkit.simulators import SimulatorSpec, create_simulator
+
+ROOT = Path(__file__).parents[3]
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "simulators.md").read_text(), flags=re.S)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_simulators_of_the_docs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
+    pytest.importorskip("tblite.ase", reason="tblite is an extra")
+    monkeypatch.chdir(ROOT)
+    assert create_simulator(SimulatorSpec(**yaml.safe_load(block)["simulator"])).level.unit == "eV"
+
+
+def test_the_pyscf_example_computes() -> None:
+    pytest.importorskip("pyscf", reason="pyscf is the example's, not alkit's")
+    kind = f"{ROOT / 'docs' / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
+    simulator = create_simulator(SimulatorSpec(kind, {"target": "energy", "basis": "6-31g(d,p)"}))
+    # H2 at B3LYP is bound by 4.7 eV, in a small basis by a little more or less.
+    assert simulator.label(embed("[H][H]", geometry="etkdg", seed=0)).value == pytest.approx(-4.7, abs=0.3)
+    assert str(simulator.level) == "B3LYP/6-31G(d,p) (Cartesian) energy [eV]"

@@ -1,0 +1,119 @@
+"""alkit.simulators.identity: on real relaxations, on twisted bonds and on mirror images."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alkit.errors import LabelError
+from alkit.molecules import Molecule, atom_order, embed
+from alkit.simulators.identity import changes
+from alkit.simulators.xtb import XTBSimulator, calculator
+
+pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
+
+
+def orders(molecule: Molecule) -> np.ndarray:
+    atoms = Atoms(molecule.numbers, molecule.positions)
+    atoms.calc = calculator(method="GFN2-xTB", max_iterations=250)
+    atoms.get_potential_energy()
+    return atoms.calc._res.get_bond_orders()
+
+
+@pytest.mark.parametrize("smiles", ["[NH3+]CC(=O)[O-]", "C[NH2+]CC(=O)[O-]", "[NH3+]CCS(=O)(=O)[O-]"])
+def test_a_zwitterion_that_loses_its_proton_is_refused(smiles: str) -> None:
+    simulator = XTBSimulator(target="energy", recover=False)
+    with pytest.raises(LabelError) as failure:
+        simulator.label(embed(smiles, seed=0))
+    assert failure.value.reason == "identity_changed"
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    # Charges that stay where they are, resonance, small rings, hypervalent atoms, hydrogen bonds.
+    [
+        "C[N+](C)(C)CC(=O)[O-]",
+        "C[N+](=O)[O-]",
+        "CN=[N+]=[N-]",
+        "C=[N+]=[N-]",
+        "C[S+](C)[O-]",
+        "CS(C)(=O)=O",
+        "COP(=O)(OC)OC",
+        "c1ccccc1",
+        "C1=CC=CC=CC=C1",
+        "C=C=C=C",
+        "C1=CC1",
+        "C12CC1C2",
+        "NCC(=O)O",
+        "CC(O)=CC=O",
+        "O=C=C=C=O",
+        "c1nonc1O",
+        "OO",
+        "NO",
+    ],
+)
+@pytest.mark.parametrize("method", ["GFN2-xTB", "GFN1-xTB"])
+def test_unusual_bonds_are_not(smiles: str, method: str) -> None:
+    XTBSimulator(target="energy", method=method, recover=False).label(embed(smiles, geometry="etkdg", seed=0))
+
+
+def test_the_order_of_the_atoms_does_not_matter() -> None:
+    molecule = embed("C[C@H](O)C=C", seed=0)
+    mixed = np.random.default_rng(0).permutation(len(molecule.numbers))
+    order = atom_order(molecule.smiles, molecule.numbers[mixed], molecule.positions[mixed])
+    assert order is not None
+    assert np.array_equal(molecule.numbers[mixed][order], molecule.numbers)
+    other = Molecule(molecule.smiles, molecule.numbers[mixed], molecule.positions[mixed], "given")
+    assert changes(other.smiles, other.numbers, other.positions, orders(other)) == ""
+
+
+@pytest.mark.parametrize("smiles", ["C[C@H](O)F", "N[C@@H](C)C(=O)O", "OC[C@H]1O[C@@H]1C"])
+def test_the_mirror_image_is_another_molecule(smiles: str) -> None:
+    molecule = embed(smiles, seed=0)
+    assert changes(molecule.smiles, molecule.numbers, molecule.positions) == ""
+    mirrored = molecule.positions * [1, 1, -1]
+    assert "stereoisomer" in changes(molecule.smiles, molecule.numbers, mirrored)
+
+
+def test_stereo_counts_only_where_it_is_stated() -> None:
+    cis, trans = embed("C/C=C\\C", seed=0), embed("C/C=C/C", seed=0)
+    assert "stereoisomer" in changes(cis.smiles, trans.numbers, trans.positions)
+    assert changes("CC=CC", trans.numbers, trans.positions) == ""
+    meso = embed("C[C@H](F)[C@@H](C)F", seed=0)  # mirrored it is itself, with its halves exchanged
+    assert changes(meso.smiles, meso.numbers, meso.positions * [1, 1, -1]) == ""
+
+
+@given(st.integers(0, 2**31 - 1))
+@settings(max_examples=20, deadline=None)
+def test_turning_a_molecule_changes_nothing(seed: int) -> None:
+    molecule = embed("C[C@H](O)F", seed=0)
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    rotation *= np.linalg.det(rotation)  # no reflection
+    assert changes(molecule.smiles, molecule.numbers, molecule.positions @ rotation + seed % 7) == ""
+
+
+def test_a_double_bond_twisted_into_a_diradical_is_told_by_its_order() -> None:
+    ethylene = embed("C=C", seed=0)
+    assert changes("C=C", ethylene.numbers, ethylene.positions, orders(ethylene)) == ""
+    twisted = ethylene.positions.copy()
+    axis = twisted[1] - twisted[0]
+    axis /= np.linalg.norm(axis)
+    for i in np.argsort(np.linalg.norm(twisted - twisted[1], axis=1))[1:3]:
+        if i > 1:
+            arm = twisted[i] - twisted[1]
+            along = axis * (arm @ axis)
+            twisted[i] = twisted[1] + along + np.cross(axis, arm)  # a quarter turn
+    other = Molecule("C=C", ethylene.numbers, twisted, "given")
+    assert "C0-C1 has the order" in changes("C=C", other.numbers, other.positions, orders(other))
+
+
+def test_a_bond_that_is_only_stretched_is_told_by_its_order() -> None:
+    ethane = embed("CC", seed=0)
+    made_up = orders(ethane)
+    made_up[0, 1] = made_up[1, 0] = 0.2
+    assert "C0-C1 is broken" in changes("CC", ethane.numbers, ethane.positions, made_up)
+    far = embed("NCCCO", seed=0)
+    made_up = orders(far)
+    made_up[0, 4] = made_up[4, 0] = 0.8
+    assert "N0-O4 has formed" in changes(far.smiles, far.numbers, far.positions, made_up)

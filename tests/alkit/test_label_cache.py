@@ -1,0 +1,233 @@
+"""Labels are shared between campaigns, and computed by one at a time."""
+
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alkit.errors import Attempt, CampaignError
+from alkit.label_cache import LabelCache, default_path
+from alkit.ledger import label_hash
+from alkit.molecules import embed
+from alkit.simulators import SimulatorSpec
+from alkit.simulators.xtb import XTBSimulator
+
+SPEC = SimulatorSpec("xtb", {"target": "energy"})
+WATER, METHANE = embed("O"), embed("C")
+
+
+@pytest.fixture(scope="module")
+def label():
+    found = XTBSimulator(target="energy").label(WATER)
+    return replace(found, attempts=(Attempt("as given", "", 0.1),), host="here", version="0.1")
+
+
+def cache(path, spec=SPEC):
+    return closing(LabelCache(path, spec))
+
+
+def test_a_label_comes_back_as_it_was(tmp_path, label):
+    with cache(tmp_path / "labels.sqlite") as one:
+        assert one.get(WATER) is None
+        one.put(WATER, label)
+    with cache(tmp_path / "labels.sqlite") as again:
+        found = again.get(WATER)
+        assert again.get(METHANE) is None
+    assert (found.value, found.level, found.parts) == (label.value, label.level, label.parts)
+    assert (found.seconds, found.attempts, found.host) == (label.seconds, label.attempts, "here")
+    np.testing.assert_array_equal(found.positions, label.positions)
+    assert label_hash(found) == label_hash(label)
+
+
+@pytest.mark.parametrize(
+    "change", [{"method": "GFN1-xTB"}, {"target": "u0"}, {"fmax": 0.02}, {"relax": False}]
+)
+def test_other_settings_are_another_label(tmp_path, label, change):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one, cache(path, SimulatorSpec("xtb", {"target": "energy"} | change)) as other:
+        one.put(WATER, label)
+        assert other.get(WATER) is None
+
+
+def test_settings_left_out_are_the_defaults(tmp_path, label):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one, cache(path, SimulatorSpec("xtb", {"target": "energy", "fmax": 0.01})) as same:
+        one.put(WATER, label)
+        assert same.get(WATER) is not None
+
+
+def test_a_single_point_is_of_its_geometry_alone(tmp_path):
+    spec = SimulatorSpec("xtb", {"target": "energy", "relax": False})
+    found = XTBSimulator(target="energy", relax=False).label(WATER)
+    moved = replace(WATER, positions=WATER.positions * 1.01)
+    with cache(tmp_path / "labels.sqlite", spec) as one:
+        one.put(WATER, found)
+        assert one.get(WATER) is not None
+        assert one.get(moved) is None
+
+
+def test_a_relaxed_label_is_of_any_conformer_of_one_stereoisomer(tmp_path):
+    one, other = embed("CCCO", seed=1), embed("CCCO", seed=2, geometry="etkdg")
+    assert not np.allclose(one.positions, other.positions)
+    right, left = embed("C[C@H](F)O"), embed("C[C@@H](F)O")
+    with cache(tmp_path / "labels.sqlite") as labels:
+        assert labels.key(one) == labels.key(other)
+        # What the SMILES leaves open the geometry settles.
+        keys = {labels.key(replace(isomer, smiles="CC(F)O")) for isomer in (right, left)}
+        assert len(keys) == 2
+        assert len({labels.key(embed("CC(F)O", seed=seed)) for seed in range(6)}) <= 2
+
+
+def test_code_of_ones_own_that_changed_labels_anew(tmp_path, label):
+    file = tmp_path / "mine.py"
+    code = (
+        "from alkit.simulators.xtb import XTBSimulator\n"
+        "class Mine(XTBSimulator):\n    def __init__(self):\n        super().__init__(target='energy')\n"
+    )
+    file.write_text(code)
+    spec = SimulatorSpec(f"{file}:Mine")
+    with cache(tmp_path / "labels.sqlite", spec) as one:
+        one.put(WATER, label)
+        assert one.get(WATER) is not None
+    file.write_text(code + "# better now\n")
+    with cache(tmp_path / "labels.sqlite", spec) as one:
+        assert one.get(WATER) is None
+
+
+def test_one_claims_and_the_other_waits(tmp_path, label):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one, cache(path) as other:
+        assert one.claim(WATER)
+        assert one.claim(WATER)  # still its own
+        assert not other.claim(WATER)
+        assert other.claim(METHANE)
+        one.give_up(WATER)
+        assert other.claim(WATER)
+        other.put(WATER, label)
+        assert not one.claim(WATER)
+        assert one.get(WATER).value == label.value
+        other.put(WATER, replace(label, value=0.0))  # the first one counts
+        assert one.get(WATER).value == label.value
+
+
+def test_claims_end_with_the_cache(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one:
+        assert one.claim(WATER)
+    with cache(path) as other:
+        assert other.claim(WATER)
+    assert not list((tmp_path / "labels.sqlite.owners").iterdir())
+
+
+_CLAIMANT = """
+import sys, time
+from pathlib import Path
+from alkit.label_cache import LabelCache
+from alkit.molecules import embed
+from alkit.simulators import SimulatorSpec
+cache = LabelCache(Path(sys.argv[1]), SimulatorSpec("xtb", {"target": "energy"}))
+print(cache.claim(embed("O")), flush=True)
+time.sleep(600)
+"""
+
+
+def test_claims_end_with_a_killed_process(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    command = [sys.executable, "-c", _CLAIMANT, str(path)]
+    with cache(path) as one, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "True\n"
+        assert not one.claim(WATER)
+        other.kill()
+        other.wait()
+        assert one.claim(WATER)
+
+
+def _compete(path, barrier, counts, index):
+    from alkit.label_cache import LabelCache
+
+    with closing(LabelCache(path, SPEC)) as one:
+        barrier.wait()
+        counts[index] = sum(one.claim(molecule) for molecule in (WATER, METHANE, *_MORE))
+        barrier.wait()  # claims go back when their process ends
+
+
+_MORE = [embed(smiles) for smiles in ("N", "CC", "CO", "C=O")]
+
+
+def test_of_four_processes_one_gets_each(tmp_path):
+    context = multiprocessing.get_context("fork")
+    counts, barrier = context.Array("i", 4), context.Barrier(4)
+    workers = [
+        context.Process(target=_compete, args=(tmp_path / "labels.sqlite", barrier, counts, i))
+        for i in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sum(counts) == 6
+
+
+def test_threads_share_it(tmp_path, label):
+    with cache(tmp_path / "labels.sqlite") as one, ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda _: (one.claim(WATER), one.put(WATER, label), one.get(WATER)), range(50)):
+            pass
+        assert one.get(WATER).value == label.value
+
+
+def test_what_was_tampered_with_is_refused(tmp_path, label):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one:
+        one.put(WATER, label)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE labels SET value = -99.0")
+        database.commit()
+    with cache(path) as one, pytest.raises(CampaignError, match="was changed after it was written"):
+        one.get(WATER)
+
+
+def test_a_file_that_is_no_cache_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    path.write_text("my thesis, chapter one " * 100)
+    with pytest.raises(CampaignError, match=r"simulator\.cache"):
+        LabelCache(path, SPEC)
+    assert path.read_text().startswith("my thesis")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CampaignError, match="cannot be used"):
+        LabelCache(tmp_path / "file" / "labels.sqlite", SPEC)
+
+
+def test_the_place_by_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("ALKIT_LABEL_CACHE", str(tmp_path / "x.sqlite"))
+    assert default_path() == tmp_path / "x.sqlite"
+    monkeypatch.delenv("ALKIT_LABEL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_path() == tmp_path / "alkit" / "labels.sqlite"
+
+
+def test_a_long_write_of_another_is_waited_for(tmp_path, label):
+    path = tmp_path / "labels.sqlite"
+    with (
+        cache(path) as one,
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(one.put, WATER, label)
+            time.sleep(0.5)
+            assert not writing.done()
+            other.execute("COMMIT")
+            writing.result(timeout=30)
+        assert one.get(WATER) is not None
+    assert os.path.exists(path)
