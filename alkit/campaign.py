@@ -111,9 +111,11 @@ class Campaign:
             if not ledger.stages():
                 self._check(state)
             try:
+                _ = state.label_cache  # one that cannot be used is told before the work
                 stopped_by = self._run(state)
             except BaseException:
-                state.close(wait=False)
+                with contextlib.suppress(CampaignError):  # the first error is the one to tell
+                    state.close(wait=False)
                 raise
             state.close(wait=True)
             return Result(self.folder, stopped_by, ledger.metrics())
@@ -202,13 +204,14 @@ class Campaign:
             ledger.forget()
             ledger.set_meta("config", json.dumps(given))
         stored = ledger.meta("config")
-        changed = configs.difference(json.loads(stored), given) if stored else []
+        changed = configs.changes(json.loads(stored), given) if stored else []
         if changed:
             ledger.close()
             raise CampaignError(
                 f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
                 "values back to go on with it, or set another `folder` or `name` for a new campaign."
             )
+        ledger.set_meta("config", json.dumps(given))
         text = yaml.safe_dump(given, sort_keys=False)
         replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
         return ledger

@@ -67,10 +67,9 @@ def campaign_run(config: Config, set_: Overrides = None) -> None:
 def campaign_status(folder: Folder) -> None:
     """Show how far a campaign is and what became of its candidates."""
     from alkit import report
-    from alkit.campaign import open_campaign
 
     out, _ = _console()
-    config, ledger = open_campaign(folder)
+    config, ledger = _opened(folder)
     out.print(report.status(ledger, config), soft_wrap=True)
     if metrics := ledger.metrics():
         out.print(report.table(metrics, "Rounds so far"))
@@ -89,10 +88,9 @@ def campaign_ledger(
 ) -> None:
     """Show or export what happened to every candidate and every label."""
     from alkit import ledger_export, report
-    from alkit.campaign import open_campaign
 
     console, _ = _console()
-    config, ledger = open_campaign(folder)
+    config, ledger = _opened(folder)
     if out is not None:
         count = ledger_export.export(ledger, out, name=config.name)
         what = "candidates" if out.suffix.lower() in ledger_export.TABLES else "labels"
@@ -106,9 +104,8 @@ def campaign_ledger(
 def campaign_report(folder: Folder) -> None:
     """Write the campaign's report.html anew."""
     from alkit import report
-    from alkit.campaign import open_campaign
 
-    config, ledger = open_campaign(folder)
+    config, ledger = _opened(folder)
     typer.echo(_shown(report.write(ledger, config, folder)))
 
 
@@ -227,17 +224,30 @@ def predict(
 def label(
     molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
     target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
-    method: Annotated[Literal["GFN2-xTB", "GFN1-xTB"], typer.Option(help="Level of theory.")] = "GFN2-xTB",
+    method: Annotated[
+        Literal["GFN2-xTB", "GFN1-xTB", "GFN-FF"], typer.Option(help="Of xtb and tblite.")
+    ] = "GFN2-xTB",
+    simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of it, such as solvent=water."),
+    ] = None,
     workers: Workers = 2,
     timeout: Annotated[float, typer.Option(help="Seconds a label may take.")] = 120.0,
     seed: Seed = 0,
     out: Out = None,
 ) -> None:
-    """Label molecules with xtb: relaxed atomization energies, as CSV in eV."""
+    """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
     from alkit import commands
-    from alkit.simulators.base import SimulatorSpec
+    from alkit.config import override_key
+    from alkit.simulators.base import SIMULATORS, SimulatorSpec
 
-    spec = SimulatorSpec("xtb", {"target": target, "method": method})
+    settings: dict[str, Any] = {"target": target} if simulator in SIMULATORS else {}
+    if simulator in ("xtb", "tblite"):
+        settings["method"] = method
+    for one in set_ or []:
+        override_key(settings, one)
+    spec = SimulatorSpec(simulator, settings)
     done, failed = commands.label(
         molecules, out, simulator=spec, workers=workers, timeout=timeout, seed=seed, progress=_console()[1]
     )
@@ -338,6 +348,19 @@ def _loaded(path: Path, overrides: list[str] | None) -> Any:
         raise ConfigError(f"{path} holds a value that cannot be read ({error}); correct it.") from None
 
 
+def _opened(folder: Path) -> Any:
+    """The config and the ledger of a campaign's folder."""
+    from alkit.campaign import open_campaign
+    from alkit.errors import CampaignError
+
+    try:
+        return open_campaign(folder)
+    except RecursionError:
+        raise CampaignError(
+            f"The ledger of {folder} holds a damaged config: nested beyond reading."
+        ) from None
+
+
 def _console() -> tuple[Any, Any]:
     """A console for results, and progress on standard error, so that output can be piped."""
     from rich.console import Console
@@ -390,7 +413,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _one_line(text: str) -> str:
-    """A sentence that quotes a file may hold anything: line breaks, a terminal's commands, a million letters."""
+    """A sentence that quotes a file may hold anything: breaks, a terminal's commands, a million letters."""
     line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(text.split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 3 // 4]} … {line[-_LONGEST // 4 :]}"
 

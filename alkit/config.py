@@ -16,7 +16,7 @@ from alkit.config_proposers import (
     Proposer,
     SingleProposer,
 )
-from alkit.config_simulator import Simulator
+from alkit.config_simulator import MEANS, Simulator
 from alkit.config_types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.errors import ConfigError
 
@@ -263,7 +263,7 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> Camp
     if repeated := repeated_key(text):
         raise ConfigError(f"{path}, line {repeated[1]}: the key {repeated[0]!r} is there twice; keep one.")
     for override in overrides:
-        _override(data, override)
+        override_key(data, override)
     overridden = [override.partition("=")[0] for override in overrides]
     return check_config(data, path=path, text=text, overridden=overridden)
 
@@ -283,7 +283,8 @@ def check_config(
     return _resolved(config, path.resolve().parent if path else Path.cwd())
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def override_key(data: dict[str, Any], override: str) -> None:
+    """Set what ``key.inner=value`` names, the value in YAML. Raises `ConfigError` for anything else."""
     keys, equals, value = override.partition("=")
     if not equals or not keys:
         raise ConfigError(f"--set {override!r} is not of the form key=value, such as stop.rounds=2.")
@@ -358,6 +359,12 @@ def absolute_code_path(name: str, base: Path) -> str:
     """``./file.py:function`` with the file made absolute; other names as they are."""
     file, colon, function = name.rpartition(":")
     return f"{(base / file).resolve()}:{function}" if colon and file.endswith(".py") else name
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Lines ``key: old -> new`` for what differs, and must not while a campaign is under way."""
+    means = {f"simulator.{name}" for name in MEANS}
+    return [line for line in difference(old, new) if line.partition(":")[0] not in means]
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

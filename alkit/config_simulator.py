@@ -7,6 +7,11 @@ from pydantic import Field, model_validator
 
 from alkit.config_types import PositiveFloat, PositiveInt, Section
 
+# Of these no label depends: they may change while a campaign is under way.
+MEANS = (
+    "engine", "workers", "parsl", "dask", "timeout", "deadline", "memory_limit", "labels_per_worker", "cache",
+)  # fmt: skip
+
 
 class Simulator(Section):
     """What labels, and how."""

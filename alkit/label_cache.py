@@ -25,9 +25,9 @@ from typing import Any
 from alkit.errors import Attempt, CampaignError
 from alkit.ledger import label_hash, level_columns, pack, unpack
 from alkit.molecules import Molecule
-from alkit.plugins import is_code_path
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
+from alkit.simulators.relaxing import REVISION
 
 _SCHEMA = """
 BEGIN IMMEDIATE;
@@ -80,10 +80,12 @@ class LabelCache:
 
     def close(self) -> None:
         """Give back what was claimed and not labelled."""
-        with self._told(), self._lock:
-            self._db.execute("DELETE FROM claims WHERE owner = ?", (self._owner,))
+        try:
+            with self._told(), self._lock:
+                self._db.execute("DELETE FROM claims WHERE owner = ?", (self._owner,))
+        finally:  # without its lock a claim is void, whatever became of its row
             self._db.close()
-        self._release(self._owner, self._held)
+            self._release(self._owner, self._held)
 
     def key(self, molecule: Molecule) -> str:
         """Of the label that the simulator would give this molecule."""
@@ -145,13 +147,14 @@ class LabelCache:
             self._db.execute("DELETE FROM claims WHERE key = ?", (row[0],))
 
     def claim(self, molecule: Molecule) -> bool:
-        """Whether the label is this process's to compute: nobody has it, and nobody alive is at it."""
+        """Whether the label is now the caller's to compute: nobody has it, and nobody alive is at it, not
+        even the caller, whose own claims on late labels last until these come."""
         key = self.key(molecule)
         with self._told(), self._writing():
             if self._db.execute("SELECT 1 FROM labels WHERE key = ?", (key,)).fetchone():
                 return False
             row = self._db.execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
-            if row and row[0] != self._owner and not self._ended(row[0]):
+            if row and not self._ended(row[0]):
                 return False
             self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self._owner))
         return True
@@ -169,11 +172,11 @@ class LabelCache:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")  # may fail as well, and must not leave the others locked out
             except BaseException:
                 if self._db.in_transaction:  # a full disk has ended it already
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -188,7 +191,11 @@ class LabelCache:
     def _own(self, owner: str) -> int:
         """A file of that name, locked as long as this process lives."""
         held = os.open(self._owners / owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(held)
+            raise
         return held
 
     def _ended(self, owner: str) -> bool:
@@ -209,7 +216,32 @@ class LabelCache:
 
 def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
     """All that a label depends on besides the molecule."""
-    settings: Any = asdict(simulator) if is_dataclass(simulator) else dict(spec.settings)
-    code = Path(inspect.getfile(type(simulator))).read_text("utf-8") if is_code_path(spec.kind) else ""
-    parts = [spec.kind, *level_columns(simulator.level), getattr(simulator, "version", ""), settings]
-    return json.dumps([*parts, hashlib.sha256(code.encode()).hexdigest()], sort_keys=True, default=str)
+    settings: dict[str, Any] = dict(spec.settings)
+    if is_dataclass(simulator) and not isinstance(simulator, type):
+        settings |= asdict(simulator)  # defaults too
+    version = getattr(simulator, "version", "")
+    parts = [spec.kind, *level_columns(simulator.level), version, settings, REVISION]
+    return json.dumps([*parts, *_sources(simulator), *_files(settings)], sort_keys=True, default=str)
+
+
+def _sources(simulator: Simulator) -> list[str]:
+    """Hashes of the code that is neither alkit's nor Python's: of its classes, and of its calculator's."""
+    classes = [*type(simulator).__mro__, *getattr(simulator, "calculator_class", object).__mro__]
+    hashes = []
+    for one in classes:
+        if one.__module__.partition(".")[0] in ("alkit", "builtins", "typing", "abc"):
+            continue
+        with suppress(TypeError, OSError):  # compiled code: its version has to say
+            hashes.append(hashlib.sha256(Path(inspect.getfile(one)).read_bytes()).hexdigest())
+    return hashes
+
+
+def _files(settings: Any) -> list[str]:
+    """Hashes of the files that settings name, such as the weights of a potential."""
+    if isinstance(settings, dict):
+        return [found for _, value in sorted(settings.items()) for found in _files(value)]
+    if isinstance(settings, list | tuple):
+        return [found for value in settings for found in _files(value)]
+    if isinstance(settings, str | Path) and len(str(settings)) < 4096 and Path(settings).is_file():
+        return [hashlib.sha256(Path(settings).read_bytes()).hexdigest()]
+    return []

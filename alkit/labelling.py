@@ -1,6 +1,6 @@
 """Labels for a batch of candidates: from the ledger, from the cache that campaigns share, or computed.
 
-A label is in the cache and in the ledger, each by a transaction of its own, before the next one is looked at.
+A label is in the ledger and in the cache, each by a transaction of its own, before the next one is looked at.
 Of two campaigns that want the same molecule at the same level one computes it, and the other waits.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alkit.engines.base import DEADLINE
 from alkit.errors import LabelError
 from alkit.label_cache import LabelCache
 from alkit.ledger import Candidate, Source
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
     from alkit.state import RoundState
 
 _POLL = 0.5  # seconds between two looks at what others compute
-DEADLINE = "deadline"
 
 
 def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
     """Label candidates that have a geometry; what fails, fails with its reason.
 
     What has no label when ``simulator.deadline`` has passed fails as "deadline"; if it is being computed, its
-    label goes to the cache when it comes.
+    label goes to the cache when it comes. The start has no deadline: nothing can begin without its labels.
     """
     if not batch:
         return
@@ -52,7 +52,7 @@ class _Batch:
     def __post_init__(self) -> None:
         self._cache: LabelCache | None = self.state.label_cache
         self._elsewhere: list[Molecule] = []  # other processes are at them
-        deadline = self.state.config.simulator.deadline
+        deadline = self.state.config.simulator.deadline if self.state.round else None
         self._end = None if deadline is None else time.monotonic() + deadline
 
     def from_ledger(self) -> list[str]:
@@ -72,12 +72,12 @@ class _Batch:
     def await_others(self) -> None:
         """Take what others are computing as it comes; compute it where they give up."""
         while self._elsewhere:
-            if self._end is not None and time.monotonic() > self._end:
-                for molecule in self._elsewhere:
-                    self._settle(molecule.smiles, LabelError(DEADLINE, "another campaign computes it"))
-                return
             waiting, self._elsewhere = self._elsewhere, []
             self._run(self._claimed(waiting))
+            if self._elsewhere and self._end is not None and time.monotonic() > self._end:
+                for molecule in self._elsewhere:
+                    self._settle(molecule.smiles, LabelError(DEADLINE, "it is still being computed"))
+                return
             if self._elsewhere:
                 self.advance(0)  # an interrupt is noticed here
                 time.sleep(_POLL)
@@ -86,8 +86,10 @@ class _Batch:
         left = None if self._end is None else max(self._end - time.monotonic(), 0.0)
         late = None if self._cache is None else self._keep
         for molecule, outcome in self.state.engine.label_all(molecules, deadline=left, on_late=late):
-            self._keep(molecule, outcome)
             self._settle(molecule.smiles, outcome)
+            late = isinstance(outcome, LabelError) and outcome.reason == DEADLINE and outcome.attempts
+            if not late:  # what is late keeps its claim until it comes
+                self._keep(molecule, outcome)
 
     def _claimed(self, molecules: Iterator[Molecule] | Sequence[Molecule]) -> Iterator[Molecule]:
         for molecule in molecules:
@@ -101,8 +103,7 @@ class _Batch:
                 self._elsewhere.append(molecule)
 
     def _keep(self, molecule: Molecule, outcome: Label | LabelError) -> None:
-        """Into the cache; of late ones in a thread of the engine. What is late is no longer claimed: nobody
-        else need wait for it."""
+        """Into the cache, or the claim given back; of late ones in a thread of the engine."""
         if self._cache is None:
             return
         if isinstance(outcome, Label):

@@ -26,7 +26,7 @@ STRETCHED = 1.30
 TOUCHING = 1.15
 
 LONGEST_SMILES = 2000
-"""Characters; RDKit overflows the stack, which ends the process, when it writes a chain of some 50,000 atoms."""
+"""Characters; RDKit overflows the stack, which ends the process, as it writes a chain of 50,000 atoms."""
 
 _EMBED_TRIES = 4
 _MMFF_ITERATIONS = 2000

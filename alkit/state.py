@@ -95,10 +95,12 @@ class RoundState:
 
     def close(self, *, wait: bool) -> None:
         """End what runs beside the stages: after late labels (``wait``), or now."""
-        if "engine" in self.__dict__:
-            self.engine.close(wait=wait)
-        if "label_cache" in self.__dict__ and self.label_cache is not None:
-            self.label_cache.close()
+        try:
+            if "engine" in self.__dict__:
+                self.engine.close(wait=wait)
+        finally:
+            if "label_cache" in self.__dict__ and self.label_cache is not None:
+                self.label_cache.close()
 
     @property
     def simulator(self) -> SimulatorSpec:

@@ -62,14 +62,19 @@ class Counted(XTBSimulator):
             file.write(molecule.smiles + "\\n")
         return label
 """
+# In every process, from its start: a day ahead every other two seconds; a day back after ten seconds.
+CLOCKS = {
+    "to and fro": "86_400 * (int(time.monotonic() - _start) // 2 % 2)",
+    "set back": "-86_400 * (time.monotonic() - _start > 10)",
+}
 CLOCK = """
 import time
 _real, _start = time.time, time.monotonic()
-def jumping():
-    # a day ahead every other two seconds
-    return _real() + 86_400 * (int(time.monotonic() - _start) // 2 % 2)
-time.time = jumping
+time.time = lambda: _real() + {jump}
 """
+
+
+EQUAL = "equal"
 
 
 class Bench:
@@ -82,11 +87,7 @@ class Bench:
         (folder / "counted.py").write_text(SIMULATOR)
         self.config = folder / "campaign.yaml"
         self.config.write_text(yaml.safe_dump(campaign() | changes, sort_keys=False))
-        self.environment = {
-            **os.environ,
-            "PYTHONWARNINGS": "ignore",
-            "ALKIT_LABEL_CACHE": str(folder / "c.sqlite"),
-        }
+        self.environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
 
     def start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "alkit", "campaign", "run", str(self.config)]
@@ -132,8 +133,9 @@ class Bench:
         """All of the ledger but times, hosts and MLflow's names."""
         queries = {
             "candidates": "SELECT id, round, smiles, status, reason, role FROM candidates ORDER BY id",
-            "labels": "SELECT smiles, method, value, numbers, positions FROM labels ORDER BY smiles",
-            "outcomes": "SELECT candidate, method, property, unit, hash FROM outcomes ORDER BY candidate",
+            "geometries": "SELECT * FROM geometries ORDER BY smiles",
+            "labels": "SELECT smiles, method, value, parts, numbers, positions FROM labels ORDER BY smiles",
+            "outcomes": "SELECT candidate, method, source, version, hash FROM outcomes ORDER BY candidate",
             "stages": "SELECT round, stage FROM stages ORDER BY round, stage",
             "metrics": "SELECT round, name, value FROM metrics ORDER BY round, name",
         }
@@ -173,7 +175,12 @@ def campaign() -> dict[str, Any]:
         },
         "acquisition": "lcmd",
         "batch_size": 10,
-        "simulator": {"kind": "./counted.py:Counted", "timeout": 20, "memory_limit": 3, "cache": "none"},
+        "simulator": {
+            "kind": "./counted.py:Counted",
+            "timeout": 20,
+            "memory_limit": 3,
+            "cache": "labels.sqlite",
+        },
         "stop": {"rounds": 2},
         "tracking": {"uri": "sqlite:///mlflow.db"},
     }
@@ -189,13 +196,13 @@ def in_peace(out: Path) -> Bench:
 def compared(bench: Bench, peace: Bench) -> str:
     """Whether the ledgers hold the same, or which tables differ."""
     ours, theirs = bench.contents(), peace.contents()
-    return ", ".join(name for name in ours if ours[name] != theirs[name]) or "equal"
+    return ", ".join(name for name in ours if ours[name] != theirs[name]) or EQUAL
 
 
 def by_kill(peace: Bench, out: Path, arguments: Any) -> Iterator[dict[str, Any]]:
     """kill -9 after a random time, at most half of what the campaign takes in peace, again and again until it
     is through; then the next campaign."""
-    draw, kills, campaigns, lost, again = random.Random(0), 0, 0, 0, 0
+    draw, kills, campaigns, lost, again, in_flight = random.Random(0), 0, 0, 0, 0, 0
     equal = Counter[str]()
     start = time.monotonic()
     while kills < arguments.kills:
@@ -216,12 +223,14 @@ def by_kill(peace: Bench, out: Path, arguments: Any) -> Iterator[dict[str, Any]]
                 break
             assert process.returncode == -signal.SIGKILL, process.returncode
         equal[compared(bench, peace)] += 1
+        in_flight += bench.computed().total() - len(bench.computed())
     yield {
-        "row": f"kill -9, {kills} times in {campaigns} campaigns",
+        "row": f"kill -9, {kills} times in {campaigns} campaigns, in {time.monotonic() - start:.0f} s",
         "ledger": dict(equal),
         "lost": lost,
         "again": again,
-        "seconds": time.monotonic() - start,
+        "in flight": in_flight,
+        "fine": not lost and not again and set(equal) == {EQUAL},
     }
 
 
@@ -233,12 +242,14 @@ def by_worker(peace: Bench, out: Path, arguments: Any) -> Iterator[dict[str, Any
         bench = Bench(out / "worker")
         (bench.folder / "faults.json").write_text(json.dumps({victims[1]: fault}))
         code, said = bench.run()
-        ok = set(bench.labels()) >= set(victims) - {victims[1]}
+        missing = set(victims) - {victims[1]} - set(bench.labels())
+        reasons = bench.reasons()
         yield {
             "row": f"worker: {fault}",
             "exit": code,
-            "said": f"failed: {bench.reasons()}" if code == 0 else said,
-            "ledger": "the other labels of the start are there" if ok else "LABELS MISSING",
+            "said": f"failed: {reasons}" if code == 0 else said,
+            "ledger": f"of the start lacks {len(missing)} other labels",
+            "fine": code == 0 and not missing and sum(reasons.values()) == 1,
         }
 
 
@@ -247,13 +258,18 @@ def resumed(name: str, bench: Bench, peace: Bench, code: int, said: str) -> dict
     before, computed = bench.labels(), bench.computed()
     second, error = bench.run()
     after, done = bench.labels(), bench.computed()
+    lost = sum(after.get(smiles) != value for smiles, value in before.items())
+    again = sum(done[smiles] > computed[smiles] for smiles in before)
+    ledger = compared(bench, peace) if second == 0 else f"exit {second}: {error}"
     return {
         "row": name,
         "exit": code,
         "said": said,
-        "ledger": compared(bench, peace) if second == 0 else f"exit {second}: {error}",
-        "lost": sum(after.get(smiles) != value for smiles, value in before.items()),
-        "again": sum(done[smiles] > computed[smiles] for smiles in before),
+        "ledger": ledger,
+        "lost": lost,
+        "again": again,
+        "in flight": done.total() - len(done),
+        "fine": code in (2, 130) and "TRACEBACK" not in said and not lost and not again and ledger == EQUAL,
     }
 
 
@@ -315,17 +331,23 @@ def mounted(folder: Path, options: str) -> Iterator[Callable[[str], None]]:
 
 
 def by_clock(peace: Bench, out: Path, arguments: Any) -> Iterator[dict[str, Any]]:
-    """The wall clock jumps a day ahead and back every other two seconds, in every process."""
-    bench = Bench(out / "clock")
-    (bench.folder / "sitecustomize.py").write_text(CLOCK)
-    bench.environment["PYTHONPATH"] = f"{bench.folder}:{bench.environment.get('PYTHONPATH', '')}"
-    code, said = bench.run()
-    yield {
-        "row": "clock jumps",
-        "exit": code,
-        "said": "" if code == 0 else said,
-        "ledger": compared(bench, peace),
-    }
+    """The wall clock jumps; and a label hangs meanwhile, in a second run."""
+    victim = next(row[2] for row in peace.contents()["candidates"] if row[3] == "labelled")
+    for name, jump in CLOCKS.items():
+        for fault in ("", "hang"):
+            bench = Bench(out / "clock")
+            (bench.folder / "sitecustomize.py").write_text(CLOCK.format(jump=jump))
+            (bench.folder / "faults.json").write_text(json.dumps({victim: fault}))
+            bench.environment["PYTHONPATH"] = f"{bench.folder}:{bench.environment.get('PYTHONPATH', '')}"
+            code, said = bench.run()
+            fine = bench.reasons() == {"timeout": 1} if fault else compared(bench, peace) == EQUAL
+            yield {
+                "row": f"clock {name}" + (", and a label that hangs" if fault else ""),
+                "exit": code,
+                "said": f"failed: {bench.reasons()}" if code == 0 else said,
+                "ledger": compared(bench, peace) if not fault else "",
+                "fine": code == 0 and fine,
+            }
 
 
 ROWS: dict[str, Callable[[Bench, Path, Any], Iterator[dict[str, Any]]]] = {
@@ -356,11 +378,12 @@ def main() -> None:
         for row in ROWS[name](peace, out, arguments):
             console.print(row)
             rows.append(row)
-    columns = ("row", "exit", "said", "ledger", "lost", "again")
+    columns = ("row", "exit", "said", "ledger", "lost", "again", "in flight", "fine")
     table = Table(*columns, title="Faults")
     for row in rows:
         table.add_row(*[str(row.get(column, "")) for column in columns])
     console.print(table)
+    sys.exit(not all(row["fine"] for row in rows))
 
 
 if __name__ == "__main__":

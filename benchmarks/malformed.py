@@ -17,7 +17,7 @@ from rich.table import Table
 
 # In place of this folder, whose generator.py would hide the package of that name.
 sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests" / "alkit")
-import malformed_inputs as inputs
+import malformed_inputs as inputs  # noqa: E402
 
 
 def outcomes(command: str, examples: int) -> list[tuple[inputs.Case, inputs.Outcome]]:
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--commands", nargs="+", choices=list(inputs.COMMANDS), default=list(inputs.COMMANDS))
     parser.add_argument("--show", type=int, default=3, help="show so many faults of each command")
     arguments = parser.parse_args()
-    console, faulty = Console(highlight=False, markup=False), 0
+    console, faulty = Console(width=120, highlight=False, markup=False), 0
     table = Table(title="Malformed inputs", title_justify="left")
     table.add_column("command")
     for heading in ("inputs", "exit 2", "tracebacks", "files written", "other faults", "slowest s"):

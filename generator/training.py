@@ -299,9 +299,17 @@ class GraphGAN:
                 )
             model = cls(GeneratorSettings(**state["settings"]), seed=0)
             model.known, model.familiar = frozenset(state["known"]), frozenset(state["familiar"])
-            model._language = Language(model.settings.max_atoms, tuple(state["valences"]))
+            valences = tuple(state["valences"])
+            if len(valences) != len(model.settings.elements) or not all(type(v) is int for v in valences):
+                raise TypeError("valences are a whole number for each element")
+            model._language = Language(model.settings.max_atoms, valences)
             model._restore(state)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError) as error:
+        except GeneratorError:
+            raise
+        except (
+            *(pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError),
+            *(ValueError, AttributeError, OSError),
+        ) as error:
             raise GeneratorError(
                 f"{path} is not a generator file or is damaged; give a file written by GraphGAN.save."
             ) from error

@@ -256,6 +256,10 @@ class Ensemble:
                 )
                 has_gp = bool(description.get("gp"))
                 scale = float(description.get("scale", 1.0))  # format 1 had none
+                if type(description["members"]) is not int or type(description.get("gp", False)) is not bool:
+                    raise TypeError("members is a whole number, gp true or false")
+                if type(description.get("scale", 1.0)) not in (int, float):
+                    raise TypeError("scale is a number")
                 _check_description(settings, references, calibration, count, scale, has_gp)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None

@@ -87,13 +87,15 @@ class ModelSettings:
         if self.mode == "3d" and "chemistry" in self.inputs:
             raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
         _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
-        for name, most in _MOST.items():
-            value = getattr(self, name)
+        for field_name, most in _MOST.items():
+            value = getattr(self, field_name)
             if isinstance(value, bool) or not isinstance(value, int) or value > most:
-                raise SurrogateError(f"{name} is {value!r:.40}; it is a whole number of at most {most}.")
+                raise SurrogateError(
+                    f"{field_name} is {value!r:.40}; it is a whole number of at most {most}."
+                )
         if not isinstance(self.baseline, str) or not math.isfinite(self.cutoff):
             raise SurrogateError(
-                f"baseline is {self.baseline!r:.40}, cutoff {self.cutoff}: a text and a finite number are expected."
+                f"baseline is {self.baseline!r:.40}, cutoff {self.cutoff}; give a text and a finite number."
             )
         if self.gaussians < 2:
             raise SurrogateError(f"gaussians is {self.gaussians}; a radial basis has 2 at least.")

@@ -256,12 +256,22 @@ def _npz(source: Path) -> Form:
         raise DataError(f"{source} is not a QM9 .npz: {error.args[0]}.") from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{source} is not a readable .npz file ({error}).") from error
+    if arrays["n_atoms"].dtype.kind not in "iu" or arrays["n_atoms"].ndim != 1 or not len(arrays["n_atoms"]):
+        raise DataError(f"{source}: array n_atoms is not a list of whole numbers.")
     n, m = len(arrays["n_atoms"]), int(arrays["n_atoms"].sum())
     for name, array in arrays.items():
-        if len(array) != (m if name in "ZR" else n):
-            raise DataError(
-                f"{source}: array {name} has {len(array)} rows, expected {m if name in 'ZR' else n}."
-            )
+        wanted = m if name in "ZR" else n
+        if not array.ndim or len(array) != wanted:
+            rows = len(array) if array.ndim else 0
+            raise DataError(f"{source}: array {name} has {rows} rows, expected {wanted}.")
+        kinds = "U" if name == "smiles" else "iu" if name in ("gdb_id", "n_atoms", "Z") else "fiu"
+        if array.dtype.kind not in kinds or array.shape[1:] != ((3,) if name == "R" else ()):
+            raise DataError(f"{source}: array {name} holds {array.dtype} of shape {array.shape}.")
+        if kinds == "fiu" and not np.isfinite(array).all():
+            raise DataError(f"{source}: array {name} holds a value that is not a finite number.")
+    Z = arrays["Z"]
+    if min(arrays["n_atoms"].min(), Z.min()) < 1 or Z.max() >= len(atomic_numbers):
+        raise DataError(f"{source}: array n_atoms or Z holds a number that no molecule has.")
     return Form("NPZ", tuple(UNITS), "dataset", n, _npz_rows(source, arrays))
 
 

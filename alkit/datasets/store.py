@@ -67,8 +67,8 @@ class Record:
 
 
 def canonical_smiles(smiles: str) -> str | None:
-    """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES, it has letters that no
-    SMILES has, or it is longer than `alkit.molecules.LONGEST_SMILES`."""
+    """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES, or it is
+    longer than `alkit.molecules.LONGEST_SMILES`, or has letters that no SMILES has."""
     from rdkit import Chem, rdBase
 
     if len(smiles) > LONGEST_SMILES or not smiles.isascii():  # of "éC" RDKit reads the C

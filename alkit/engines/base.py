@@ -19,6 +19,7 @@ from alkit.molecules import Molecule
 from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
 from alkit.worker import AS_GIVEN
 
+DEADLINE = "deadline"
 AGAIN = "again"  # the rung of a second try, after a worker that died in the first
 LABELS_PER_WORKER = 500
 # An empty interpreter with numpy, RDKit and xtb takes 0.15 GB; a limit near that fails before any label.
@@ -162,10 +163,16 @@ class Engine(ABC):
                 future = _next_done(done, end)
                 if future is None:
                     break
-                molecule = waiting.pop(future)
-                submit(1)
-                yield molecule, _outcome(future)
-            if waiting:
+                # What is done is handed on before the source is read again: that may take its time, or fail.
+                yield waiting.pop(future), _outcome(future)
+                if end is not None and time.monotonic() >= end:
+                    continue
+                try:
+                    submit(1)
+                except Exception:  # the source's own
+                    yield from _finished(waiting)
+                    raise
+            if end is not None and time.monotonic() >= end:
                 yield from self._end_of_time(waiting, source, f"{deadline:g} s", on_late)
         finally:
             for future in list(waiting):
@@ -210,12 +217,13 @@ class Engine(ABC):
             if future.done() and not future.cancelled():  # at the last moment
                 outcomes.append((molecule, _outcome(future)))
             elif future in begun:
-                outcomes.append((molecule, _late(molecule, limit)))
+                outcomes.append((molecule, _late(self._jobs.get(future), molecule, limit)))
                 if on_late is not None:
                     future.add_done_callback(partial(_tell, on_late, molecule))
-            else:
-                future.cancel()
+            elif future.cancel():
                 outcomes.append((molecule, _never_begun(molecule, limit)))
+            else:  # done in this very moment
+                outcomes.append((molecule, _outcome(future)))
             del waiting[future]
         yield from outcomes
         for molecule in source:
@@ -245,10 +253,18 @@ def _tell(on_late: OnLate, molecule: Molecule, future: Future[Label]) -> None:
         on_late(molecule, _outcome(future))
 
 
-def _late(molecule: Molecule, limit: str) -> LabelError:
+def _finished(
+    waiting: dict[Future[Label], Molecule],
+) -> Iterator[tuple[Molecule, Label | LabelError]]:
+    for future in [one for one in waiting if one.done() and not one.cancelled()]:
+        yield waiting.pop(future), _outcome(future)
+
+
+def _late(job: Job | None, molecule: Molecule, limit: str) -> LabelError:
+    seconds = time.monotonic() - job.started if job else 0.0
     detail = f"no label within the round's {limit}; its result goes to the label cache when it comes"
-    return LabelError("deadline", f"{molecule.smiles}: {detail}")
+    return LabelError(DEADLINE, f"{molecule.smiles}: {detail}", (Attempt(AS_GIVEN, DEADLINE, seconds),))
 
 
 def _never_begun(molecule: Molecule, limit: str) -> LabelError:
-    return LabelError("deadline", f"{molecule.smiles}: not begun within the round's {limit}")
+    return LabelError(DEADLINE, f"{molecule.smiles}: not begun within the round's {limit}")

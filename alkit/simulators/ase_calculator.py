@@ -45,7 +45,7 @@ class ASESimulator(RelaxingSimulator):
             if not isinstance(getattr(self, name), kind):
                 said = "a text" if kind is str else "a mapping of names to values"
                 raise self.error(f"{name} is {getattr(self, name)!r}; it must be {said}")
-        self._class = self._load()
+        self.calculator_class = self._load()
         self._atoms_known = {self._number(symbol): value for symbol, value in self.atom_energies.items()}
         self._folder: tempfile.TemporaryDirectory | None = None
         self.new_calculator()  # a wrong argument is better told now than of every label
@@ -58,12 +58,12 @@ class ASESimulator(RelaxingSimulator):
 
     def method_name(self) -> str:
         said = ", ".join(f"{k}={v}" for k, v in sorted(self.arguments.items()) if k not in _VERBOSE)
-        return self.method or f"{self._class.__name__}({said})"
+        return self.method or f"{self.calculator_class.__name__}({said})"
 
     def new_calculator(self) -> Any:
         """A new one; of a kind that writes files, into a folder of its own that ends with this simulator."""
         try:
-            calculator = self._class(**self.arguments)
+            calculator = self.calculator_class(**self.arguments)
         except Exception as error:  # it is the user's code; the message must say whose it was
             problem = " ".join(str(error).split())
             raise self.error(

@@ -18,6 +18,9 @@ from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes
 
 TARGETS = ("energy", "u0")
+# Of the recipes and the ladder: to be raised by whoever changes what a label comes out as, so that labels that
+# were kept are not taken for new ones.
+REVISION = 1
 
 
 @dataclass(kw_only=True)

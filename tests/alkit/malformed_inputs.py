@@ -108,6 +108,8 @@ def _tree() -> dict[str, str]:
     return {
         str(path): "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
         for path in Path().rglob("*")
+        # SQLite's own: of a damaged ledger in WAL mode it leaves them also where it may only read.
+        if not path.name.endswith(("ledger.sqlite-shm", "ledger.sqlite-wal"))
     }
 
 
@@ -383,7 +385,7 @@ def _no_text(good: bytes) -> SearchStrategy[bytes]:
         st.integers(0, len(text)).map(lambda n: f"{text[:n]}\0{text[n:]}".encode()),
         st.integers(5, 30).map(lambda n: gzip.compress(good)[:-n]),
         st.binary(min_size=10, max_size=50).map(lambda noise: b"\x1f\x8b\x08\0" + noise),
-        st.integers(20, 60).map(lambda n: gzip.compress(good)[:n] + b"\0" * 20),
+        st.integers(20, 60).map(lambda n: gzip.compress(good)[:-8][:n] + b"\0" * 20),
         st.sampled_from(_bombs()).map(lambda bomb: b"\x80" + bomb),
     )
 

@@ -225,6 +225,15 @@ def test_a_changed_config_is_refused_with_the_difference(tiny):
         Campaign(tiny).run()
 
 
+def test_how_labels_are_computed_may_change_under_way(tiny):
+    Campaign(tiny).run()
+    tiny["simulator"] = tiny["simulator"] | {"workers": 1, "timeout": 50.0, "memory_limit": 3.0}
+    assert Campaign(tiny).run().already_finished
+    tiny["simulator"] |= {"settings": {"fmax": 0.02}}
+    with pytest.raises(CampaignError, match=r"simulator\.settings"):
+        Campaign(tiny).run()
+
+
 def test_a_config_that_failed_its_check_may_be_mended(tiny):
     broken = tiny | {"start": {"training": 10000}}
     with pytest.raises(ConfigError, match="start asks for"):

@@ -140,6 +140,20 @@ def test_a_file_is_never_overwritten(alkit, tmp_path):
     assert (tmp_path / "labels.csv").read_text() == "mine"
 
 
+def test_label_with_another_simulator(alkit, tmp_path):
+    (tmp_path / "in.smi").write_text("O\n")
+    told = {}
+    for name in ("xtb", "tblite"):
+        code, out, _ = alkit("label", "in.smi", "--simulator", name, "--set", "solvent=water")
+        assert code == 0
+        told[name] = next(csv.DictReader(out.splitlines()))
+    assert told["xtb"]["method"] == told["tblite"]["method"] == "GFN2-xTB GBSA(water)"
+    assert float(told["xtb"]["u0_eV"]) == pytest.approx(float(told["tblite"]["u0_eV"]), abs=1e-3)
+    _refused(alkit("label", "in.smi", "--set", "solvnt=water"), "'solvent'")
+    _refused(alkit("label", "in.smi", "--set", "solvent"), "key=value")
+    _refused(alkit("label", "in.smi", "--simulator", "xtbb"), "'xtb'")
+
+
 def test_label_train_predict_generate(alkit, tmp_path):
     """What a user without a campaign does: label some molecules, train on them, predict others."""
     from alkit.enumeration import seed_molecules

@@ -106,7 +106,7 @@ def test_one_claims_and_the_other_waits(tmp_path, label):
     path = tmp_path / "labels.sqlite"
     with cache(path) as one, cache(path) as other:
         assert one.claim(WATER)
-        assert one.claim(WATER)  # still its own
+        assert not one.claim(WATER)  # it is at it already
         assert not other.claim(WATER)
         assert other.claim(METHANE)
         one.give_up(WATER)
@@ -116,6 +116,61 @@ def test_one_claims_and_the_other_waits(tmp_path, label):
         assert one.get(WATER).value == label.value
         other.put(WATER, replace(label, value=0.0))  # the first one counts
         assert one.get(WATER).value == label.value
+
+
+def test_looking_at_claims_costs_no_file_descriptor(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one, cache(path) as other:
+        assert one.claim(WATER)
+        before = len(os.listdir("/proc/self/fd"))
+        assert not any(other.claim(WATER) for _ in range(50))
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_write_that_fails_leaves_nobody_locked_out(tmp_path, label, monkeypatch):
+    path = tmp_path / "labels.sqlite"
+    with cache(path) as one, cache(path) as other:
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM labels").fetchall()  # keeps a commit from going through
+            one._db.execute("PRAGMA busy_timeout = 100")
+            with pytest.raises(CampaignError, match="locked"):
+                one.put(WATER, label)
+            reader.execute("ROLLBACK")
+        other.put(WATER, label)
+        one.put(METHANE, replace(label, smiles="C"))
+        assert one.get(WATER) is not None
+
+
+def test_settings_of_ones_own_class_are_in_the_key(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from alkit.simulators.xtb import XTBSimulator\n"
+        "class Mine(XTBSimulator):\n"
+        "    def __init__(self, scale=1.0):\n"
+        "        super().__init__(target='energy')\n"
+        "        self.scale = scale\n"
+    )
+    keys = set()
+    for scale in (1.0, 2.0):
+        with cache(tmp_path / "labels.sqlite", SimulatorSpec(f"{file}:Mine", {"scale": scale})) as one:
+            keys.add(one.key(WATER))
+    assert len(keys) == 2
+
+
+def test_files_that_settings_name_are_in_the_key(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from alkit.simulators.xtb import XTBSimulator\n"
+        "class Mine(XTBSimulator):\n"
+        "    def __init__(self, weights):\n"
+        "        super().__init__(target='energy')\n"
+    )
+    spec, keys = SimulatorSpec(f"{tmp_path}/mine.py:Mine", {"weights": str(tmp_path / "net.pt")}), set()
+    for content in ("one", "two"):
+        (tmp_path / "net.pt").write_text(content)
+        with cache(tmp_path / "labels.sqlite", spec) as one:
+            keys.add(one.key(WATER))
+    assert len(keys) == 2
 
 
 def test_claims_end_with_the_cache(tmp_path):
@@ -178,7 +233,9 @@ def test_of_four_processes_one_gets_each(tmp_path):
 
 def test_threads_share_it(tmp_path, label):
     with cache(tmp_path / "labels.sqlite") as one, ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(lambda _: (one.claim(WATER), one.put(WATER, label), one.get(WATER)), range(50)):
+        claims = list(pool.map(lambda _: one.claim(WATER), range(50)))
+        assert sum(claims) == 1
+        for _ in pool.map(lambda _: (one.put(WATER, label), one.get(WATER)), range(50)):
             pass
         assert one.get(WATER).value == label.value
 

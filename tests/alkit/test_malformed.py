@@ -3,6 +3,7 @@
 `benchmarks/malformed.py` does the same with 200 inputs of each command.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -31,9 +32,9 @@ def test_malformed_inputs_are_refused(command: str) -> None:
     check()
 
 
-def test_no_letter_of_a_smiles_is_skipped(tmp_path: Path) -> None:
+def test_no_letter_of_a_smiles_is_skipped() -> None:
     """RDKit reads "éP" as phosphane, and dies of writing a chain of 50,000 atoms."""
-    from alkit.datasets import canonical_smiles
+    from alkit.datasets.store import canonical_smiles
     from alkit.errors import DataError
     from alkit.molecules import canonical
     from generator import metrics
@@ -45,9 +46,7 @@ def test_no_letter_of_a_smiles_is_skipped(tmp_path: Path) -> None:
         assert metrics.read([bad]) == []
 
 
-def test_a_model_that_would_predict_nonsense_is_refused(tmp_path: Path) -> None:
-    import json
-
+def test_a_model_that_would_predict_nonsense_is_refused() -> None:
     for key, value in (("scale", float("nan")), ("references", {"numbers": [1], "energies": [0.0]})):
         described = json.loads(inputs.samples().model["ensemble.json"]) | {key: value}
         model = {f"model/{name}": content for name, content in inputs.samples().model.items()}

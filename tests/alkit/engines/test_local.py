@@ -62,6 +62,24 @@ def test_a_hung_worker_is_killed_and_the_others_go_on(tools, spec: SimulatorSpec
         assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
 
 
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+def test_a_jump_of_the_clock_neither_ends_a_label_nor_saves_one_that_hangs(
+    tools, spec: SimulatorSpec, monkeypatch, jump: float
+) -> None:
+    real, jumped = time.time, threading.Event()
+    monkeypatch.setattr(time, "time", lambda: real() + jump * jumped.is_set())
+    with LocalEngine(spec, workers=2, timeout=4) as engine:
+        for future in [engine.submit(tools.molecule("P")) for _ in range(8)]:
+            future.result(timeout=60)
+        begin = time.monotonic()
+        hung = engine.submit(tools.molecule("N"))
+        tools.wait_until(lambda: time.monotonic() - begin > 1)
+        jumped.set()
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
+        assert tools.reason(hung) == "timeout"
+        assert 4 <= time.monotonic() - begin < 20
+
+
 def test_workers_have_one_thread_and_neither_torch_nor_main(tools, spec: SimulatorSpec) -> None:
     import torch
 
