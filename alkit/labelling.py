@@ -87,8 +87,7 @@ class _Batch:
         late = None if self._cache is None else self._keep
         for molecule, outcome in self.state.engine.label_all(molecules, deadline=left, on_late=late):
             self._settle(molecule.smiles, outcome)
-            late = isinstance(outcome, LabelError) and outcome.reason == DEADLINE and outcome.attempts
-            if not late:  # what is late keeps its claim until it comes
+            if not _is_late(outcome):  # what is late keeps its claim until it comes
                 self._keep(molecule, outcome)
 
     def _claimed(self, molecules: Iterator[Molecule] | Sequence[Molecule]) -> Iterator[Molecule]:
@@ -121,3 +120,8 @@ class _Batch:
         ledger.add_outcome(candidate, outcome, self.state.engine.level, source)
         ledger.commit()
         self.advance(1)
+
+
+def _is_late(outcome: Label | LabelError) -> bool:
+    """Whether a worker is still at it."""
+    return isinstance(outcome, LabelError) and outcome.reason == DEADLINE and bool(outcome.attempts)
