@@ -36,7 +36,7 @@ class GeneratorProposer(Section):
         3.0, description="Sampling weight of acquired molecules against seed molecules."
     )
     novelty: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
-        57.0,
+        0.0,
         description="Reward for what is not among the molecules learned from; 0 keeps to their chemistry.",
     )
     steering: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(

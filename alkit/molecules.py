@@ -7,6 +7,7 @@ tautomers differ in energy by more than the accuracy alkit aims at. Lengths are 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +25,15 @@ EMBEDDABLE = ("etkdg", "mmff")
 # misjudges 1, and 1.3, the usual choice, 316.
 STRETCHED = 1.30
 TOUCHING = 1.15
+# Two of these (boron, silicon) across a ring of four, as in cyclodisiloxane, are no bond, although as close
+# as one: ratios of 1.05 and 1.08 at Wiberg orders of 0.16 and 0.
+ACROSS = (5, 14)
 
 LONGEST_SMILES = 2000
 """Characters; RDKit overflows the stack, which ends the process, as it writes a chain of 50,000 atoms."""
 
 _EMBED_TRIES = 4
+_MOST_ORDERS = 1000
 _MMFF_ITERATIONS = 2000
 # Spread of relaxed GFN2-xTB energies over seeds, 60 molecules of six and seven heavy atoms: 1.03 kcal/mol
 # from one conformer, 0.43 from the lowest of 5, 0.27 from the lowest of 10 (docs/decisions/008).
@@ -161,20 +166,71 @@ def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.nd
     expected = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
     if not np.array_equal(np.sort(expected), np.sort(numbers)):
         return None
+    wanted = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
     if np.array_equal(expected, numbers):
         bonded = np.zeros(ratios.shape, dtype=bool)
-        for bond in mol.GetBonds():
-            pair = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-            bonded[pair] = bonded[pair[::-1]] = True
-        if (ratios[bonded] < STRETCHED).all() and (ratios[~bonded] > TOUCHING).all():
+        for i, j in wanted:
+            bonded[i, j] = bonded[j, i] = True
+        apart = ~bonded & ~_across(numbers, bonded)
+        if (ratios[bonded] < STRETCHED).all() and (ratios[apart] > TOUCHING).all():
             return np.arange(len(numbers))
-    pairs = np.argwhere(np.triu(ratios < TOUCHING, k=1))
-    wanted = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
-    if len(pairs) != len(wanted):
-        return None
-    # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
-    found = _bare_graph(numbers, pairs).GetSubstructMatch(_bare_graph(expected, wanted))
-    return np.array(found) if found else None
+    close = ratios < TOUCHING
+    for touching in (close, close & ~_across(numbers, close)):
+        pairs = np.argwhere(np.triu(touching, k=1))
+        # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
+        if len(pairs) == len(wanted):
+            found = _bare_graph(numbers, pairs).GetSubstructMatch(_bare_graph(expected, wanted))
+            if found:
+                return np.array(found)
+    return None
+
+
+def same_bonds(mol: Any) -> Iterator[np.ndarray]:
+    """Orders ``(n,)`` of the atoms of the RDKit molecule ``mol`` in which it has the same bonds between the
+    same elements, but bond orders, charges or stated stereo in other places: one for each way to place them.
+
+    At most 1,000 are looked at. ``mol`` has its hydrogens; those of one atom are not exchanged.
+    """
+    from rdkit import Chem
+
+    atoms = list(mol.GetAtoms())
+    own: dict[int, list[int]] = {}
+    for atom in atoms:
+        if atom.GetAtomicNum() == 1 and atom.GetDegree() == 1 and len(atoms) > 2:
+            own.setdefault(atom.GetNeighbors()[0].GetIdx(), []).append(atom.GetIdx())
+    left = {i for ends in own.values() for i in ends}
+    kept = [i for i in range(len(atoms)) if i not in left]
+    place = {i: k for k, i in enumerate(kept)}
+    marks = np.zeros((len(kept), len(kept)))
+    pairs = []
+    for bond in mol.GetBonds():
+        if bond.GetBeginAtomIdx() in place and bond.GetEndAtomIdx() in place:
+            i, j = pair = place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()]
+            stated = bond.GetStereo() != Chem.BondStereo.STEREONONE
+            marks[i, j] = marks[j, i] = bond.GetBondTypeAsDouble() + 10 * stated
+            pairs.append(pair)
+    for k, i in enumerate(kept):
+        stated = atoms[i].GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED
+        marks[k, k] = atoms[i].GetFormalCharge() + 10 * stated
+    graph = _bare_graph([atoms[i].GetAtomicNum() for i in kept], pairs)
+    for k, i in enumerate(kept):
+        graph.GetAtomWithIdx(k).SetIsotope(1 + len(own.get(i, ())))  # an isotope of 0 would match any
+    seen = {marks.tobytes()}
+    for match in graph.GetSubstructMatches(graph, uniquify=False, maxMatches=_MOST_ORDERS):
+        moved = marks[np.ix_(match, match)]
+        if moved.tobytes() not in seen:
+            seen.add(moved.tobytes())
+            order = np.zeros(len(atoms), dtype=int)
+            for k, i in enumerate(kept):
+                target = kept[match[k]]
+                order[[i, *own.get(i, ())]] = [target, *own.get(target, ())]
+            yield order
+
+
+def _across(numbers: np.ndarray, bonded: np.ndarray) -> np.ndarray:
+    """``(n, n)``: pairs across a ring of four that may come close without a bond."""
+    wide = np.isin(numbers, ACROSS)
+    return np.outer(wide, wide) & (bonded.astype(int) @ bonded > 1)
 
 
 def _bare_graph(numbers: Any, pairs: Any) -> Any:

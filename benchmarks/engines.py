@@ -4,15 +4,16 @@
 
 A row per engine: time to the first label, overhead per label and labels per second after it, and the
 resident memory (GB) of this process and of its workers (all its descendants, and those of Parsl's manager)
-at 10, 50 and 100 % of the run. Pages that processes share count once in each. The last row is the ledger's
-side: commits per second of one SQLite writer that waits for the disk at each (synchronous=FULL).
+at 10, 50 and 100 % of the run. Pages that processes share count once in each. The last rows are
+the campaign's side: labels per second that go into the ledger, and into the label cache as well, each by
+transactions that wait for the disk.
 """
 
 import argparse
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.engines import ENGINES, create_engine
+from alkit.label_cache import LabelCache
+from alkit.ledger import Ledger
 from alkit.molecules import Molecule
 from alkit.simulators import Label, Level, SimulatorSpec
 
@@ -91,20 +94,30 @@ def measure(kind: str, labels: int, workers: int) -> dict[str, Any]:
     return row
 
 
-def commits(count: int) -> float:
-    """Commits per second, each of one row of a label's size."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        ledger = sqlite3.connect(Path(folder) / "ledger.sqlite")
-        ledger.execute("PRAGMA synchronous=FULL")
-        ledger.execute("CREATE TABLE labels (id INTEGER PRIMARY KEY, row BLOB)")
+def commits(count: int, *, cache: bool) -> float:
+    """Labels per second that a campaign can settle: a commit of the ledger for each, and, with the label
+    cache, two of that: the claim, and the label."""
+    spec = SimulatorSpec(f"{Path(__file__).resolve()}:Instant")
+    found = [(molecule, Instant().label(molecule)) for molecule in molecules(count)]
+    with (
+        tempfile.TemporaryDirectory(dir=".") as folder,
+        closing(Ledger(Path(folder) / "ledger.sqlite")) as ledger,
+        closing(LabelCache(Path(folder) / "labels.sqlite", spec)) as shared,
+        ledger.stage(0, "label"),
+    ):
+        ledger.add_candidates(0, [molecule.smiles for molecule, _ in found], status="acquired")
         ledger.commit()
         begin = time.perf_counter()
-        for _ in range(count):
-            ledger.execute("INSERT INTO labels (row) VALUES (?)", (b"x" * 1000,))
+        for i, (molecule, label) in enumerate(found, start=1):
+            if cache:
+                shared.claim(molecule)
+            ledger.add_label(label)
+            ledger.mark(i, "labelled")
+            ledger.add_outcome(i, label, label.level, "computed")
             ledger.commit()
-        seconds = time.perf_counter() - begin
-        ledger.close()
-    return count / seconds
+            if cache:
+                shared.put(molecule, label)
+        return count / (time.perf_counter() - begin)
 
 
 def main() -> None:
@@ -121,7 +134,10 @@ def main() -> None:
         table.add_row(*(f"{row[n]:.2f}" if isinstance(row[n], float) else row[n] for n in names))
     console = Console()
     console.print(table)
-    console.print(f"SQLite, one writer, synchronous=FULL: {commits(options.commits):.0f} commits/s")
+    for cache in (False, True):
+        rate = commits(options.commits, cache=cache)
+        what = "ledger and label cache" if cache else "ledger alone"
+        console.print(f"{what}: {rate:.0f} labels settled a second")
 
 
 if __name__ == "__main__":

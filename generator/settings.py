@@ -41,7 +41,8 @@ class GeneratorSettings:
         molecule, having no ring pattern that no training molecule has, and staying near the generator of the
         likelihood updates; 0 or more each.
     likely_share
-        Share of draws, 0 to 1, that come from the generator of the likelihood updates.
+        Share of draws, 0 to 1, that come from the generator of the likelihood updates; none where draws are
+        steered.
 
     Raises
     ------

@@ -81,6 +81,7 @@ class GraphGAN:
     def __init__(self, settings: GeneratorSettings, *, seed: int) -> None:
         self.settings = settings
         self.total_steps = 0
+        self.steered = False  # whether the last `fit` steered
         self.known: frozenset[str] = frozenset()
         self.familiar: frozenset[str] = frozenset()
         self._language = Language(settings.max_atoms, (0,) * len(settings.elements))
@@ -150,13 +151,13 @@ class GraphGAN:
         )
         self._generator.load_state_dict(self._average.state_dict())
         played: list[tuple[float, float, float]] = []
-        correlation, steered = math.nan, False
+        correlation, self.steered = math.nan, False
         if warning is None and adversarial_steps:
             head = Steering.fit(worth, self.settings, steering, random) if worth else None
             correlation = math.nan if head is None else head.rank_correlation
             if head is not None and not head.convincing:  # one that has learned nothing leads nowhere
                 head = None
-            steered = head is not None
+            self.steered = head is not None
             game = Game(
                 self.settings,
                 self._language,
@@ -178,7 +179,7 @@ class GraphGAN:
             tuple(likelihood),
             *_columns(played),
             correlation,
-            steered,
+            self.steered,
             warning,
         )
 
@@ -256,7 +257,8 @@ class GraphGAN:
 
         def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
             networks = self._generator, self._average
-            return draw_mixed(networks, self.settings.likely_share, self._language, count, random)
+            share = 0.0 if self.steered else self.settings.likely_share
+            return draw_mixed(networks, share, self._language, count, random)
 
         return stream(draw, self.settings.elements, self.familiar, n, unique=unique, known=novel_against)
 
@@ -269,6 +271,7 @@ class GraphGAN:
             "valences": list(self._language.valences),
             "known": sorted(self.known),
             "familiar": sorted(self.familiar),
+            "steered": self.steered,
             **self._weights(),
         }
         scratch = target.with_name(f"{target.name}.{os.getpid()}.part")
@@ -303,6 +306,7 @@ class GraphGAN:
             if len(valences) != len(model.settings.elements) or not all(type(v) is int for v in valences):
                 raise TypeError("valences are a whole number for each element")
             model._language = Language(model.settings.max_atoms, valences)
+            model.steered = bool(state.get("steered", False))  # earlier files do not say
             model._restore(state)
         except GeneratorError:
             raise

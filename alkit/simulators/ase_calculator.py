@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import math
 import tempfile
@@ -20,6 +21,10 @@ from alkit.simulators.references import UNPAIRED
 from alkit.simulators.relaxing import RelaxingSimulator
 
 _VERBOSE = ("verbosity", "label", "directory", "txt", "nthreads")  # arguments that change no number
+# Arguments that are the molecule's, and would be its free atoms' too.
+_OF_THE_MOLECULE = frozenset({"charge", "multiplicity", "spin", "uhf", "nelec", "magmom"})
+# The names of their classes say which calculator it is; of others the module must be named too.
+_KNOWN_PACKAGES = ("ase", "tblite", "xtb")
 
 
 @dataclass(kw_only=True)
@@ -27,8 +32,9 @@ class ASESimulator(RelaxingSimulator):
     """``calculator``: "module:Class", made with ``arguments``. ``method``: the name of its level of theory,
     by default made of the class and the arguments. ``atom_energies``: total energies of free atoms in eV, by
     symbol; for one that is missing the calculator is asked, with the unpaired electrons of the atom's ground
-    state as its initial magnetic moment, so it must be one that heeds them. ``hessian`` is "central", as not
-    every calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
+    state as its initial magnetic moment, so it must be one that heeds them. With the molecule's charge or
+    spin among ``arguments`` it is not asked, as they are not those of the atom. ``hessian`` is "central", as
+    not every calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
     """
 
     calculator: str
@@ -46,7 +52,14 @@ class ASESimulator(RelaxingSimulator):
                 said = "a text" if kind is str else "a mapping of names to values"
                 raise self.error(f"{name} is {getattr(self, name)!r}; it must be {said}")
         self.calculator_class = self._load()
-        self._atoms_known = {self._number(symbol): value for symbol, value in self.atom_energies.items()}
+        self._atoms_given = {self._number(symbol): value for symbol, value in self.atom_energies.items()}
+        self._atoms_known = dict(self._atoms_given)
+        self._arguments_of_molecule = sorted(_OF_THE_MOLECULE & set(self.arguments))
+        if self._arguments_of_molecule and not self.atom_energies:
+            raise self.error(
+                f"arguments has the molecule's {', '.join(self._arguments_of_molecule)}, which would be its "
+                "free atoms' too; give atom_energies"
+            )
         self._folder: tempfile.TemporaryDirectory | None = None
         self.new_calculator()  # a wrong argument is better told now than of every label
 
@@ -57,11 +70,20 @@ class ASESimulator(RelaxingSimulator):
         return f"{package} {getattr(importlib.import_module(package), '__version__', '')}".strip()
 
     def method_name(self) -> str:
+        """``method``, or all that changes the number: class, arguments and a digest of ``atom_energies``."""
+        if self.method:
+            return self.method
+        name, module = self.calculator_class.__name__, self.calculator_class.__module__
+        if module.partition(".")[0] not in _KNOWN_PACKAGES:
+            name = f"{module}.{name}"
         said = ", ".join(f"{k}={v}" for k, v in sorted(self.arguments.items()) if k not in _VERBOSE)
-        return self.method or f"{self.calculator_class.__name__}({said})"
+        atoms = sorted((number, float(value)) for number, value in self._atoms_given.items())
+        digest = hashlib.sha256(repr(atoms).encode()).hexdigest()[:8]
+        return f"{name}({said})" + (f", atom energies {digest}" if atoms else "")
 
     def new_calculator(self) -> Any:
-        """A new one; of a kind that writes files, into a folder of its own that ends with this simulator."""
+        """A new one; of a kind that writes files, into a folder of its own that ends with this simulator:
+        some programs go on from files that they find, whichever molecule these are of."""
         try:
             calculator = self.calculator_class(**self.arguments)
         except Exception as error:  # it is the user's code; the message must say whose it was
@@ -74,7 +96,7 @@ class ASESimulator(RelaxingSimulator):
                 raise self.error(f"{self.calculator} is no ASE calculator: it has no {method}()")
         if _writes_files(calculator) and "directory" not in self.arguments:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="alkit-")
-            calculator.directory = self._folder.name
+            calculator.directory = tempfile.mkdtemp(dir=self._folder.name)
         return calculator
 
     def free_atoms(self, molecule: Molecule) -> float:
@@ -87,7 +109,7 @@ class ASESimulator(RelaxingSimulator):
     def _free_atom(self, number: int, smiles: str) -> float:
         if number not in self._atoms_known:
             symbol = chemical_symbols[number]
-            if number not in UNPAIRED:
+            if number not in UNPAIRED or self._arguments_of_molecule:
                 raise LabelError("unsupported_element", f"{smiles}: atom_energies has no {symbol}")
             atom = Atoms([number], magmoms=[UNPAIRED[number]])
             atom.calc = self.new_calculator()

@@ -63,8 +63,14 @@ class System:
             changed["electronic_temperature"] = max(changed["electronic_temperature"], kelvin)
         if "max_iterations" in changed:
             changed["max_iterations"] = int(changed["max_iterations"] * self._patience)
-        if changed:
-            self.atoms.calc.set(**changed)
+        if not changed:
+            return
+        calc, known = self.atoms.calc, getattr(self.atoms.calc, "atoms", None)
+        calc.set(**changed)
+        # xtb-python and tblite forget with their results which atoms those were of, and then take the next
+        # ones for others and start from no density. What they hold fits these atoms; the result alone is old.
+        if hasattr(calc, "_xtb"):
+            calc.atoms = known
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Recipe:
     max_steps: int
     hessian: str
     imaginary: float
+    conformers: int = 1
 
 
 Check = Callable[[Atoms], None]
@@ -96,6 +103,8 @@ def compute(
         if recipe.target == "u0":
             vibrational(system, recipe, check, parts)
     parts |= single_point(system, anneal=rung.scf != "cold" and not recipe.relax)
+    if not recipe.relax:
+        check(system.atoms)
     return system.atoms, parts
 
 
@@ -130,7 +139,7 @@ def relaxation(
         raise errors[0]
     energy, best, steps = min(ends)
     parts = {"steps": float(steps)}
-    if len(conformers) > 1:
+    if recipe.conformers > 1:
         parts |= {"conformers": float(len(ends)), "conformer_spread": max(ends)[0] - energy}
     return conformers[best], parts
 

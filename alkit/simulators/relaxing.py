@@ -18,8 +18,8 @@ from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes
 
 TARGETS = ("energy", "u0")
-# Of the recipes and the ladder: to be raised by whoever changes what a label comes out as, so that labels that
-# were kept are not taken for new ones.
+# Of the recipes and the ladder: to be raised by whoever changes what a label comes out as, so that labels
+# that were kept are not taken for new ones.
 REVISION = 1
 
 
@@ -103,6 +103,11 @@ class RelaxingSimulator:
             words.append(f"{self.unpaired} unpaired")
         if self.conformers > 1:
             words.append(f"lowest of {self.conformers}")
+        # Finer ones change nothing that counts, coarser ones may.
+        if self.relax and self.fmax > RelaxingSimulator.fmax:
+            words.append(f"fmax {self.fmax:g}")
+        if self.target == "u0" and self.imaginary > RelaxingSimulator.imaginary:
+            words.append(f"imaginary {self.imaginary:g}")
         return Level(", ".join(words) + ("" if self.relax else " (unrelaxed)"), self.target, "eV")
 
     @property

@@ -11,7 +11,7 @@ from alkit.molecules import CONFORMERS, Molecule, atom_order, molecule_seed, wit
 from alkit.simulators.identity import same_stereo, shaped
 
 _MMFF_ITERATIONS = 2000
-# Conformers closer than this are one: heavy atoms, best superposition, Angstrom.
+# Conformers closer than this are one: heavy atoms and polar hydrogens, best superposition, Angstrom.
 _SAME = 0.3
 _PER_CONFORMER = 4  # embedded for each one asked for
 _BY_CHANCE = 3
@@ -32,19 +32,30 @@ def embedded(molecule: Molecule, *, seed: int, random: bool = False) -> Molecule
 
 
 def conformers(molecule: Molecule, count: int) -> list[Molecule]:
-    """``molecule`` as it is, then up to ``count - 1`` other conformers, lowest MMFF94 energy first."""
+    """``molecule`` as it is, then up to ``count - 1`` other conformers, lowest MMFF94 energy first; it alone
+    where ETKDG makes no other."""
     if count == 1:
         return [molecule]
-    from rdkit import Chem
     from rdkit.Chem import rdMolAlign
 
     mol, order = _with_stereo(molecule)
-    ranked = _ranked(mol, molecule.smiles, 0, max(CONFORMERS, _PER_CONFORMER * count), False)
-    heavy = Chem.RemoveHs(mol)
+    given = list(type(mol)(mol).GetConformers())
+    try:
+        ranked = _ranked(mol, molecule.smiles, 0, max(CONFORMERS, _PER_CONFORMER * count), False)
+    except LabelError:
+        return [molecule]
+    known = [mol.AddConformer(conformer, assignId=True) for conformer in given]
+    core = _without_nonpolar_hydrogens(mol)
+    # The mirror image of a conformer of an achiral molecule is as good as itself.
+    achiral = not any(int(atom.GetChiralTag()) for atom in mol.GetAtoms())
+    known += [_mirrored(core, j) for j in known if achiral]
     kept: list[int] = []
     for i in ranked:
-        if len(kept) < count - 1 and all(rdMolAlign.GetBestRMS(heavy, heavy, i, j) > _SAME for j in kept):
+        if len(kept) == count - 1:
+            break
+        if all(rdMolAlign.GetBestRMS(core, core, i, j) > _SAME for j in known):
             kept.append(i)
+            known += [i, _mirrored(core, i)] if achiral else [i]
     return [molecule, *(_molecule(molecule, mol, order, i) for i in kept)]
 
 
@@ -103,6 +114,27 @@ def _embed(mol: Any, count: int, params: Any) -> list[tuple[float, int]]:
             return [(0.0, i) for i in ids]
         ends = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, maxIters=_MMFF_ITERATIONS)
     return [(energy, i) for (_, energy), i in zip(ends, ids, strict=True)]
+
+
+def _without_nonpolar_hydrogens(mol: Any) -> Any:
+    from rdkit import Chem
+
+    core = Chem.RWMol(mol)
+    core.BeginBatchEdit()
+    for atom in mol.GetAtoms():
+        if atom.GetAtomicNum() == 1 and any(near.GetAtomicNum() == 6 for near in atom.GetNeighbors()):
+            core.RemoveAtom(atom.GetIdx())
+    core.CommitBatchEdit()
+    return core.GetMol()
+
+
+def _mirrored(mol: Any, conformer: int) -> int:
+    """Add the mirror image of a conformer; its id."""
+    from rdkit import Chem
+
+    image = Chem.Conformer(mol.GetConformer(conformer))
+    image.SetPositions(image.GetPositions() * [1.0, 1.0, -1.0])
+    return int(mol.AddConformer(image, assignId=True))
 
 
 def _molecule(given: Molecule, mol: Any, order: np.ndarray | None, conformer: int) -> Molecule:

@@ -14,8 +14,9 @@ from ase.units import _amu, _e, _hbar, invcm
 
 # sqrt(eV / (A^2 amu)) to eV
 _QUANTUM = _hbar * 1e10 / np.sqrt(_e * _amu)
-# Below this, relative to the largest, a rotation of a linear molecule about its own axis is no motion.
-_NO_MOTION = 1e-3
+# A molecule with no atom farther off its axis (Angstrom) is linear: a relaxed one is so up to the force that
+# is left on its soft bends, and of a bent one an atom is several times as far off.
+_OFF_AXIS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,5 +82,7 @@ def _internal_directions(atoms: Atoms) -> np.ndarray:
     axes = np.eye(3)
     motions = [np.broadcast_to(axis, arms.shape) * root for axis in axes]
     motions += [np.cross(axis, arms) * root for axis in axes]
-    u, s, _ = np.linalg.svd(np.array([motion.ravel() for motion in motions]).T)
-    return u[:, np.count_nonzero(s > _NO_MOTION * s[0]) :]
+    u = np.linalg.svd(np.array([motion.ravel() for motion in motions]).T)[0]
+    axis = np.linalg.svd(root * arms)[2][0]
+    linear = np.linalg.norm(np.cross(arms, axis), axis=1).max() < _OFF_AXIS
+    return u[:, 3 if len(atoms) == 1 else 5 if linear else 6 :]

@@ -19,6 +19,7 @@ from ase.calculators.calculator import Calculator, SCFError, all_changes
 from ase.units import Bohr, Hartree
 
 from alkit.errors import LabelError
+from alkit.simulators.recipes import System, single_point
 from alkit.simulators.references import UNPAIRED
 from alkit.simulators.relaxing import RelaxingSimulator
 
@@ -78,11 +79,15 @@ class B3LYP(RelaxingSimulator):
     def free_atoms(self, molecule):
         if unknown := sorted(set(molecule.numbers.tolist()) - set(UNPAIRED)):
             raise LabelError("unsupported_element", f"{molecule.smiles}: no free atom for Z = {unknown}")
-        return sum(_free_atom(z, self.basis) for z in molecule.numbers.tolist())
+        try:
+            return sum(_free_atom(z, self.basis) for z in molecule.numbers.tolist())
+        except LabelError as error:
+            said = f"{molecule.smiles}: no energy of a free atom: {error.detail}"
+            raise LabelError("unsupported_element", said) from error
 
 
 @cache
 def _free_atom(number, basis):
     """Total energy in eV of one free atom in its ground-state multiplicity, computed once per process."""
     atom = Atoms([number], magmoms=[UNPAIRED[number]], calculator=PySCF(basis=basis))
-    return atom.get_potential_energy()
+    return single_point(System(atom))["total_energy"]

@@ -1,5 +1,8 @@
 """alkit.simulators.ase_calculator: calculators by import path, against the same ones by name."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from ase import Atoms
 
@@ -64,6 +67,43 @@ def test_ases_own_potential_works_and_takes_other_words_for_its_elements() -> No
     assert label.parts["total_energy"] - label.parts["atom_energies"] == pytest.approx(label.value)
     with pytest.raises(LabelError, match="atom_energies has no Se"):
         simulator.label(embed("[SeH2]", geometry="etkdg"))
+
+
+def test_the_level_says_which_calculator_and_which_free_atoms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def method(**settings: Any) -> str:
+        return ASESimulator(**{"calculator": "ase.calculators.emt:EMT", **settings}).method_name()
+
+    assert method() == "EMT()"
+    with_atoms = {method(atom_energies=known) for known in ({"C": -1.0}, {"C": -2.0}, {"H": -1.0})}
+    assert len(with_atoms) == 3
+    assert all(name.startswith("EMT(), atom energies ") for name in with_atoms)
+    assert method(atom_energies={"C": -1, "H": 2.0}) == method(atom_energies={"H": 2, "C": -1.0})
+    assert method(atom_energies={"C": -1.0}, method="mine") == "mine"
+    (tmp_path / "other_emt.py").write_text("from ase.calculators import emt\nclass EMT(emt.EMT): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert method(calculator="other_emt:EMT") == "other_emt.EMT()"
+
+
+def test_charge_and_spin_of_the_molecule_are_not_those_of_its_atoms() -> None:
+    pytest.importorskip("tblite.ase", reason="tblite is an extra")
+    settings = {"calculator": "tblite.ase:TBLite", "target": "energy", "recover": False}
+    arguments = {"method": "GFN2-xTB", "verbosity": 0, "charge": 1, "multiplicity": 2}
+    with pytest.raises(ConfigError, match=r"charge, multiplicity.*give atom_energies"):
+        ASESimulator(arguments=arguments, **settings)
+    simulator = ASESimulator(arguments=arguments, atom_energies={"O": -102.0}, **settings)
+    with pytest.raises(LabelError, match="atom_energies has no H"):
+        simulator.label(embed("O", seed=0))
+
+
+def test_each_calculation_that_writes_files_has_a_folder_of_its_own() -> None:
+    simulator = ASESimulator(
+        calculator="ase.calculators.nwchem:NWChem", arguments={"command": "true"}, atom_energies={"H": 0.0}
+    )
+    folders = [Path(simulator.new_calculator().directory) for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(folder.is_dir() and not any(folder.iterdir()) for folder in folders)
 
 
 @pytest.mark.parametrize(

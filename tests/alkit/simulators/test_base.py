@@ -42,10 +42,10 @@ def test_levels_are_values_and_read_well() -> None:
 
 
 def test_a_simulator_is_found_by_name_and_by_file(plugin: str) -> None:
-    simulator = create_simulator(SimulatorSpec("xtb", {"target": "energy", "fmax": 0.05}))
+    simulator = create_simulator(SimulatorSpec("xtb", {"target": "energy", "fmax": 0.005}))
     assert isinstance(simulator, XTBSimulator)
     assert isinstance(simulator, Simulator)
-    assert (simulator.fmax, simulator.level) == (0.05, Level("GFN2-xTB", "energy"))
+    assert (simulator.fmax, simulator.level) == (0.005, Level("GFN2-xTB", "energy"))
     mine = create_simulator(SimulatorSpec(f"{plugin}:Constant", {"value": -1.5}))
     molecule = embed("C", seed=0)
     assert check_label(mine.label(molecule), molecule, mine.level).value == -1.5
@@ -77,8 +77,8 @@ def test_mistakes_are_named_with_the_nearest_right_word(
 def test_specs_and_labels_survive_the_way_to_a_worker() -> None:
     molecule = embed("O", seed=0)
     label = Label("O", -9.5, LEVEL, {"zpve": 0.5}, molecule.numbers, molecule.positions, 0.1)
-    spec, copy = pickle.loads(pickle.dumps((SimulatorSpec("xtb", {"fmax": 0.05}), label)))
-    assert spec == SimulatorSpec("xtb", {"fmax": 0.05})
+    spec, copy = pickle.loads(pickle.dumps((SimulatorSpec("xtb", {"fmax": 0.005}), label)))
+    assert spec == SimulatorSpec("xtb", {"fmax": 0.005})
     assert (copy.smiles, copy.value, copy.level, copy.parts) == ("O", -9.5, LEVEL, {"zpve": 0.5})
 
 

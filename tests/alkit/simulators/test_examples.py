@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase.calculators.calculator import SCFError
 
+from alkit.errors import LabelError
 from alkit.molecules import embed
 from alkit.simulators import SimulatorSpec, create_simulator
 
@@ -19,6 +21,19 @@ def test_the_simulators_of_the_docs(block: str, monkeypatch: pytest.MonkeyPatch)
     pytest.importorskip("tblite.ase", reason="tblite is an extra")
     monkeypatch.chdir(ROOT)
     assert create_simulator(SimulatorSpec(**yaml.safe_load(block)["simulator"])).level.unit == "eV"
+
+
+def test_a_free_atom_of_the_example_that_fails_is_the_elements_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = f"{ROOT / 'docs' / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
+    simulator = create_simulator(SimulatorSpec(kind, {"target": "energy"}))
+
+    def fails(*_: object, **__: object) -> None:
+        raise SCFError("SCF not converged in 100 iterations")
+
+    monkeypatch.setattr(type(simulator.new_calculator()), "calculate", fails)
+    with pytest.raises(LabelError, match=r"free atom.*not converged") as failure:
+        simulator.label(embed("O", seed=0))
+    assert failure.value.reason == "unsupported_element"
 
 
 def test_the_pyscf_example_computes() -> None:

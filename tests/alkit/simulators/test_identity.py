@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule, atom_order, embed
-from alkit.simulators.identity import changes
+from alkit.molecules import Molecule, atom_order, embed, flat
+from alkit.simulators.identity import changes, stereoisomer
 from alkit.simulators.xtb import XTBSimulator, calculator
 
 pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
@@ -82,6 +82,105 @@ def test_stereo_counts_only_where_it_is_stated() -> None:
     assert changes("CC=CC", trans.numbers, trans.positions) == ""
     meso = embed("C[C@H](F)[C@@H](C)F", seed=0)  # mirrored it is itself, with its halves exchanged
     assert changes(meso.smiles, meso.numbers, meso.positions * [1, 1, -1]) == ""
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "C[C@H](F)C=CC",
+        "C[C@H](O)C(=N)N",
+        "N=C[C@H](C)O",
+        "C[C@H](F)C(C)=NO",
+        "C/C=C/C=CC",
+        "CC=C/C=C\\C",
+        "C/C=C/[C@H](F)C=CC",
+        "CC[S@@](C)=NC",
+    ],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_stereo_may_be_stated_in_part(smiles: str, seed: int) -> None:
+    molecule = embed(smiles, geometry="etkdg", seed=seed)
+    assert changes(molecule.smiles, molecule.numbers, molecule.positions) == ""
+    if "@" in smiles and "/" not in smiles:
+        mirrored = molecule.positions * [1, 1, -1]
+        assert "stereoisomer" in changes(molecule.smiles, molecule.numbers, mirrored)
+
+
+def test_cis_for_trans_is_refused_where_another_double_bond_is_open() -> None:
+    stated, other = "F/C=C/CC=CC", embed("F/C=C\\C/C=C/C", geometry="etkdg", seed=0)
+    assert "stereoisomer" in changes(
+        stated, other.numbers[(order := named(stated, other))], other.positions[order]
+    )
+    assert changes("F/C=C\\CC=CC", other.numbers, other.positions) == ""
+
+
+def named(smiles: str, molecule: Molecule) -> np.ndarray:
+    order = atom_order(smiles, molecule.numbers, molecule.positions)
+    assert order is not None
+    return order
+
+
+def test_the_name_of_a_shape_has_no_leftovers_of_how_it_was_found() -> None:
+    for smiles in ("C[C@H](F)/C=C/C", "C/C=C\\C=C", "O/N=C/[C@H](C)F"):
+        molecule = embed(smiles, geometry="etkdg", seed=0)
+        assert stereoisomer(smiles, molecule.numbers, molecule.positions) == molecule.smiles
+        assert stereoisomer(flat(smiles), molecule.numbers, molecule.positions) == molecule.smiles
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    ["C[P@](CC)c1ccccc1", "C[P@H]CC", "C[P@](F)Cl", "C[As@](F)Cl", "C[P@]1CC[C@H]1C", "C[P@](=O)(F)Cl"],
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_phosphorus_keeps_its_handedness(smiles: str, seed: int) -> None:
+    molecule = embed(smiles, geometry="etkdg", seed=seed)
+    assert changes(molecule.smiles, molecule.numbers, molecule.positions) == ""
+    mirrored = molecule.positions * [1, 1, -1]
+    assert "stereoisomer" in changes(molecule.smiles, molecule.numbers, mirrored)
+    assert stereoisomer("CP(C)C", *twins()) == "CP(C)C"
+
+
+def twins() -> tuple[np.ndarray, np.ndarray]:
+    molecule = embed("CP(C)C", geometry="etkdg", seed=0)
+    return molecule.numbers, molecule.positions
+
+
+@pytest.mark.parametrize("smiles", ["C1=CC=CC=CC=C1", "CC1=CC=CC=CC=C1"])
+def test_double_bonds_may_be_at_any_of_their_equivalent_places(smiles: str) -> None:
+    molecule = embed(smiles, seed=0)
+    bonds = orders(molecule)
+    for seed in range(6):
+        mixed = np.random.default_rng(seed).permutation(len(molecule.numbers))
+        there = bonds[np.ix_(mixed, mixed)]
+        numbers, positions = molecule.numbers[mixed], molecule.positions[mixed]
+        assert changes(molecule.smiles, numbers, positions, there) == ""
+        assert changes(molecule.smiles, numbers, positions, there * 0.3) != ""
+
+
+def test_stated_stereo_may_be_at_any_of_its_equivalent_places() -> None:
+    given = embed("F/C=C/CC/C=C\\F", geometry="etkdg", seed=0)
+    for seed in range(6):
+        mixed = np.random.default_rng(seed).permutation(len(given.numbers))
+        numbers, positions = given.numbers[mixed], given.positions[mixed]
+        assert changes("F/C=C/CCC=CF", numbers, positions) == ""
+        assert changes("F/C=C\\CCC=CF", numbers, positions) == ""
+
+
+@pytest.mark.parametrize("smiles", ["[SiH2]1O[SiH2]O1", "B1OBO1", "[SiH2]1[SiH2]O1", "[SiH3][SiH3]"])
+def test_rings_of_four_with_silicon_or_boron_are_whole(smiles: str) -> None:
+    molecule = embed(smiles, geometry="etkdg", seed=0)
+    mixed = np.random.default_rng(1).permutation(len(molecule.numbers))
+    other = Molecule(molecule.smiles, molecule.numbers[mixed], molecule.positions[mixed], "given")
+    simulator = XTBSimulator(target="energy", recover=False)
+    assert simulator.label(molecule).value == pytest.approx(simulator.label(other).value, abs=1e-3)
+
+
+def test_a_bond_across_such_a_ring_is_told_by_its_order() -> None:
+    ring = embed("[SiH2]1O[SiH2]O1", geometry="etkdg", seed=0)
+    made_up = orders(ring)
+    one, two = np.flatnonzero(ring.numbers == 14)
+    made_up[one, two] = made_up[two, one] = 0.9
+    assert "has formed" in changes(ring.smiles, ring.numbers, ring.positions, made_up)
 
 
 @given(st.integers(0, 2**31 - 1))

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from alkit.errors import LabelError
 from alkit.molecules import Molecule, embed
+from alkit.simulators import recipes
 from alkit.simulators.ladder import FIRST, LADDERS, climb
 from alkit.simulators.xtb import XTBSimulator
 
@@ -37,6 +39,38 @@ def test_an_scf_that_does_not_converge_is_annealed_to_the_same_energy(relax: boo
     assert once == [("as given", "")]
     assert recovered == [("as given", "scf_not_converged"), ("annealed SCF", "")]
     assert value == pytest.approx(usual, abs=1e-4)
+
+
+@pytest.mark.parametrize("smiles", ["CC=O", "C[N+](=O)[O-]", "c1ccoc1"])
+def test_annealing_does_what_patience_alone_does_not(smiles: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    molecule = embed(smiles, seed=0)
+    settings = {"target": "energy", "relax": False}
+    usual, _ = tries(XTBSimulator(**settings), molecule)
+    value, recovered = tries(XTBSimulator(**settings, max_iterations=3), molecule)
+    assert recovered[-1] == ("annealed SCF", "")
+    assert value == pytest.approx(usual, abs=1e-8)
+    monkeypatch.setattr(recipes, "_ANNEALING", ())
+    assert failed(XTBSimulator(**settings, max_iterations=3), molecule)[0] == "scf_not_converged"
+
+
+def test_each_scf_starts_from_the_density_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    from xtb.interface import Calculator
+
+    restarts, singlepoint = [], Calculator.singlepoint
+
+    def recorded(self: Calculator, result: object = None, **more: object) -> object:
+        restarts.append(result is not None)
+        return singlepoint(self, result, **more)
+
+    monkeypatch.setattr(Calculator, "singlepoint", recorded)
+    water = embed("O", seed=0)
+    atoms = Atoms(water.numbers, water.positions, calculator=XTBSimulator().new_calculator())
+    recipes.single_point(recipes.System(atoms), anneal=True)
+    assert restarts == [False] + [True] * len(recipes._ANNEALING)
+    restarts.clear()
+    XTBSimulator().label(water)  # relaxation, Hessian and single point
+    assert len(restarts) > 10
+    assert restarts == [False] + [True] * (len(restarts) - 1)
 
 
 def test_a_relaxation_that_runs_out_of_steps_is_tried_with_another_optimiser() -> None:
@@ -89,6 +123,11 @@ def test_a_single_point_keeps_its_geometry() -> None:
     )
     assert reason == "scf_not_converged"
     assert [rung for rung, _ in climbed] == ["as given", "annealed SCF"]
+
+
+def test_a_single_point_of_another_molecule_is_refused() -> None:
+    reason, climbed = failed(XTBSimulator(target="energy", relax=False), misplaced())
+    assert (reason, len(climbed)) == ("identity_changed", 1)
 
 
 def test_nothing_is_tried_again_where_nothing_can_help_or_nobody_wants_it() -> None:

@@ -59,7 +59,11 @@ SMALL = [
             "GFN2-xTB GBSA(thf), charge +1, 1 unpaired, lowest of 5 u0 [eV]",
         ),
         # How a label is reached is not part of what it is.
-        ({"recover": False, "fmax": 0.02, "hessian": "central"}, "GFN2-xTB u0 [eV]"),
+        ({"recover": False, "fmax": 0.005, "hessian": "central"}, "GFN2-xTB u0 [eV]"),
+        # Unless it is not quite reached.
+        ({"fmax": 0.1, "imaginary": 100}, "GFN2-xTB, fmax 0.1, imaginary 100 u0 [eV]"),
+        ({"target": "energy", "imaginary": 100}, "GFN2-xTB energy [eV]"),
+        ({"target": "energy", "relax": False, "fmax": 0.1}, "GFN2-xTB (unrelaxed) energy [eV]"),
     ],
 )
 def test_the_level_says_what_changes_the_number(settings: dict, level: str) -> None:
@@ -101,6 +105,11 @@ def test_the_lowest_of_several_conformers_is_taken() -> None:
         assert lowest.value <= single.value + 1e-4
         assert 1 <= lowest.parts["conformers"] <= 6
         assert lowest.parts["conformer_spread"] >= 0
+
+
+def test_a_molecule_of_one_conformer_says_so() -> None:
+    parts = XTBSimulator(target="energy", conformers=5).label(embed("C", seed=0)).parts
+    assert (parts["conformers"], parts["conformer_spread"]) == (1, 0)
 
 
 def test_what_is_left_of_the_start_is_less_with_conformers() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from alkit.errors import LabelError
 from alkit.molecules import Molecule, atom_order, embed, same_bond_graph, with_hydrogens
+from alkit.simulators import starts
 from alkit.simulators.identity import same_stereo, shaped
 from alkit.simulators.starts import conformers, embedded, mmff_relaxed
 
@@ -45,7 +46,33 @@ def test_conformers_differ_and_begin_with_the_one_given() -> None:
     distances = [np.linalg.norm(one.positions[0] - one.positions[5]) for one in found[1:]]
     assert len({round(float(d), 1) for d in distances}) > 1
     assert conformers(given, 1) == [given]
-    assert len(conformers(embed("C", seed=0), 5)) == 2  # methane has one
+    assert len(conformers(embed("C", seed=0), 5)) == 1  # methane has one
+
+
+@pytest.mark.parametrize("smiles", ["OCCO", "OCCCN", "OO"])
+def test_another_conformer_is_not_the_one_given(smiles: str) -> None:
+    """Told by hydrogens of hydroxyls too, and whatever the order of the atoms."""
+    lowest = embedded(embed(smiles, seed=0), seed=0)  # what the search finds first
+    for given in (lowest, shuffled(lowest, 1)):
+        for other in conformers(given, 2)[1:]:
+            order, there = (atom_order(smiles, one.numbers, one.positions) for one in (given, other))
+            assert order is not None
+            assert there is not None
+            far = [
+                np.linalg.norm(x.positions[o][:, None] - x.positions[o], axis=-1)
+                for x, o in ((given, order), (other, there))
+            ]
+            assert np.abs(far[0] - far[1]).max() > 0.3
+    assert len(conformers(embed("OCCO", seed=0), 2)) == 2
+
+
+def test_conformers_that_cannot_be_embedded_leave_the_one_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise LabelError("embed_failed", "no other geometry")
+
+    monkeypatch.setattr(starts, "_ranked", fails)
+    given = embed("CCO", seed=0)
+    assert conformers(given, 5) == [given]
 
 
 def test_mmff_relaxes_from_where_it_is() -> None:

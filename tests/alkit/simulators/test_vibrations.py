@@ -10,9 +10,10 @@ from ase.units import invcm
 from ase.vibrations import Vibrations
 from threadpoolctl import threadpool_limits
 
-from alkit.molecules import embed
+from alkit.molecules import Molecule, embed
 from alkit.simulators import vibrations
 from alkit.simulators.relaxation import relax
+from alkit.simulators.xtb import XTBSimulator
 
 xtb = pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
 
@@ -56,6 +57,37 @@ def test_an_atom_does_not_vibrate() -> None:
     atoms = Atoms("O", calculator=Springs(1.0))
     modes = vibrations.modes(atoms, vibrations.hessian(atoms, step=1e-3, central=False))
     assert (modes.energies.size, modes.zero_point, modes.lowest) == (0, 0.0, float("inf"))
+
+
+@pytest.mark.parametrize("smiles", ["N#CC#N", "C#CC#C"])
+def test_a_linear_molecule_from_a_bent_start_keeps_its_bends(smiles: str) -> None:
+    molecule, found = embed(smiles, geometry="etkdg", seed=0), []
+    for seed in (0, 5, 7):  # of which one or the other ends a little bent
+        bend = 0.05 * np.random.default_rng(seed).normal(size=molecule.positions.shape)
+        start = Molecule(smiles, molecule.numbers, molecule.positions + bend, "given")
+        found.append(XTBSimulator(recover=False).label(start).parts["zpve"])
+    assert np.ptp(found) < 5e-4
+
+
+@pytest.mark.parametrize(
+    ("smiles", "linear"),
+    [
+        ("O", False),
+        ("OO", False),
+        ("N=C=O", False),
+        ("O=S=O", False),
+        ("FN=NF", False),
+        ("OC#CC#CC#CC#C", False),
+        ("O=C=O", True),
+        ("C#[N+][O-]", True),
+        ("C#CC#CC#CC#C", True),
+    ],
+)
+def test_only_what_is_linear_counts_as_linear(smiles: str, linear: bool) -> None:
+    label = XTBSimulator(target="energy").label(embed(smiles, geometry="etkdg", seed=0))
+    atoms = Atoms(label.numbers, label.positions)
+    modes = vibrations.modes(atoms, np.eye(3 * len(atoms)))
+    assert len(modes.energies) == 3 * len(atoms) - (5 if linear else 6)
 
 
 @pytest.mark.parametrize(("smiles", "rigid"), [("O", 6), ("C#C", 5), ("CC=O", 6)])
