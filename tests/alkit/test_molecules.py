@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from alkit.errors import DataError, LabelError
-from alkit.molecules import Molecule, canonical, embed, molecule_seed, same_bond_graph, with_hydrogens
+from alkit.molecules import (
+    TOUCHING,
+    Molecule,
+    bond_ratios,
+    canonical,
+    embed,
+    molecule_seed,
+    same_bond_graph,
+    same_bonds,
+    with_hydrogens,
+)
 
 SMILES = [
     "C",
@@ -164,3 +174,36 @@ def test_importing_the_module_is_light() -> None:
     code = "import alkit.molecules, sys; print([m for m in ('rdkit', 'torch') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_silicon_across_a_ring_of_four_may_be_as_close_as_a_bond() -> None:
+    ring = Molecule("[SiH2]1O[SiH2]O1", *_cyclodisiloxane(), "given")
+    ratios = bond_ratios(ring.numbers, ring.positions)
+    assert ratios[0, 1] < TOUCHING
+    for order in (np.arange(8), np.random.default_rng(0).permutation(8)):
+        assert same_bond_graph(ring.smiles, ring.numbers[order], ring.positions[order])
+    # Elsewhere two that close are bonded: disilane has that bond, and disilyl ether does not.
+    for smiles, bonded in (("[SiH3][SiH3]", True), ("[SiH3]O[SiH3]", False)):
+        molecule = embed(smiles, geometry="etkdg", seed=0)
+        one, two = np.flatnonzero(molecule.numbers == 14)
+        assert (bond_ratios(molecule.numbers, molecule.positions)[one, two] < TOUCHING) == bonded
+        assert same_bond_graph(smiles, molecule.numbers, molecule.positions)
+
+
+def _cyclodisiloxane() -> tuple[np.ndarray, np.ndarray]:
+    silicon = [[x, 0, 0] for x in (-1.2, 1.2)]
+    oxygen = [[0, y, 0] for y in (-1.2, 1.2)]
+    hydrogen = [[2.0 * x, 0, z] for x in (-1, 1) for z in (-1.2, 1.2)]
+    return np.array([14, 14, 8, 8, 1, 1, 1, 1]), np.array(silicon + oxygen + hydrogen, dtype=float)
+
+
+@pytest.mark.parametrize(("smiles", "ways"), [("CCO", 0), ("C1=CC=CC=CC=C1", 1), ("CC(=O)O", 0), ("OC=O", 0)])
+def test_the_other_ways_to_place_the_same_bonds(smiles: str, ways: int) -> None:
+    mol = with_hydrogens(smiles)
+    orders = list(same_bonds(mol))
+    assert len(orders) == ways
+    bonded = Chem.GetAdjacencyMatrix(mol)
+    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    for order in orders:
+        assert np.array_equal(bonded[np.ix_(order, order)], bonded)
+        assert np.array_equal(numbers[order], numbers)
