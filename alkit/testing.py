@@ -110,13 +110,12 @@ def check_simulator(
     for _ in range(2):
         with LocalEngine(spec, workers=1, timeout=timeout) as engine:
             runs.append({molecule.smiles: found for molecule, found in engine.label_all(molecules)})
-    labels = []
+    labels: list[Label] = []
     for molecule, start in zip(molecules, before, strict=True):
         first, second = (run[molecule.smiles] for run in runs)
-        for outcome in (first, second):
-            assert isinstance(outcome, Label), (
-                f"{kind}: {molecule.smiles} has no label ({outcome}); give molecules that it can do."
-            )
+        hint = f"{kind}: {molecule.smiles} has no label; give molecules that it can do."
+        assert isinstance(first, Label), f"{hint} {first}"
+        assert isinstance(second, Label), f"{hint} {second}"
         assert abs(first.value - second.value) < _SAME, (
             f"{kind}: {molecule.smiles} is {first.value:.6f} eV in one process and {second.value:.6f} in "
             "another; seed what is random by the molecule."
