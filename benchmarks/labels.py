@@ -33,6 +33,7 @@ from ase.io import write
 from ase.optimize import BFGS
 from ase.units import Hartree
 from rdkit import RDLogger
+from rdkit.Chem import rdDistGeom
 from rich.console import Console
 from rich.table import Table
 
@@ -164,13 +165,19 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
             break
     start = time.perf_counter()
 
+    tries = counted_tries()
+    retried: set[str] = set()  # ETKDG's first try gave no geometry
+
     def placed() -> Iterator[Molecule]:
         for smiles in references:
+            tries.clear()
             try:
                 yield embed(smiles)
             except LabelError as error:
                 outcomes[smiles] = error
                 advance(1)
+            if len(tries) > 1:
+                retried.add(smiles)
 
     with (
         progress,
@@ -183,19 +190,19 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
     seconds = time.perf_counter() - start
     labels = {smiles: one for smiles, one in outcomes.items() if isinstance(one, Label)}
     failed = {smiles: one for smiles, one in outcomes.items() if isinstance(one, LabelError)}
-    stumbled = [one for one in outcomes.values() if one.attempts[:1] and one.attempts[0].reason] + [
-        one for one in failed.values() if not one.attempts
-    ]
-    saved = [one for one in stumbled if isinstance(one, Label)]
+    stumbled = {
+        smiles: "embedding" if smiles in retried else one.attempts[0].reason
+        for smiles, one in outcomes.items()
+        if smiles in retried or (one.attempts and one.attempts[0].reason)
+    }
+    saved = [labels[smiles] for smiles in stumbled if smiles in labels]
     wrong = judged(labels, references)
     yield {
         "row": f"{len(references)} SMILES",
         "labels": len(labels),
         "failed": dict(Counter(one.reason for one in failed.values())),
         "without a reason": sum(not one.reason for one in failed.values()),
-        "first attempts failed": dict(
-            Counter(one.attempts[0].reason if one.attempts else one.reason for one in stumbled)
-        ),
+        "first attempts failed": dict(Counter(stumbled.values())),
         "recovered (bar 0.90)": len(saved) / max(len(stumbled), 1),
         "by": dict(Counter(one.attempts[-1].rung for one in saved if one.attempts[-1].rung != AS_GIVEN)),
         "bonds differ": wrong["bonds"],
@@ -210,6 +217,19 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
             tries = "; ".join(f"{attempt.rung}: {attempt.reason or 'label'}" for attempt in one.attempts)
             value, reason = (one.value, "") if isinstance(one, Label) else ("", one.reason)
             rows.writerow([smiles, value, reason, tries, references[smiles]])
+
+
+def counted_tries() -> list[int]:
+    """A list that grows by one with every call of RDKit's embedding."""
+    tries: list[int] = []
+    plain = rdDistGeom.EmbedMultipleConfs
+
+    def counting(*arguments: Any, **settings: Any) -> Any:
+        tries.append(1)
+        return plain(*arguments, **settings)
+
+    rdDistGeom.EmbedMultipleConfs = counting
+    return tries
 
 
 def judged(labels: dict[str, Label], references: dict[str, float]) -> dict[str, list[str]]:

@@ -100,7 +100,7 @@ def test_failures_to_embed_are_named() -> None:
         embed("BC", seed=0)
     assert failure.value.reason == "mmff_failed"
     with pytest.raises(LabelError) as failure:
-        embed("C1#CC1", geometry="etkdg", seed=0)
+        embed("C[C@]12C[C@]1(C)C2", geometry="etkdg", seed=0)  # stereo that no such ring can have
     assert failure.value.reason == "embed_failed"
     with pytest.raises(DataError, match="etkdg, mmff"):
         embed("C", geometry="xtb")
@@ -207,3 +207,26 @@ def test_the_other_ways_to_place_the_same_bonds(smiles: str, ways: int) -> None:
     for order in orders:
         assert np.array_equal(bonded[np.ix_(order, order)], bonded)
         assert np.array_equal(numbers[order], numbers)
+
+
+# No geometry of these passes ETKDG's own checks.
+CAGES = ["O=C1NC23CCC2C1C3", "C1OCC23CC4C2CC143", "C1CC23CC4C(C2)N4C13", "CC1C2COC13CCC23"]
+
+
+@pytest.mark.parametrize("smiles", CAGES)
+@pytest.mark.parametrize("geometry", ["etkdg", "mmff"])
+def test_cages_that_etkdg_cannot_embed_get_a_geometry(smiles: str, geometry: str) -> None:
+    from rdkit.Chem import rdDistGeom
+
+    one, again = embed(smiles, geometry=geometry, seed=3), embed(smiles, geometry=geometry, seed=3)
+    np.testing.assert_array_equal(one.positions, again.positions)
+    assert same_bond_graph(one.smiles, one.numbers, one.positions)
+    # If RDKit learns to embed them, the way around it can go.
+    assert rdDistGeom.EmbedMolecule(with_hydrogens(one.smiles), randomSeed=1) == -1
+
+
+def test_a_cage_is_labelled() -> None:
+    from alkit.simulators.xtb import XTBSimulator
+
+    label = XTBSimulator(target="energy").label(embed(CAGES[0]))
+    assert label.attempts[0].reason == ""
