@@ -1,7 +1,6 @@
 """Labels of a batch: from the ledger, from the shared cache, computed once, and not waited for too long."""
 
 import json
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -121,7 +120,6 @@ def test_a_round_does_not_wait_for_what_is_late_and_the_cache_gets_it(logged, tm
         state.round = 1
         batch = ["CCCCN", "CCCCO", "CCCCF"]
         (tmp_path / "slow.json").write_text(json.dumps({"CCCCN": 12}))
-        begin = time.monotonic()
         with state.ledger.stage(1, "label"):
             state.ledger.add_candidates(1, batch, status="acquired")
             for smiles in batch:
@@ -131,7 +129,7 @@ def test_a_round_does_not_wait_for_what_is_late_and_the_cache_gets_it(logged, tm
         assert [rows[smiles]["status"] for smiles in batch] == ["failed", "labelled", "labelled"]
         assert rows["CCCCN"]["reason"] == "deadline"
         assert "CCCCN" not in state.ledger.known()  # it may come again
-        assert time.monotonic() - begin < 11
+        assert computed(tmp_path)["CCCCN"] == 0  # it was not waited for
         # Proposed again, it is not begun anew, but awaited.
         state.round = 2
         state.config = with_deadline(state.config, 60.0)
