@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,9 +135,30 @@ def _client(uri: str) -> Any:
         for name in ("alembic", "mlflow.store.db.utils", "mlflow"):
             logging.getLogger(name).setLevel(logging.ERROR)
         try:
+            _make_whole(uri)
             return MlflowClient(tracking_uri=uri)
         except Exception as error:  # as above: several libraries' errors
             raise ConfigError(f"tracking.uri {uri}: {str(error).splitlines()[0][:200]}.") from error
+
+
+def _make_whole(uri: str) -> None:
+    """Make a new SQLite store beside its place, and put it there with all its tables.
+
+    MLflow makes them in some fifty steps, and cannot go on after a process was killed in the middle of them.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or not path.name or path.exists() or not path.parent.is_dir():
+        return
+    from mlflow import MlflowClient
+
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
+    scratch.unlink(missing_ok=True)
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{scratch}").search_experiments(max_results=1)
+        with suppress(FileExistsError):  # another campaign was faster
+            os.link(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def absolute_uri(uri: str) -> str:

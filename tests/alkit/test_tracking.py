@@ -1,3 +1,7 @@
+import subprocess
+import sys
+import time
+
 import pytest
 
 from alkit.errors import ConfigError, TrackingError
@@ -74,3 +78,24 @@ def test_a_deleted_experiment_is_named(mlflow_uri, client):
     client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
     with pytest.raises(ConfigError, match=r"tracking\.experiment gone was deleted"):
         Tracker(mlflow_uri, "gone")
+
+
+_MAKER = """
+import sys
+from alkit.tracking import Tracker
+Tracker(sys.argv[1], "mine")
+"""
+
+
+def test_a_store_is_whole_or_not_there_when_its_maker_is_killed(tmp_path):
+    path = tmp_path / "mlflow.db"
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _MAKER, f"sqlite:///{path}"])
+    while not list(tmp_path.glob("*.new")):  # it has begun with the tables
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(0.1)
+    process.kill()
+    process.wait()
+    assert not path.exists()
+    Tracker(f"sqlite:///{path}", "mine")
+    assert path.exists()
