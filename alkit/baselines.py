@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.units import Bohr, Hartree
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from alkit.errors import LabelError
 from alkit.simulators.base import Level
 from alkit.simulators.references import atom_energies
+from alkit.threads import one_thread
 
 METHOD = "GFN2-xTB"
 LEVEL = Level(f"{METHOD} (unrelaxed)", "energy", "eV")
@@ -59,7 +59,7 @@ def single_point(numbers: np.ndarray, positions: np.ndarray, *, smiles: str = ""
             "unpaired_electrons", f"{smiles}: an odd number of electrons is no closed-shell molecule"
         )
     try:
-        with threadpool_limits(limits=1):  # xtb's default threading is many times slower
+        with one_thread():
             calculator = Calculator(Param.GFN2xTB, numbers, positions / Bohr)
             calculator.set_verbosity(0)
             calculator.set_accuracy(_ACCURACY)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from alkit.errors import DataError, LabelError
 from alkit.molecules import CONFORMERS, EMBEDDABLE, Molecule, embed, same_bond_graph
 from alkit.simulators.relaxation import relax
 from alkit.simulators.xtb import calculator
+from alkit.threads import one_thread
 
 FROM_SMILES = (*EMBEDDABLE, "xtb")
 """Geometry sources that need the SMILES alone."""
@@ -47,7 +47,7 @@ def _relaxed(molecule: Molecule) -> Molecule:
     atoms = Atoms(molecule.numbers, molecule.positions)
     atoms.calc = calculator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS)
     try:
-        with threadpool_limits(limits=1):
+        with one_thread():
             relax(atoms, fmax=_FMAX, max_steps=_MAX_STEPS)
     except CalculationFailed as error:
         raise LabelError("scf_not_converged", f"{molecule.smiles}: {error}") from error

@@ -9,18 +9,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules import Molecule
 from alkit.simulators import ladder, recipes, starts
 from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes
+from alkit.threads import one_thread
 
 TARGETS = ("energy", "u0")
 # Of the recipes and the ladder: to be raised by whoever changes what a label comes out as, so that labels
 # that were kept are not taken for new ones.
-REVISION = 1
+REVISION = 2
 
 
 @dataclass(kw_only=True)
@@ -129,8 +129,7 @@ class RelaxingSimulator:
                 return self.recover and rung == ladder.ANNEALED
             return self.recover and not rung.start == molecule.geometry == "mmff"
 
-        # In a worker OMP_NUM_THREADS says so already; elsewhere this saves a factor, and torch's threads.
-        with threadpool_limits(limits=1):
+        with one_thread():
             (atoms, parts), attempts = ladder.climb(attempt, usable)
         value = parts["total_energy"] + parts.get("zpve", 0.0) - free
         parts["atom_energies"] = free
