@@ -1,46 +1,42 @@
-"""Relaxing a molecule with few gradients: ASE's BFGS, started from a model of the Hessian.
+"""Relaxing a molecule with few gradients: BFGS in internal coordinates, started from a model of the Hessian.
 
-BFGS starts from 70 eV/A^2 in every direction, although a torsion is a thousand times softer than a bond.
-Lindh's model knows the difference from the distances alone: on QM9 molecules of nine heavy atoms, from
-MMFF94 geometries, 16 GFN2-xTB gradients instead of 50 (LBFGS 50, RFO 50, GoodOldQuasiNewton 38, FIRE more
-than 100).
+Plain BFGS starts from the same curvature in every direction, although a torsion is a thousand times softer
+than a bond, and learns in Cartesians, see `alkit.simulators.coordinates`. Mean of 60 QM9 molecules of 18
+atoms from MMFF94 geometries, GFN2-xTB to 0.01 eV/A: 14 gradients, from the same model in Cartesians 19, ASE's
+BFGS 60.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS, FIRE
+from ase.optimize import FIRE
 from ase.units import Bohr, Hartree
 
 from alkit.errors import LabelError
+from alkit.simulators.coordinates import Coordinates
 
-# Lindh, Bernhardsson, Karlstrom, Malmqvist, doi:10.1016/0009-2614(95)00646-L; atomic units, by the rows of
-# the periodic table that the two atoms stand in (1, 2, 3 and below).
-_DECAY = np.array([[1.0, 0.3949, 0.3949], [0.3949, 0.28, 0.28], [0.3949, 0.28, 0.28]])
-_REFERENCE = np.array([[1.35, 2.10, 2.53], [2.10, 2.87, 3.40], [2.53, 3.40, 3.40]])
-_STRETCH, _BEND, _TORSION = 0.45, 0.15, 0.005
-# Directions that the model does not know (the whole molecule's, and bends of linear chains) get at least
-# this: of 0.2 to 4 eV/A^2 the one of the fewest steps.
-_SOFTEST = 0.3  # eV/A^2
-_SOFTEST_KNOWN = 0.1  # of a computed Hessian, which knows its soft directions
+_LONGEST = 0.2 / Bohr  # step of an atom
+_SOFTEST = 0.1  # eV/A^2, of a computed Hessian, which knows its soft directions
+_UNIT = Hartree / Bohr  # eV/A
+_TINY = 1e-6  # of the eigenvalues of B'B, so that whole-molecule motions have an inverse
 
 
 def relax(atoms: Atoms, *, fmax: float, max_steps: int, hessian: np.ndarray | None = None) -> int:
     """Move ``atoms`` (with a calculator) to a stationary point; returns the number of steps.
 
     ``fmax``: largest force on an atom that counts as relaxed, eV/A; ``hessian``: ``(3n, 3n)`` eV/A^2 to start
-    from, `model_hessian` if None. Raises `LabelError` "not_relaxed" after ``max_steps``.
+    from, a model if None. Raises `LabelError` "not_relaxed" after ``max_steps``.
     """
-    start = model_hessian(atoms.numbers, atoms.positions) if hessian is None else hessian
-    optimizer = BFGS(atoms, logfile=None, maxstep=0.2)
-    optimizer.H0 = positive(start, _SOFTEST if hessian is None else _SOFTEST_KNOWN)
-    if not optimizer.run(fmax=fmax, steps=max_steps):
-        force = max_force(atoms)
-        raise LabelError(
-            "not_relaxed", f"{force:.3g} eV/A left after {max_steps} steps, fmax is {fmax:g} eV/A"
-        )
-    return int(optimizer.nsteps)
+    descent = _InternalBFGS(atoms) if hessian is None else _CartesianBFGS(atoms, hessian)
+    for steps in range(max_steps + 1):
+        forces = atoms.get_forces()
+        if np.linalg.norm(forces, axis=1).max() < fmax:
+            return steps
+        if steps < max_steps:
+            atoms.positions += descent.step(atoms.positions, forces)
+    force = max_force(atoms)
+    raise LabelError("not_relaxed", f"{force:.3g} eV/A left after {max_steps} steps, fmax is {fmax:g} eV/A")
 
 
 def descend(atoms: Atoms, *, fmax: float, max_steps: int) -> int:
@@ -65,68 +61,56 @@ def positive(hessian: np.ndarray, softest: float) -> np.ndarray:
     return (modes * np.maximum(np.abs(curvatures), softest)) @ modes.T
 
 
-def model_hessian(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Lindh's model Hessian ``(3n, 3n)`` in eV/A^2 of ``numbers (n,)`` at ``positions (n, 3)`` Angstrom."""
-    x = np.asarray(positions) / Bohr
-    row = np.digitize(numbers, [3, 11])
-    squared = ((x[:, None] - x[None]) ** 2).sum(axis=-1)
-    rho = np.exp(_DECAY[row[:, None], row] * (_REFERENCE[row[:, None], row] ** 2 - squared))
-    np.fill_diagonal(rho, 0.0)
-    hessian = np.zeros((3 * len(x), 3 * len(x)))
-    for atoms, strengths, derivatives in (_stretches(x, rho), _bends(x, rho), _torsions(x, rho)):
-        by_atom = np.zeros((len(strengths), len(x), 3))
-        for column, derivative in enumerate(derivatives):
-            by_atom[np.arange(len(strengths)), atoms[:, column]] = derivative
-        rows = by_atom.reshape(len(strengths), 3 * len(x))
-        hessian += rows.T @ (strengths[:, None] * rows)
-    return hessian * Hartree / Bohr**2
+class _CartesianBFGS:
+    """From a Hessian ``(3n, 3n)`` eV/A^2 that is known; atomic units inside."""
+
+    def __init__(self, atoms: Atoms, hessian: np.ndarray):
+        self._hessian = positive(hessian, _SOFTEST) / _UNIT * Bohr
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+
+    def step(self, positions: np.ndarray, forces: np.ndarray) -> np.ndarray:
+        """By which to move ``positions`` (A) where ``forces`` (eV/A) are: ``(n, 3)`` A."""
+        x, gradient = positions.ravel() / Bohr, -forces.ravel() / _UNIT
+        if self._last is not None:
+            _update(self._hessian, x - self._last[0], gradient - self._last[1])
+        self._last = x, gradient
+        return _newton(self._hessian, gradient)
 
 
-_Coordinates = tuple[
-    np.ndarray, np.ndarray, tuple[np.ndarray, ...]
-]  # atoms (m, k), strengths (m,), k x (m, 3)
+class _InternalBFGS:
+    """From Lindh's model, in internal coordinates; they are chosen anew where an angle straightens."""
+
+    def __init__(self, atoms: Atoms):
+        self._numbers = atoms.numbers
+        self._coordinates: Coordinates | None = None
+
+    def step(self, positions: np.ndarray, forces: np.ndarray) -> np.ndarray:
+        """As `_CartesianBFGS.step`."""
+        x, gradient = positions / Bohr, -forces.ravel() / _UNIT
+        if self._coordinates is None or self._coordinates.straightened(x):
+            self._coordinates = Coordinates(self._numbers, x)
+            self._hessian = np.diag(self._coordinates.strengths)
+            self._last: tuple[np.ndarray, np.ndarray] | None = None
+        values, slopes = self._coordinates.values(x), self._coordinates.derivatives(x)
+        # Of the gradients in the coordinates that give these forces, the least: there are more than one.
+        metric = slopes.T @ slopes + _TINY * np.eye(x.size)
+        inner = slopes @ np.linalg.solve(metric, gradient)
+        if self._last is not None:
+            change = self._coordinates.difference(values, self._last[0])
+            _update(self._hessian, change, inner - self._last[1])
+        self._last = values, inner
+        return _newton(slopes.T @ self._hessian @ slopes, gradient)
 
 
-def _stretches(x: np.ndarray, rho: np.ndarray) -> _Coordinates:
-    atoms = np.argwhere(np.triu(rho > 1e-4))
-    i, j = atoms.T
-    unit = x[i] - x[j]
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    return atoms, _STRETCH * rho[i, j], (unit, -unit)
+def _newton(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """``(n, 3)`` A, the whole step shortened where it moves an atom too far."""
+    step = -np.linalg.solve(hessian, gradient).reshape(-1, 3)
+    longest = np.linalg.norm(step, axis=1).max()
+    return step * (min(1.0, _LONGEST / longest) * Bohr)
 
 
-def _bends(x: np.ndarray, rho: np.ndarray) -> _Coordinates:
-    atoms = np.argwhere(rho[:, :, None] * rho[None] > 1e-3)  # i-j-k
-    atoms = atoms[atoms[:, 0] < atoms[:, 2]]
-    i, j, k = atoms.T
-    u, v = x[i] - x[j], x[k] - x[j]
-    a, b = np.linalg.norm(u, axis=1, keepdims=True), np.linalg.norm(v, axis=1, keepdims=True)
-    u, v = u / a, v / b
-    cosine = (u * v).sum(axis=1, keepdims=True)
-    sine = np.sqrt(np.clip(1 - cosine**2, 0, None))
-    keep = sine[:, 0] > 0.1  # the derivative of a straight angle is not defined
-    with np.errstate(divide="ignore", invalid="ignore"):
-        di, dk = (cosine * u - v) / (a * sine), (cosine * v - u) / (b * sine)
-    di, dk = di[keep], dk[keep]
-    return atoms[keep], (_BEND * rho[i, j] * rho[j, k])[keep], (di, -di - dk, dk)
-
-
-def _torsions(x: np.ndarray, rho: np.ndarray) -> _Coordinates:
-    found = [np.zeros((0, 4), dtype=int)]
-    for j, k in np.argwhere(np.triu(rho > 0.05)):
-        ends = np.argwhere(np.outer(rho[:, j], rho[k]) * rho[j, k] > 1e-2)  # i-j-k-l
-        ends = ends[(ends[:, 0] != ends[:, 1]) & (ends[:, 0] != k) & (ends[:, 1] != j)]
-        found.append(np.column_stack([ends[:, 0], np.full(len(ends), j), np.full(len(ends), k), ends[:, 1]]))
-    atoms = np.concatenate(found)
-    i, j, k, m = atoms.T
-    f, g, h = x[i] - x[j], x[j] - x[k], x[m] - x[k]
-    p, q = np.cross(f, g), np.cross(h, g)
-    keep = np.minimum((p**2).sum(axis=1), (q**2).sum(axis=1)) > 0.1  # not straight at either end
-    atoms, f, g, h, p, q = atoms[keep], f[keep], g[keep], h[keep], p[keep], q[keep]
-    length = np.linalg.norm(g, axis=1, keepdims=True)
-    p, q = p / (p**2).sum(axis=1, keepdims=True), q / (q**2).sum(axis=1, keepdims=True)
-    fg, hg = (f * g).sum(axis=1, keepdims=True), (h * g).sum(axis=1, keepdims=True)
-    di, dm = -length * p, length * q
-    shift = fg / length * p - hg / length * q
-    i, j, k, m = atoms.T
-    return atoms, _TORSION * rho[i, j] * rho[j, k] * rho[k, m], (di, -di + shift, -shift - dm, dm)
+def _update(hessian: np.ndarray, step: np.ndarray, change: np.ndarray) -> None:
+    """BFGS, in place; where the curvature along the step is not positive, the ``hessian`` stays as it is."""
+    curvature, product = change @ step, hessian @ step
+    if curvature > 0:
+        hessian += np.outer(change, change) / curvature - np.outer(product, product) / (step @ product)

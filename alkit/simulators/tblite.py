@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 
 from alkit.simulators.gfn import SOLVENTS, GFNSimulator
-from alkit.simulators.prompt import Prompt
 
 _SOLVATION = {"gbsa": "GBSA", "alpb": "ALPB", "cpcm": "CPCM"}
 
@@ -33,7 +31,9 @@ class TBLiteSimulator(GFNSimulator):
 
     def new_calculator(self) -> Any:
         """Imported here so that the library loads after a worker has set its threads."""
-        return _prompt()(
+        from tblite.ase import TBLite
+
+        return TBLite(
             method=self.method,
             max_iterations=self.max_iterations,
             solvation=self._solvation(),
@@ -41,20 +41,10 @@ class TBLiteSimulator(GFNSimulator):
         )
 
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
-        return np.asarray(atoms.calc._res["bond-orders"]).sum(axis=-1)
+        return np.asarray(atoms.calc.results["bond-orders"]).sum(axis=-1)
 
     def _solvation(self) -> tuple[str, ...] | None:
         if not self.solvent:
             return None
         name = SOLVENTS[self.solvent]
         return ("ddX", name, "cpcm") if self.solvation == "cpcm" else (self.solvation, name)
-
-
-@cache
-def _prompt() -> Any:
-    from tblite.ase import TBLite
-
-    class PromptTBLite(Prompt, TBLite):
-        pass
-
-    return PromptTBLite

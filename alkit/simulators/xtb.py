@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,6 @@ from ase import Atoms
 from ase.units import Bohr
 
 from alkit.simulators.gfn import METHODS, SOLVENTS, GFNSimulator
-from alkit.simulators.prompt import Prompt
 
 
 @dataclass(kw_only=True)
@@ -48,23 +46,15 @@ class XTBSimulator(GFNSimulator):
 
 def calculator(*, method: str, max_iterations: float, solvent: str = "none") -> Any:
     """xtb-python's calculator; imported here so that the library loads after a worker has set its threads."""
-    kind = _prompt() if method != "GFN-FF" else _quiet_force_field()
-    return kind(method=method, max_iterations=int(max_iterations), solvent=solvent)
-
-
-@cache
-def _prompt() -> Any:
     from xtb.ase.calculator import XTB
 
-    class PromptXTB(Prompt, XTB):
-        pass
-
-    return PromptXTB
+    settings = {"method": method, "max_iterations": int(max_iterations), "solvent": solvent}
+    return XTB(**settings) if method != "GFN-FF" else _quiet_force_field()(**settings)
 
 
-@cache
 def _quiet_force_field() -> Any:
     """A calculator that keeps to itself: the library prints GFN-FF's topology and leaves files behind."""
+    from xtb.ase.calculator import XTB
     from xtb.interface import Calculator
     from xtb.libxtb import VERBOSITY_MUTED
     from xtb.utils import get_method
@@ -77,7 +67,7 @@ def _quiet_force_field() -> Any:
                 super()._load(param)
                 self.release_output()
 
-    class ForceField(_prompt()):  # type: ignore[misc]
+    class ForceField(XTB):
         def _create_api_calculator(self) -> Any:
             api = Quiet(get_method("GFN-FF"), self.atoms.numbers, self.atoms.positions / Bohr)
             api.set_verbosity(VERBOSITY_MUTED)
