@@ -15,4 +15,4 @@ def one_thread() -> contextlib.AbstractContextManager[object]:
     are loaded takes 4 ms, which is a tenth of a fast label."""
     if all(os.environ.get(name) == "1" for name in THREAD_VARIABLES):
         return contextlib.nullcontext()
-    return threadpool_limits(limits=1)  # type: ignore[no-any-return]
+    return threadpool_limits(limits=1)

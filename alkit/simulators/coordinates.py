@@ -25,7 +25,7 @@ _NEAR = 0.2
 _SCALE = 0.1
 _SOFT = 0.1 / Hartree * Bohr**2
 # The sine below which three atoms are a straight line, whose angle has no derivative.
-_STRAIGHT, _STRAIGHTENED = 0.2, 0.1
+_STRAIGHT, _STRAIGHTENED = 0.5, 0.35
 
 
 class Coordinates:
