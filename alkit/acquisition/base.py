@@ -13,6 +13,9 @@ from alkit import plugins
 from alkit.errors import AcquisitionError, ConfigError
 
 
+CHEMICAL_ACCURACY = 0.0434  # eV, 1 kcal/mol
+
+
 @dataclass(frozen=True, eq=False)
 class Pool:
     """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them.
@@ -24,6 +27,8 @@ class Pool:
         embeddings: ``(n, d)`` pooled last-layer features.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
+        cheap: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at the
+            geometry that the surrogate sees: known without a label. None unless the function `needs` it.
     """
 
     smiles: tuple[str, ...]
@@ -31,6 +36,7 @@ class Pool:
     std: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     cost: NDArray[np.float64]
+    cheap: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -58,6 +64,9 @@ class RoundContext:
         targets: ``(m,)`` eV, their labels.
         embeddings: ``(m, d)``, as the pool's.
         rng: seeded for this round; draw every random number from it.
+        cheap: ``(m,)`` eV, as the pool's.
+        pending: acquired in earlier rounds, and without a label yet because the round's deadline passed.
+        accuracy: eV, the mean absolute error that the campaign aims at.
     """
 
     round: int
@@ -65,6 +74,9 @@ class RoundContext:
     targets: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     rng: np.random.Generator
+    cheap: NDArray[np.float64] | None = None
+    pending: tuple[str, ...] = ()
+    accuracy: float = CHEMICAL_ACCURACY
 
     @property
     def best(self) -> float:
@@ -77,6 +89,9 @@ class Acquisition(Protocol):
     """Chooses a batch.
 
     A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
+    Either may have an attribute ``needs``, a tuple of what it cannot do without: "cheap" (`Pool.cheap`, which
+    is computed only then) or "members" (an ensemble of two at least). A campaign that cannot give it says so
+    before it begins.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
@@ -115,6 +130,22 @@ class TopScore:
             bad = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise AcquisitionError(f"{self.name} scored molecule {bad} {scores[bad]}; scores must be finite.")
         return np.argsort(-scores, kind="stable")[:batch_size].tolist()
+
+
+NEEDS = ("cheap", "members")
+
+
+def needs(acquisition: Acquisition) -> frozenset[str]:
+    """What ``acquisition`` cannot do without, of `NEEDS`.
+
+    Raises:
+        ConfigError: it asks for something else.
+    """
+    given = acquisition.score if isinstance(acquisition, TopScore) else acquisition
+    asked = getattr(given, "needs", ())
+    if isinstance(asked, str) or not all(one in NEEDS for one in asked):
+        raise ConfigError(f"acquisition: needs is {asked!r}; it is a tuple of {', '.join(NEEDS)}.")
+    return frozenset(asked)
 
 
 # Name -> module and attribute, so that naming one does not load BoTorch for the others.
