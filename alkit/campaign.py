@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from alkit import config as configs
-from alkit import proposers, report
+from alkit import pools, proposers, report
 from alkit.acquisition.base import adapt, resolve
 from alkit.config import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
@@ -27,6 +27,7 @@ from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
+_REJECTING = ("screen", "predict")  # stages that may leave no candidate
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Campaign:
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
         proposers.check(state)
+        pools.check(state)
         model_settings(self.config)
         training_settings(self.config)
         pick_device(self.config.surrogate.device)
@@ -158,14 +160,14 @@ class Campaign:
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
                     report.write(state.ledger, self.config, self.folder)
                     runs.log_round(state)
-            if name == "screen" and _exhausted(state.ledger, state.round):
+            if name in _REJECTING and _exhausted(state.ledger, state.round):
                 break
         runs.close_round("FINISHED")
         self._tell(state)
 
     def _stop_reason(self, ledger: Ledger) -> str | None:
         metrics, stages = ledger.metrics(), ledger.stages()
-        if stages and stages[-1][1] == "screen" and _exhausted(ledger, stages[-1][0]):
+        if stages and stages[-1][1] in _REJECTING and _exhausted(ledger, stages[-1][0]):
             return f"round {stages[-1][0]}: no proposal was left after screening"
         if stages and stages[-1][1] != "evaluate":
             return None
@@ -260,7 +262,7 @@ def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
 
 
 def _exhausted(ledger: Ledger, round_: int) -> bool:
-    """Whether screening left nothing."""
+    """Whether all proposals were rejected."""
     left = ledger.candidates(
         round_=round_, status=("screened", "not_acquired", "acquired", "labelled", "failed")
     )

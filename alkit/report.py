@@ -12,13 +12,15 @@ from rich import box
 from rich.table import Table
 
 from alkit import pages, plots
+from alkit.acquisition.scores import heavy_atoms
 from alkit.config import CampaignConfig
 from alkit.evaluation import KCAL_PER_MOL
-from alkit.ledger import Ledger
+from alkit.ledger import Ledger, Role
 from alkit.state import replace_file, write_text
 
 _MOST_DRAWN = 24
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
+_COUNTED: tuple[Role, ...] = ("training", "validation")
 _COLUMNS = ("mae", "rmse", "q95", "max")
 _LEARNING = {
     "direct": "the label directly",
@@ -40,7 +42,7 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: s
         name=config.name,
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
-        rows=[_row(row) for row in metrics],
+        rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
         facts=_facts(config, metrics),
         drawings=drawings,
         fates=_fates(ledger),
@@ -199,6 +201,16 @@ def _row(row: dict[str, float]) -> dict[str, str]:
     text["area"] = f"{row['miscalibration_area']:.3f}"
     text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
     return text
+
+
+def _lowest(ledger: Ledger, round_: int) -> dict[str, str]:
+    """The lowest label so far and the lowest per heavy atom, of those that count, as text."""
+    rows = [row for role in _COUNTED for row in ledger.labelled(role, up_to_round=round_)]
+    if not rows:
+        return {"lowest": "–", "lowest_per_heavy_atom": "–"}
+    values = np.array([value for _, value in rows])
+    per_atom = values / heavy_atoms(tuple(candidate.smiles for candidate, _ in rows))
+    return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
 
 
 def _facts(config: CampaignConfig, metrics: list[dict[str, float]]) -> list[tuple[str, str]]:

@@ -6,21 +6,19 @@ all of its rows or, for labels, every one that arrived.
 """
 
 import csv
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alkit import candidates, evaluation, pretraining, proposers
-from alkit.acquisition.base import Pool, RoundContext, select
+from alkit import candidates, evaluation, pools, pretraining, proposers
+from alkit.acquisition.base import select
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.labelling import label_batch
-from alkit.ledger import Candidate, Role, Status
+from alkit.ledger import Role, Status
 from alkit.models import Provenance
 from alkit.molecules import flat
 from alkit.proposers import gan
@@ -107,12 +105,16 @@ def screen(state: RoundState) -> None:
 
 
 def predict(state: RoundState) -> None:
-    """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled."""
+    """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled;
+    with their cheap energies, where the acquisition function needs them."""
     from surrogate import Ensemble
 
     ensemble = Ensemble.load(state.path("model", round_=state.round - 1))
+    cheap = pools.cheap_energies(state) if pools.needs_cheap(state) else None
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
-    known = [candidate for candidate, _ in _counted_labels(state)]
+    if not screened:  # none of them has a cheap energy: the campaign ends here
+        return
+    known = [candidate for candidate, _ in pools.counted_labels(state)]
     with state.progress.steps("predicting", len(screened) + len(known)) as advance:
         device = state.config.surrogate.device
         pool = ensemble.predict(state.graphs(c.smiles for c in screened), device=device, on_batch=advance)
@@ -124,47 +126,26 @@ def predict(state: RoundState) -> None:
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }
-    replace_file(state.path("predictions.npz"), lambda path: np.savez_compressed(path, **arrays))
+    if cheap is not None:
+        for key, molecules in (("cheap", screened), ("labelled_cheap", known)):
+            arrays[key] = np.array([cheap.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
+    pools.save_predictions(state, arrays)
 
 
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
-    arrays = _read_predictions(state.path("predictions.npz"))
-    screened = state.ledger.candidates(round_=state.round, status=("screened",))
-    if arrays["ids"].tolist() != [c.id for c in screened]:
-        raise CampaignError(f"{state.path('predictions.npz')} belongs to other candidates than the ledger's.")
-    pool = Pool(
-        smiles=tuple(c.smiles for c in screened),
-        samples=arrays["samples"],
-        std=arrays["std"],
-        embeddings=arrays["embeddings"],
-        cost=_expected_seconds(state, [c.smiles for c in screened]),
-    )
-    known = _counted_labels(state)
-    context = RoundContext(
-        round=state.round,
-        smiles=tuple(candidate.smiles for candidate, _ in known),
-        targets=np.array([value for _, value in known]),
-        embeddings=arrays["labelled_embeddings"],
-        rng=state.rng("acquire"),
-    )
-    name = state.config.acquisition.name
-    scores: list[Any] = []
+    arrays = pools.read_predictions(state)
+    if pools.needs_cheap(state) and "cheap" not in arrays:  # it asks since it was mended
+        predict(state)
+        arrays = pools.read_predictions(state)
+    screened, pool = pools.pool(state, arrays)
+    name, scores = state.config.acquisition.name, list[Any]()
     acquisition = recorded(state.acquisition, scores)
+    context = pools.context(state, arrays)
     chosen = set(select(acquisition, name, pool, context, state.config.batch_size))
     save_values(state, pool, scores)
     for index, candidate in enumerate(screened):
         state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
-
-
-def _read_predictions(path: Path) -> dict[str, NDArray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile):
-        raise CampaignError(
-            f"{path} is missing or damaged; put the folder's files back, or start a new campaign."
-        ) from None
 
 
 def label(state: RoundState) -> None:
@@ -216,7 +197,7 @@ def evaluate(state: RoundState) -> None:
     from surrogate import Ensemble
 
     ensemble = Ensemble.load(state.path("model"))
-    labelled, test = _counted_labels(state), state.ledger.labelled("test")
+    labelled, test = pools.counted_labels(state), state.ledger.labelled("test")
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
     graphs = state.graphs(smiles)
     predicted = ensemble.predict(graphs, device=state.config.surrogate.device)
@@ -255,26 +236,6 @@ def _validation_mae(state: RoundState, ensemble) -> float:
     device = state.config.surrogate.device
     predicted = ensemble.predict(state.graphs(c.smiles for c, _ in rows), device=device)
     return float(np.abs(predicted.mean - [value for _, value in rows]).mean())
-
-
-def _counted_labels(state: RoundState) -> list[tuple[Candidate, float]]:
-    """Training and validation labels up to this round: the labels that the campaign counts."""
-    return [
-        row
-        for role in ("training", "validation")
-        for row in state.ledger.labelled(role, up_to_round=state.round)
-    ]
-
-
-def _expected_seconds(state: RoundState, smiles: list[str]) -> NDArray[np.float64]:
-    """``(n,)`` seconds a label should take: a power law in the number of atoms, fitted to labels so far."""
-    timed = [(atoms, seconds) for atoms, seconds in state.ledger.label_seconds() if seconds > 0]
-    sizes = np.array([len(state.molecule(one).numbers) for one in smiles], dtype=np.float64)
-    atoms, seconds = np.array(timed, dtype=np.float64).reshape(-1, 2).T
-    if len(timed) < 10 or np.ptp(atoms) == 0:
-        return np.full(len(smiles), seconds.mean() if len(timed) else 1.0)
-    exponent, offset = np.polyfit(np.log(atoms), np.log(seconds), 1)
-    return np.exp(offset) * sizes**exponent
 
 
 def _failures(state: RoundState) -> str:

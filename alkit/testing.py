@@ -5,27 +5,58 @@
     def test_mine(tmp_path):
         check_proposer("./mine.py:MyProposer", tmp_path, hidden=32)
 
-Each raises AssertionError with one sentence: what is broken, and what would be right.
+`check_acquisition` and `check_simulator` do the same for acquisition functions and simulators. Each raises
+AssertionError with one sentence: what is broken, and what would be right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alkit import plugins
+from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
+from alkit.acquisition.base import adapt as adapt_acquisition
 from alkit.config import Domain
 from alkit.engines import LocalEngine
 from alkit.enumeration import seed_molecules
+from alkit.errors import AcquisitionError
 from alkit.molecules import embed
 from alkit.proposers import ProposalContext, adapt, proposals
 from alkit.simulators import Label, SimulatorSpec, create_simulator
 
 _LEARNED, _ASKED, _LEAST_USABLE = 300, 40, 0.1
 _SAME = 1e-4  # eV, of a label computed twice
+_LABELLED, _LATE, _BATCH, _FEATURES = 60, 3, 20, 16
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A pool to choose from. ``distinct``: of the embeddings, 0 for all; ``certain``: one molecule has no
+    uncertainty."""
+
+    told: str
+    n: int
+    members: int = 3
+    distinct: int = 0
+    certain: bool = False
+
+
+_CASES = (
+    _Case("one molecule", 1),
+    _Case(f"{_BATCH // 2} molecules for a batch of {_BATCH}", _BATCH // 2),
+    _Case("500 molecules", 500),
+    _Case("100 molecules with 5 different embeddings", 100, distinct=5),
+    _Case("50 molecules with the same embedding", 50, distinct=1),
+    _Case("50 molecules, one with a standard deviation of 0", 50, certain=True),
+    _Case("an ensemble of one member", 50, members=1),
+)
 
 
 def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
@@ -44,7 +75,7 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
         AssertionError: the contract is broken.
         AlkitError: it cannot be loaded, fails, or proposes something else than texts.
     """
-    name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
+    name = _name(given)
     if isinstance(given, str):
         given = plugins.load_code(given)
     molecules = tuple(seed_molecules()[:_LEARNED])
@@ -126,6 +157,163 @@ def check_simulator(
         )
         labels.append(first)
     return labels
+
+
+def check_acquisition(given: Any, **settings: Any) -> list[int]:
+    """An acquisition function chooses as many different molecules as it is asked for, the same ones again
+    from the same pool and context, in every round, from pools of any size, also where embeddings are equal or
+    a molecule has no uncertainty. It leaves what it is given as it was, and draws random numbers from the
+    context alone. What it `needs` is given; what it does not say that it needs is not.
+
+    Args:
+        given: a name, ``./file.py:Name``, a class, an object, or a function ``score(pool, context)``.
+        settings: arguments of the class.
+
+    Returns:
+        What was chosen last.
+
+    Raises:
+        AssertionError: the contract is broken.
+        AlkitError: it cannot be loaded, fails, or returns something unusable.
+    """
+    name = _name(given)
+
+    def make() -> Acquisition:
+        return (
+            resolve(given, settings) if isinstance(given, str) else adapt_acquisition(given, name, settings)
+        )
+
+    kept, chosen = make(), list[int]()
+    for round_, case in enumerate(_CASES, start=1):
+        if case.members > 1 or "members" not in needs(kept):
+            chosen = _Trial(name, case, round_, needs(kept)).check(make, kept)
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """An acquisition function with one pool."""
+
+    name: str
+    case: _Case
+    round: int
+    needs: frozenset[str]
+
+    def check(self, make: Callable[[], Acquisition], kept: Acquisition) -> list[int]:
+        """``kept`` has seen the pools before this one. Returns the choice."""
+        try:
+            first = self.choose(make())
+        except AcquisitionError as error:
+            self.tell_what_is_needed(make, error)
+            raise
+        assert first == self.choose(make()), (
+            f"{self.told}: the same pool and context were answered differently the second time; draw every "
+            "random number from context.rng."
+        )
+        assert first == self.choose(kept), (
+            f"{self.told}: an object that has seen other rounds chose otherwise than a new one; keep nothing "
+            "from round to round, because a campaign that was killed goes on with a new object."
+        )
+        try:
+            with warnings.catch_warnings():  # torch warns of such arrays, also where it only reads them
+                warnings.simplefilter("ignore", UserWarning)
+                self.choose(make(), writeable=False)
+        except AcquisitionError as error:
+            raise AssertionError(
+                f"{self.told}: it fails with arrays that cannot be written to ({error}); work on copies."
+            ) from error
+        return first
+
+    def choose(self, acquisition: Acquisition, *, writeable: bool = True, cheap: bool = False) -> list[int]:
+        pool, context = _given(self.case, self.round, cheap=cheap or "cheap" in self.needs)
+        arrays = {
+            f"{owner}.{key}": value
+            for owner, fields in (("pool", vars(pool)), ("context", vars(context)))
+            for key, value in fields.items()
+            if isinstance(value, np.ndarray)
+        }
+        for array in arrays.values():
+            array.flags.writeable = writeable
+        before, drawn = {key: array.copy() for key, array in arrays.items()}, _global_random_states()
+        chosen = select(acquisition, self.name, pool, context, _BATCH)
+        sources = [key for key, state in _global_random_states().items() if state != drawn[key]]
+        assert not sources, (
+            f"{self.told}: it drew from the global random numbers of {sources[0]}, or seeded them; draw from "
+            "context.rng, or seed a generator of your own with a number from it."
+        )
+        changed = [key for key, array in arrays.items() if not np.array_equal(array, before[key])]
+        assert not changed, f"{self.told}: it changed {changed[0]}; work on a copy."
+        return chosen
+
+    def tell_what_is_needed(self, make: Callable[[], Acquisition], error: AcquisitionError) -> None:
+        """Raises AssertionError where the function would not have failed with more than it says it needs."""
+        assert self.case.members > 1, (
+            f'{self.told}: it fails ({error}); say needs = ("members",), or do without the members\' spread.'
+        )
+        try:
+            self.choose(make(), cheap=True)
+        except AcquisitionError:
+            return
+        raise AssertionError(
+            f'{self.told}: it fails where pool.cheap and context.cheap are None; say needs = ("cheap",).'
+        ) from error
+
+    @property
+    def told(self) -> str:
+        return f"{self.name}, {self.case.told}"
+
+
+def _given(case: _Case, round_: int, *, cheap: bool) -> tuple[Pool, RoundContext]:
+    """The same ones, in new arrays, each time."""
+    rng, seeds = np.random.default_rng([case.n, case.members]), seed_molecules()
+    known, late = seeds[:_LABELLED], seeds[_LABELLED : _LABELLED + _LATE]
+    smiles = seeds[_LABELLED : _LABELLED + case.n]  # late molecules may be proposed again
+    embeddings = rng.normal(size=(case.n, _FEATURES))
+    if case.distinct:
+        embeddings = embeddings[np.arange(case.n) % case.distinct]
+    energies, known_energies = (_energies(some, rng) for some in (smiles, known))
+    samples = energies + 0.1 * rng.normal(size=(case.members, case.n))
+    std = 0.05 + 0.1 * rng.random(case.n)
+    if case.certain:
+        samples[:, 0], std[0] = energies[0], 0.0
+    pool = Pool(
+        smiles=tuple(smiles),
+        samples=samples,
+        std=std,
+        embeddings=embeddings.astype(np.float32),
+        cost=1.0 + rng.random(case.n),
+        cheap=energies + 0.3 * rng.normal(size=case.n) if cheap else None,
+    )
+    context = RoundContext(
+        round=round_,
+        smiles=tuple(known),
+        targets=known_energies,
+        embeddings=rng.normal(size=(_LABELLED, _FEATURES)).astype(np.float32),
+        rng=np.random.default_rng(round_),
+        cheap=known_energies + 0.3 * rng.normal(size=_LABELLED) if cheap else None,
+        pending=tuple(late) if round_ > 1 else (),
+    )
+    return pool, context
+
+
+def _energies(smiles: Sequence[str], rng: np.random.Generator) -> np.ndarray:
+    """``(n,)`` eV, about those of molecules of that size."""
+    return np.array([-10.0 * len(one) for one in smiles]) + rng.normal(size=len(smiles))
+
+
+def _global_random_states() -> dict[str, Any]:
+    import torch
+
+    _, keys, position, *gauss = np.random.get_state()  # noqa: NPY002 - to see that it is left alone
+    return {
+        "random": random.getstate(),
+        "numpy": (np.asarray(keys).tobytes(), position, *gauss),
+        "torch": torch.get_rng_state().numpy().tobytes(),
+    }
+
+
+def _name(given: Any) -> str:
+    return given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
 
 
 def _usable(smiles: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alkit.acquisition import Pool, RoundContext, select
+from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import adapt
 from alkit.config import check_config
 
@@ -60,7 +60,8 @@ def test_recipes_are_valid(recipe):
         given |= {"simulator": "xtb", "proposer": "generator"}
         given["surrogate"]["geometry"] = "mmff"
         assert given["surrogate"]["mode"] == "3d"
-    check_config(given)
+    config = check_config(given, path=recipe)
+    resolve(config.acquisition.name, config.acquisition.settings)
 
 
 def test_the_calculator_of_the_docs(tmp_path, monkeypatch):

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from alkit import plugins
 from alkit.errors import AcquisitionError, ConfigError
 
-
 CHEMICAL_ACCURACY = 0.0434  # eV, 1 kcal/mol
 
 
@@ -152,7 +151,21 @@ def needs(acquisition: Acquisition) -> frozenset[str]:
 BUILT_IN = {
     "random": ("alkit.acquisition.scores", "random"),
     "std": ("alkit.acquisition.scores", "std"),
+    "ucb": ("alkit.acquisition.scores", "ConfidenceBound"),
+    "ei": ("alkit.acquisition.scores", "ExpectedImprovement"),
+    "log_ei": ("alkit.acquisition.scores", "LogExpectedImprovement"),
+    "pi": ("alkit.acquisition.scores", "ProbabilityOfImprovement"),
+    "thompson": ("alkit.acquisition.scores", "Thompson"),
+    "bald": ("alkit.acquisition.scores", "InformationGain"),
+    "outside_accuracy": ("alkit.acquisition.scores", "OutsideAccuracy"),
+    "per_second": ("alkit.acquisition.scores", "PerSecond"),
     "lcmd": ("alkit.acquisition.batches", "LargestClusterMaximumDistance"),
+    "farthest": ("alkit.acquisition.batches", "FarthestPoint"),
+    "kmeans++": ("alkit.acquisition.batches", "KMeansPlusPlus"),
+    "cluster_top": ("alkit.acquisition.batches", "ClusterTop"),
+    "maxdet": ("alkit.acquisition.determinants", "MaximumDeterminant"),
+    "bait": ("alkit.acquisition.determinants", "Bait"),
+    "bias": ("alkit.acquisition.bias", "Bias"),
     "botorch": ("alkit.acquisition.bayesian", "BoTorch"),
 }
 

@@ -1,11 +1,15 @@
-"""Batches whose molecules differ from one another, chosen on the embeddings."""
+"""Batches whose molecules differ from one another: by distances between their embeddings."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
+from alkit.acquisition.features import Nearest, Remaining, standardised
+from alkit.acquisition.settings import number, whole
+from alkit.threads import one_thread
 
 
 class LargestClusterMaximumDistance:
@@ -14,39 +18,115 @@ class LargestClusterMaximumDistance:
     Every pool molecule belongs to its nearest centre; labelled molecules are the first centres, chosen ones
     become further ones. The next choice comes from the cluster with the largest sum of squared distances.
     Holzmüller et al., JMLR 24 (2023) 1-81, https://doi.org/10.48550/arXiv.2203.09410, there LCMD-TP; here on
-    the embeddings of all members.
+    the embeddings of all members, standardised.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
-        everything = np.concatenate([context.embeddings, pool.embeddings]).astype(np.float64)
-        # Centred first: a feature that never changes would otherwise become a huge constant when it is
-        # scaled, and drown all others in rounding errors.
-        everything -= everything.mean(axis=0)
-        everything /= everything.std(axis=0) + 1e-12
-        known, points = np.split(everything, [len(context.embeddings)])
-        distances, centres = _nearest(points, known)
-        chosen: list[int] = []
-        for _ in range(batch_size):
-            sums = np.bincount(centres, weights=distances)
-            # What is chosen has distance 0; -1 keeps exact repeats of it from being chosen again before it.
-            within = np.where(centres == sums.argmax(), distances, -1.0)
-            within[chosen] = -2.0
-            new = int(within.argmax())
-            chosen.append(new)
-            to_new = ((points - points[new]) ** 2).sum(axis=1)
-            nearer = to_new < distances
-            distances = np.where(nearer, to_new, distances)
-            centres = np.where(nearer, len(context.embeddings) + len(chosen) - 1, centres)
-        return chosen
+        def next_one(near: Nearest, left: Remaining) -> int:
+            largest = np.bincount(near.centres, weights=near.distances).argmax()
+            return left.best(np.where(near.centres == largest, near.distances, -1.0))
+
+        return _centre_by_centre(pool, context, batch_size, next_one)
 
 
-def _nearest(points: NDArray, centres: NDArray, chunk: int = 4096) -> tuple[NDArray, NDArray]:
-    """Squared distance to, and index of, the nearest centre of every point, in bounded memory."""
-    squares = (centres**2).sum(axis=1)
-    distances, indices = [], []
-    for start in range(0, len(points), chunk):
-        part = points[start : start + chunk]
-        table = (part**2).sum(axis=1)[:, None] + squares - 2 * part @ centres.T
-        indices.append(table.argmin(axis=1))
-        distances.append(np.maximum(table.min(axis=1), 0.0))
-    return np.concatenate(distances), np.concatenate(indices)
+class FarthestPoint:
+    """Always the molecule farthest from all labelled and chosen ones, which finds outliers first.
+
+    The greedy core-set of Sener & Savarese, ICLR 2018, https://doi.org/10.48550/arXiv.1708.00489
+    """
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        return _centre_by_centre(pool, context, batch_size, lambda near, left: left.best(near.distances))
+
+
+class KMeansPlusPlus:
+    """Drawn one by one, as probable as the squared distance to all labelled and chosen ones is large, times
+    ``std ** power``.
+
+    As BADGE, whose gradients hold both in one: Ash et al., ICLR 2020,
+    https://doi.org/10.48550/arXiv.1906.03671
+
+    Args:
+        power: how much the uncertainty counts; 0 not at all.
+    """
+
+    def __init__(self, power: float = 1.0):
+        self.power = number("kmeans++", "power", power, least=0)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        largest = pool.std.max(initial=0.0) or 1.0  # powers of the ratio cannot overflow
+        weights = (pool.std / largest) ** self.power
+
+        def next_one(near: Nearest, left: Remaining) -> int:
+            # Where no allowed one has any weight, all have the same.
+            for values in (weights * near.distances, near.distances, np.ones(len(pool))):
+                values = np.where(left.allowed(), values, 0.0)
+                if values.sum() > 0:
+                    return int(context.rng.choice(len(values), p=values / values.sum()))
+            raise AssertionError("nothing is left to choose")
+
+        return _centre_by_centre(pool, context, batch_size, next_one)
+
+
+def _centre_by_centre(
+    pool: Pool,
+    context: RoundContext,
+    batch_size: int,
+    next_one: Callable[[Nearest, Remaining], int],
+) -> list[int]:
+    """A batch in which each choice becomes a centre for the next."""
+    near, left = Nearest(*standardised(pool, context)), Remaining(pool, context)
+    chosen: list[int] = []
+    for _ in range(batch_size):
+        chosen.append(next_one(near, left))
+        near.add(chosen[-1])
+        left.take(chosen[-1])
+    return chosen
+
+
+class ClusterTop:
+    """The most uncertain molecule of every cluster, then the second of every cluster, and so on.
+
+    K-means in small batches: Sculley, WWW 2010, https://doi.org/10.1145/1772690.1772862; for active learning:
+    Zhdanov 2019, https://doi.org/10.48550/arXiv.1901.05954
+
+    Args:
+        clusters: how many; None for as many as the batch has molecules.
+    """
+
+    def __init__(self, clusters: int | None = None):
+        self.clusters = None if clusters is None else whole("cluster_top", "clusters", clusters, least=1)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        points, _ = standardised(pool, context)
+        new = Remaining(pool, context).first_of_each()
+        clusters = np.zeros(len(pool), dtype=np.int64)
+        count = min(self.clusters or batch_size, int(new.sum()))
+        if count > 1:
+            clusters = _clusters(points, count, int(context.rng.integers(2**31)))
+        # Repeats are last, and each cluster's molecules are counted from the most uncertain one.
+        order = np.lexsort((-pool.std, ~new))
+        rank = np.empty(len(pool), dtype=np.int64)
+        rank[order] = _occurrences(clusters[order])
+        return np.lexsort((-pool.std, rank, ~new))[:batch_size].tolist()
+
+
+def _clusters(points: NDArray, count: int, seed: int) -> NDArray[np.int64]:
+    from sklearn.cluster import MiniBatchKMeans
+
+    # One thread: sums of several come in another order every time, and near ties with them.
+    with warnings.catch_warnings(), one_thread():
+        warnings.simplefilter("ignore")  # fewer distinct points than clusters
+        means = MiniBatchKMeans(count, batch_size=4096, n_init=1, random_state=seed)
+        return means.fit_predict(points)
+
+
+def _occurrences(values: NDArray) -> NDArray[np.int64]:
+    """How often each value came before."""
+    order = np.argsort(values, kind="stable")
+    grouped = values[order]
+    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
+    counts = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
+    found = np.empty(len(values), dtype=np.int64)
+    found[order] = counts
+    return found

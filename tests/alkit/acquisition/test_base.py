@@ -24,6 +24,7 @@ def make_pool(n: int, *, members: int = 3, seed: int = 0) -> Pool:
         std=samples.std(axis=0, ddof=1),
         embeddings=rng.normal(size=(n, 4)).astype(np.float32),
         cost=np.ones(n),
+        cheap=samples.mean(axis=0) + rng.normal(size=n),
     )
 
 
@@ -35,6 +36,7 @@ def make_context(*, seed: int = 0, m: int = 6) -> RoundContext:
         targets=-70 + rng.normal(size=m),
         embeddings=rng.normal(size=(m, 4)).astype(np.float32),
         rng=np.random.default_rng(seed),
+        cheap=-70 + rng.normal(size=m),
     )
 
 
@@ -200,7 +202,7 @@ def test_settings_go_to_classes_alone() -> None:
     ("name", "sentence"),
     [
         ("lmcd", "no acquisition function 'lmcd'; the nearest valid name is 'lcmd', or ./file.py:function"),
-        ("zzz", "no acquisition function 'zzz'; valid names: botorch, lcmd, random, std"),
+        ("zzz", "no acquisition function 'zzz'; valid names: bait, bald, bias, botorch, cluster_top, ei"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(name: str, sentence: str) -> None:

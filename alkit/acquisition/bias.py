@@ -1,0 +1,87 @@
+"""Selection by errors that are known: those that the surrogate's features make on the cheap energies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.acquisition.base import Pool, RoundContext
+from alkit.errors import ConfigError
+
+# Of the mean squared length of an embedding. Cheap energies are smoother than labels and without noise: a
+# ridge by cross-validation, on them or on the labels, follows them too closely (1e-7), and the errors that
+# are left are no longer those of the labels.
+_RIDGE = 3e-5
+
+
+class Bias:
+    """The molecules whose cheap energies the surrogate's features get most wrong, knowing what is labelled.
+
+    What a candidate's label is nobody knows, but its GFN2-xTB energy is known for all of them. So a ridge
+    regression on the embeddings learns the cheap energies of the labelled molecules, and its errors on the
+    pool show where the features do not yet carry over. The molecule with the largest error is taken, the
+    regression is told its cheap energy, and so on: a batch does not repeat itself, and each choice is judged
+    with all before it. This is the f-greedy rule of kernel interpolation (Schaback and Wendland,
+    doi:10.1023/A:1019105612985; beta-greedy: Wenzel, Santin and Haasdonk, doi:10.1007/s00365-022-09592-3).
+
+    Args:
+        beta: from 1, the errors alone, to 0, the regression's own variance alone.
+
+    Needs `Pool.cheap`. Of no use where the labels are learnt as a difference to the cheap energies.
+    """
+
+    needs = ("cheap",)
+
+    def __init__(self, beta: float = 1.0):
+        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta <= 1:
+            raise ConfigError(f"acquisition bias: beta is {beta!r}; it must be a number from 0 to 1.")
+        self.beta = float(beta)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        assert pool.cheap is not None  # it is in `needs`
+        assert context.cheap is not None
+        regression = Regression(context.embeddings, context.cheap, pool.embeddings)
+        errors = np.asarray(pool.cheap, dtype=np.float64) - regression.mean
+        chosen: list[int] = []
+        for _ in range(batch_size):
+            value = np.abs(errors) ** self.beta * np.sqrt(regression.variance) ** (1 - self.beta)
+            value[chosen] = -1.0
+            new = int(value.argmax())
+            chosen.append(new)
+            errors -= regression.learn(new) * errors[new]
+        return chosen
+
+
+class Regression:
+    """Bayesian linear regression on embeddings, of ``m`` values that are known, for ``n`` points.
+
+    ``mean (n,)``: in the values' unit, at first; ``variance (n,)``: with what was learnt since, in units of
+    the prior's.
+    """
+
+    def __init__(self, known: NDArray, values: NDArray, points: NDArray):
+        centre = known.mean(axis=0, dtype=np.float64)
+        inputs, self._points = known - centre, points - centre
+        scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
+        inputs, self._points = inputs / scale, self._points / scale
+        offset = float(np.mean(values))
+        left, singular, right = np.linalg.svd(inputs, full_matrices=False)
+        weights = right.T @ (singular / (singular**2 + _RIDGE) * (left.T @ (values - offset)))
+        # Of the weights: the prior's unit matrix less what the known values tell.
+        self._covariance = (
+            np.eye(inputs.shape[1]) - (right.T * (singular**2 / (singular**2 + _RIDGE))) @ right
+        )
+        self.mean = offset + self._points @ weights
+        self.variance = np.maximum(((self._points @ self._covariance) * self._points).sum(axis=1), 0.0)
+
+    def learn(self, index: int) -> NDArray:
+        """``(n,)``: by which share of its error at a point each point's mean is corrected when the value
+        there becomes known, as it does now."""
+        direction = self._covariance @ self._points[index]
+        shared = self._points @ direction
+        total = self.variance[index] + _RIDGE
+        self.variance = np.maximum(self.variance - shared**2 / total, 0.0)
+        self._covariance -= np.outer(direction, direction) / total
+        return shared / total

@@ -1,0 +1,151 @@
+"""Batches that a Bayesian linear model on the embeddings learns most from.
+
+The model: weights of prior variance 1 on the standardised embeddings, scaled to a mean square of 1; labels
+with normal noise. Its covariance depends on which molecules are labelled, not on their labels: every choice
+can be counted as labelled before the next.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from alkit.acquisition.base import Pool, RoundContext
+from alkit.acquisition.features import Remaining, standardised
+from alkit.acquisition.settings import number
+
+NOISE = 0.1  # as the reference implementation of Holzmüller et al. has it
+
+
+class _Posterior:
+    """The weights' covariance given the labelled molecules.
+
+    Args:
+        points: ``(n, k)`` features of the pool.
+        known: ``(m, k)`` those of the labelled molecules.
+        noise: standard deviation of a label.
+
+    Attributes:
+        covariance: ``(k, k)`` of the weights.
+        variances: ``(n,)`` of the pool's energies, without noise.
+    """
+
+    def __init__(self, points: NDArray, known: NDArray, noise: float):
+        self.points, self.noise = points, noise
+        unit = np.eye(points.shape[1])
+        self.covariance = cho_solve(cho_factor(known.T @ known / noise**2 + unit), unit)
+        self.variances = quadratic(points, self.covariance)
+
+    def direction(self, index: int) -> NDArray[np.float64]:
+        """``(k,)``, ``u`` of the change ``-u uᵀ`` of the covariance by a label of molecule ``index``."""
+        direction = self.covariance @ self.points[index]
+        return direction / np.sqrt(self.points[index] @ direction + self.noise**2)
+
+    def add(self, direction: NDArray, along: NDArray) -> None:
+        """Change by ``direction``; ``along`` is ``(n,)``, the points times it."""
+        self.covariance -= np.outer(direction, direction)
+        self.variances -= along**2
+
+
+def quadratic(points: NDArray, matrix: NDArray, chunk: int = 4096) -> NDArray[np.float64]:
+    """``(n,)``, ``xᵀ matrix x`` of every row ``x``, in bounded memory."""
+    parts = [points[start : start + chunk] for start in range(0, len(points), chunk)]
+    return np.concatenate([np.einsum("ij,ij->i", part @ matrix, part) for part in parts])
+
+
+def products(points: NDArray, *vectors: NDArray, chunk: int = 2048) -> NDArray[np.float64]:
+    """``(v, n)``, the points times each of ``v`` vectors ``(k,)``.
+
+    Part by part: what takes the time is to fetch the points, and a part is fetched once for all vectors.
+    """
+    found = np.empty((len(vectors), len(points)))
+    for start in range(0, len(points), chunk):
+        part = points[start : start + chunk]
+        for row, vector in zip(found, vectors, strict=True):
+            row[start : start + chunk] = part @ vector
+    return found
+
+
+def _prepared(pool: Pool, context: RoundContext) -> tuple[NDArray, NDArray]:
+    """Features of mean square 1: noise then means the same for any number of them."""
+    points, known = standardised(pool, context)
+    total = np.einsum("ij,ij->", points, points) + np.einsum("ij,ij->", known, known)
+    scale = np.sqrt((len(points) + len(known)) / total) if total > 0 else 1.0
+    points *= scale
+    known *= scale
+    return points, known
+
+
+class MaximumDeterminant:
+    """MaxDet: always the molecule of the largest variance, given the labelled and the chosen ones.
+
+    The greedy maximum of the determinant of the batch's covariance, which is that of its information.
+    Holzmüller et al., JMLR 24 (2023) 1-81, https://doi.org/10.48550/arXiv.2203.09410, there MaxDet-P on the
+    posterior kernel.
+
+    Args:
+        noise: standard deviation of a label, that of an average molecule before any label being 1.
+    """
+
+    def __init__(self, noise: float = NOISE):
+        self.noise = number("maxdet", "noise", noise, above=0)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        posterior = _Posterior(*_prepared(pool, context), self.noise)
+
+        def add(index: int) -> None:
+            direction = posterior.direction(index)
+            posterior.add(direction, posterior.points @ direction)
+
+        return _greedily(pool, context, batch_size, lambda: posterior.variances, add)
+
+
+class Bait:
+    """BAIT: always the molecule that takes most from the variance of all, summed over pool and labelled set.
+
+    Unlike `MaximumDeterminant` it passes over what is uncertain but like nothing else. Ash et al.,
+    NeurIPS 2021, https://doi.org/10.48550/arXiv.2106.09675; forward only, as BAIT-F of Holzmüller et al.,
+    JMLR 24 (2023) 1-81, https://doi.org/10.48550/arXiv.2203.09410
+
+    Args:
+        noise: as in `MaximumDeterminant`.
+    """
+
+    def __init__(self, noise: float = NOISE):
+        self.noise = number("bait", "noise", noise, above=0)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        points, known = _prepared(pool, context)
+        posterior = _Posterior(points, known, self.noise)
+        moments = points.T @ points + known.T @ known
+        # The trace of moments Σ falls by xᵀ Σ moments Σ x / (xᵀ Σ x + noise²) with a label of x.
+        gains = quadratic(points, posterior.covariance @ moments @ posterior.covariance)
+
+        def values() -> NDArray:
+            return gains / (np.maximum(posterior.variances, 0.0) + self.noise**2)
+
+        def add(index: int) -> None:
+            nonlocal gains
+            direction = posterior.direction(index)
+            moved = moments @ direction
+            along, across = products(points, direction, posterior.covariance @ moved)
+            gains += along * ((direction @ moved) * along - 2 * across)
+            posterior.add(direction, along)
+
+        return _greedily(pool, context, batch_size, values, add)
+
+
+def _greedily(
+    pool: Pool,
+    context: RoundContext,
+    batch_size: int,
+    values: Callable[[], NDArray],
+    add: Callable[[int], object],
+) -> list[int]:
+    left, chosen = Remaining(pool, context), []
+    for _ in range(batch_size):
+        chosen.append(left.best(values()))
+        add(chosen[-1])
+        left.take(chosen[-1])
+    return chosen

@@ -1,0 +1,203 @@
+"""alkit.pools: what a campaign gives its acquisition function, and says before it begins that it cannot."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alkit import pools
+from alkit.acquisition import resolve
+from alkit.acquisition.base import CHEMICAL_ACCURACY, adapt
+from alkit.baselines import single_point
+from alkit.campaign import Campaign, open_campaign
+from alkit.cli import main
+from alkit.config import check_config
+from alkit.errors import AcquisitionError, ConfigError, LabelError
+from alkit.ledger import Ledger
+from alkit.molecules import embed
+from alkit.progress import CampaignProgress
+from alkit.state import RoundState
+
+
+class Biased:
+    """Takes what the ensemble and GFN2-xTB disagree on, and keeps what it was given."""
+
+    needs = ("cheap",)
+
+    def __init__(self):
+        self.given = []
+
+    def __call__(self, pool, context):
+        self.given.append((pool, context))
+        return np.abs(pool.cheap - pool.mean)
+
+
+@pytest.fixture
+def small(tiny, tmp_path) -> dict:
+    """Tiny, without its generator."""
+    (tmp_path / "pool.smi").write_text("CCO\nCCN\nC1CC1\nCC=O\nCCF\nCOC\nNC=O\nC#CC\nCC#N\nCCC\n")
+    tiny["proposer"] = {"kind": "pool", "file": str(tmp_path / "pool.smi")}
+    tiny["surrogate"]["epochs"] = 1
+    return tiny
+
+
+@pytest.fixture
+def ledger():
+    with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
+        yield ledger
+
+
+def make_state(folder: Path, ledger: Ledger, acquisition=None, **config) -> RoundState:
+    given = check_config({"name": "a", "proposer": "generator", **config})
+    return RoundState(given, folder, ledger, acquisition or resolve("std"), CampaignProgress(), 2)
+
+
+# --- cheap energies --------------------------------------------------------------------------------------
+def test_cheap_energies_are_those_at_the_input_geometry(small):
+    """2D mode as well: it sees no geometry, but labels start from one."""
+    small["surrogate"] |= {"mode": "2d", "geometry": "etkdg"}
+    small["stop"] = {"rounds": 2, "target_mae": 1e-6}
+    biased = Biased()
+    result = Campaign(small, acquisition=biased).run()
+
+    assert [context.round for _, context in biased.given] == [1, 2]
+    _, ledger = open_campaign(result.folder)
+    test = {c.smiles for c in ledger.candidates(role="test")}
+    for pool, context in biased.given:
+        for smiles, energies in ((pool.smiles, pool.cheap), (context.smiles, context.cheap)):
+            assert len(smiles) == len(energies) > 0
+            assert not test & set(smiles)
+            placed = embed(smiles[0], geometry="etkdg", seed=3)
+            expected = single_point(placed.numbers, placed.positions).energy
+            assert energies[0] == pytest.approx(expected, abs=1e-5)
+        assert len(context.smiles) == len(context.targets) == len(context.embeddings)
+        assert np.corrcoef(context.targets, context.cheap)[0, 1] > 0.99
+        assert context.accuracy == 1e-6
+        assert context.pending == ()
+    assert not any(ledger.single_point(smiles, "etkdg") for smiles in test)  # nobody asked for them
+
+
+def failing_for(doomed):
+    def found(numbers, positions, *, smiles=""):
+        if doomed(smiles):
+            raise LabelError("scf_not_converged", smiles)
+        return single_point(numbers, positions, smiles=smiles)
+
+    return found
+
+
+def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
+    seen = []
+
+    def needs_nothing(pool, context):
+        seen.append((pool.cheap, context.cheap, context.accuracy))
+        return pool.std
+
+    plain = Campaign(small, acquisition=needs_nothing).run()
+    assert seen == [(None, None, CHEMICAL_ACCURACY)]
+    with np.load(plain.folder / "rounds" / "01" / "predictions.npz") as arrays:
+        assert "cheap" not in arrays.files
+    _, before = open_campaign(plain.folder)
+    lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
+    monkeypatch.setattr("alkit.state.single_point", failing_for(lambda smiles: smiles in ("CCO", lost)))
+    small["folder"] += "-cheap"
+    small["tracking"] = small["tracking"] | {"experiment": "cheap"}
+    biased = Biased()
+    result = Campaign(small, acquisition=biased).run()
+    _, ledger = open_campaign(result.folder)
+    ((pool, context),) = biased.given
+    (rejected,) = [c for c in ledger.candidates(round_=1, status=("rejected",)) if c.smiles == "CCO"]
+    assert rejected.reason == "scf_not_converged"
+    assert "CCO" not in pool.smiles
+    assert lost not in context.smiles
+    counts = {len(context.smiles), len(context.targets), len(context.cheap), len(context.embeddings)}
+    assert counts == {12 + 5 - 1}
+    assert len(ledger.labelled("training")) == 12 + 4
+
+
+def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
+    monkeypatch.setattr("alkit.state.single_point", failing_for(lambda _: True))
+    result = Campaign(small, acquisition=Biased()).run()
+    assert result.stopped_by == "round 1: no proposal was left after screening"
+
+
+def test_a_resumed_round_sees_the_same_numbers(small, write_config, tmp_path):
+    """Also where the function asks for cheap energies only since it was mended."""
+    mine = tmp_path / "mine.py"
+    record = f"np.savez({str(tmp_path)!r} + '/seen' + NAME, a=pool.cheap, b=context.cheap)\n"
+    body = "import numpy as np\nNAME = {!r}\ndef score(pool, context):\n    {}    {}\n{}"
+    small["acquisition"] = f"{mine}:score"
+    config = write_config(small)
+    for text in (
+        body.format("0", "pool.std\n", "return pool.cheap + 1", ""),
+        body.format("1", record, "raise KeyError", "score.needs = ('cheap',)\n"),
+    ):
+        mine.write_text(text)
+        with pytest.raises(AcquisitionError):
+            Campaign(config).run()
+    mine.write_text(body.format("2", record, "return pool.std", "score.needs = ('cheap',)\n"))
+    result = Campaign(config).run()
+    assert result.metrics[-1]["labels"] == 12 + 5 + 4
+    first, second = (np.load(tmp_path / f"seen{k}.npz") for k in (1, 2))
+    for key in ("a", "b"):
+        np.testing.assert_array_equal(first[key], second[key])
+
+
+# --- pending ---------------------------------------------------------------------------------------------
+def test_what_came_too_late_is_pending(tmp_path, ledger):
+    state = make_state(tmp_path, ledger)
+    for round_, smiles, status, reason in (
+        (1, "CCO", "failed", "deadline"),
+        (1, "CCN", "failed", "deadline"),
+        (1, "CCF", "failed", "timeout"),
+        (1, "CCC", "labelled", ""),
+        (2, "CCN", "labelled", ""),  # acquired again
+        (2, "CCO", "screened", ""),
+    ):
+        ledger.add_candidates(round_, [smiles])
+        ledger.mark(ledger.candidates()[-1].id, status, reason=reason)
+    given = pools.context(state, {"labelled_embeddings": np.zeros((0, 4), np.float32)})
+    assert given.pending == ("CCO",)
+    assert given.smiles == ()
+
+
+# --- what can be known before ----------------------------------------------------------------------------
+def asking(*names):
+    def score(pool, context):
+        return pool.std
+
+    score.needs = names
+    return adapt(score, "mine")
+
+
+def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
+    iron = {"elements": ["H", "C", "Fe"]}
+    pools.check(make_state(tmp_path, ledger, asking("cheap", "members")))
+    pools.check(make_state(tmp_path, ledger, domain=iron))
+    with pytest.raises(ConfigError, match=r"acquisition lcmd needs GFN2-xTB .* element Fe; take it out"):
+        pools.check(make_state(tmp_path, ledger, asking("cheap"), domain=iron))
+    state = make_state(tmp_path, ledger, asking("members"))
+    one = state.config.surrogate.model_copy(update={"members": 1})  # no campaign file can say so today
+    state = replace(state, config=state.config.model_copy(update={"surrogate": one}))
+    with pytest.raises(ConfigError, match=r"needs an ensemble, but surrogate\.members is 1; set 2"):
+        pools.check(state)
+
+
+def test_validate_says_it_too(small, write_config, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(
+        "def score(pool, context):\n    return pool.cheap\n\n\nscore.needs = ('cheap',)\n"
+    )
+    small["acquisition"] = "./mine.py:score"
+    small["domain"]["elements"] = ["H", "C", "N", "O", "F", "Fe"]
+    config = write_config(small)
+    for command in ("validate", "run"):
+        with pytest.raises(SystemExit) as ended:
+            main(["campaign", command, str(config)])
+        assert ended.value.code == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "mine.py:score needs GFN2-xTB energies, and alkit has none of the element Fe" in said
+    (tmp_path / "mine.py").write_text("def score(pool, context):\n    return 1\n\n\nscore.needs = 'cheap'\n")
+    with pytest.raises(ConfigError, match="needs is 'cheap'; it is a tuple of cheap, members"):
+        Campaign(config).check()
