@@ -8,11 +8,6 @@ import typer
 study = typer.Typer(help="Side-by-side studies with learning curves and statistics.", no_args_is_help=True)
 
 
-@study.callback()
-def _group() -> None:
-    """Keeps `2d-vs-3d` a name of its own while it is the only study."""
-
-
 @study.command("2d-vs-3d")
 def two_against_three(
     context: typer.Context,
@@ -76,6 +71,62 @@ def two_against_three(
         console.print(sentence)
     page = study_report.write(results, out, floor=floor, told=told)
     console.print(f"Report: {_shown(page)}", soft_wrap=True)
+
+
+@study.command("acquisition")
+def acquisition_functions(
+    data: Annotated[Path, typer.Argument(help="Database of `alkit data import`, with geometries.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study; the same command goes on.")],
+    function: Annotated[
+        list[str],
+        typer.Option(
+            "--function", "-f", help="To compare with random: lcmd, ./mine.py:score; repeat for more."
+        ),
+    ],
+    scenario: Annotated[str, typer.Option(help="uniform, small-first or without-group.")] = "uniform",
+    surrogate: Annotated[str, typer.Option(help="gp (quick) or schnet.")] = "gp",
+    start: Annotated[int, typer.Option(help="Labels at the start.")] = 100,
+    batch: Annotated[int, typer.Option(help="Labels a round.")] = 100,
+    labels: Annotated[int, typer.Option(help="Labels in all.")] = 1500,
+    pool: Annotated[int, typer.Option(help="Molecules to choose from.")] = 9000,
+    test: Annotated[int, typer.Option(help="Test molecules.")] = 2000,
+    seeds: Annotated[int, typer.Option(help="Draws of test, pool and start.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    small: Annotated[int, typer.Option(help="Most heavy atoms of a start molecule of small-first.")] = 7,
+    group: Annotated[str, typer.Option(help="SMARTS of what the start of without-group lacks.")] = "C#N",
+    members: Annotated[int, typer.Option(help="Networks of schnet.")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="Of schnet, at most.")] = 120,
+) -> None:
+    """How many labels does an acquisition function save? Against random, from the same starts."""
+    from alkit.acquisition_study import report
+    from alkit.acquisition_study.comparing import verdict
+    from alkit.acquisition_study.running import run
+    from alkit.acquisition_study.settings import Function, Settings
+    from alkit.cli import _console, _shown
+
+    console, progress = _console()
+    settings = Settings(
+        data=str(data),
+        functions=tuple(Function.parse(one) for one in function),
+        scenario=scenario,
+        surrogate=surrogate,
+        start=start,
+        batch=batch,
+        labels=labels,
+        pool=pool,
+        test=test,
+        seeds=seeds,
+        seed=seed,
+        small=small,
+        group=group,
+        members=members,
+    )
+    settings.training["epochs"] = epochs
+    results = run(settings, out, progress)
+    console.print(report.table(results))
+    for sentence in verdict(results):
+        console.print(sentence)
+    console.print(f"Report: {_shown(report.write(results, out))}", soft_wrap=True)
 
 
 def _check_fixed(context: typer.Context) -> None:

@@ -80,11 +80,11 @@ def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Resul
         DataError: too few molecules, or no geometries where an arm needs them.
     """
     given = asdict(replace(settings, data=str(Path(settings.data).resolve())))
-    _check(out / "study.json", given)
+    check(out / "study.json", given)
     molecules = _Molecules(settings, progress)
-    _check(out / "molecules.json", described := molecules.described())
-    _claim(out / "study.json", given)
-    _claim(out / "molecules.json", described)
+    check(out / "molecules.json", described := molecules.described())
+    claim(out / "study.json", given)
+    claim(out / "molecules.json", described)
     fits = []
     total = len(settings.arms) * len(settings.sizes) * settings.seeds
     with progress, progress.steps("fits", total) as advance:
@@ -253,13 +253,13 @@ class _Molecules:
         return [self._graphs[arm, i] for i in indices]
 
 
-def _claim(path: Path, given: dict[str, Any]) -> None:
+def claim(path: Path, given: dict[str, Any]) -> None:
     """Write what the study is about, unless it is there already."""
     if not path.exists():
         replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
 
 
-def _check(path: Path, given: dict[str, Any]) -> None:
+def check(path: Path, given: dict[str, Any]) -> None:
     """See that what the study is about is what the folder's fits are about, if it has any."""
     if not path.exists():
         return

@@ -1,0 +1,1 @@
+"""Acquisition functions side by side, on a pool whose labels are known."""

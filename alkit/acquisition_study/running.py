@@ -1,0 +1,297 @@
+"""Runs of a study: active learning with every acquisition function, from the same starts."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit import study
+from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
+from alkit.acquisition_study import descriptors
+from alkit.acquisition_study.settings import Function, Settings
+from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
+from alkit.baselines import single_point
+from alkit.datasets import Dataset
+from alkit.errors import CampaignError, ConfigError, DataError, LabelError
+from alkit.molecules import flat
+from alkit.progress import CampaignProgress
+from alkit.state import replace_file
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from surrogate import Graph
+
+METRICS = ("mae", "rmse", "q95", "max")
+COLUMNS = ("labels", *METRICS, "found", "seconds")
+BEST = 0.001  # share of the pool whose lowest energies per heavy atom `found` counts
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One function from one start: ``rows (rounds, len(COLUMNS))``, eV, share and seconds of selection."""
+
+    function: str
+    seed: int
+    rows: NDArray[np.float64]
+
+    def of(self, column: str) -> NDArray[np.float64]:
+        return self.rows[:, COLUMNS.index(column)]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All runs of a study, and the level of theory of its labels."""
+
+    settings: Settings
+    level: str
+    runs: list[Run]
+
+    def of(self, function: str) -> list[Run]:
+        """By seed."""
+        return sorted((run for run in self.runs if run.function == function), key=lambda run: run.seed)
+
+
+def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
+    """Run every function with every seed; runs that ``out`` holds already are kept.
+
+    Raises:
+        CampaignError: the folder belongs to a study with other settings, or is damaged.
+        ConfigError: a function that does not exist, or one that needs what the study does not have.
+        DataError: too few molecules.
+        AcquisitionError: a function fails, or returns something else than a batch.
+    """
+    acquisitions = {one.title: resolve(one.name, one.settings) for one in settings.all_functions}
+    if settings.surrogate == "gp":
+        descriptors.check()
+    study.check(out / "study.json", settings.described())
+    data = _Data(settings, out, progress)
+    data.check({title: needs(one) for title, one in acquisitions.items()})
+    seeds = range(settings.seed, settings.seed + settings.seeds)
+    splits = [data.split(seed) for seed in seeds]
+    study.claim(out / "study.json", settings.described())
+    runs = []
+    with progress, progress.steps("runs", len(seeds) * len(acquisitions)) as advance:
+        for seed, split in zip(seeds, splits, strict=True):
+            for function in settings.all_functions:
+                path = out / "runs" / f"{_file_name(function)}-{seed}.npz"
+                if not path.exists():
+                    _save(path, _learn(data, split, acquisitions[function.title], function.title, progress))
+                runs.append(Run(function.title, seed, _load(path)))
+                advance(1)
+    return Results(settings, f"{data.level} {settings.target}", runs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    seed: int
+    test: NDArray[np.int64]
+    pool: NDArray[np.int64]
+    start: NDArray[np.int64]  # of the pool
+
+
+class _Data:
+    """The data set, its splits, and what is computed of its molecules once."""
+
+    def __init__(self, settings: Settings, out: Path, progress: CampaignProgress):
+        self.settings, self._out, self._progress = settings, out, progress
+        self._set = Dataset.open(Path(settings.data))
+        if self._set.geometry == "none":
+            raise DataError(f"{settings.data} holds labels without geometries; this study needs them.")
+        self.level = self._set.level
+        self.values = np.asarray(self._set.atomization(settings.target))
+        self.smiles = self._set.smiles
+        groups: dict[str, list[int]] = {}
+        for i, smiles in enumerate(self.smiles):
+            try:
+                groups.setdefault(flat(smiles), []).append(i)
+            except DataError:  # an ion or a radical, say
+                continue
+        self._groups = [groups[name] for name in sorted(groups)]
+        self._graphs: dict[int, Graph] = {}
+
+    def check(self, asked: dict[str, frozenset[str]]) -> None:
+        self._cheap_wanted = any("cheap" in one for one in asked.values())
+        for title, wanted in asked.items():
+            if "members" in wanted and self.settings.surrogate == "schnet" and self.settings.members < 2:
+                raise ConfigError(f"acquisition {title} needs an ensemble; give 2 members or more.")
+
+    def split(self, seed: int) -> _Split:
+        """Test, pool and start; stereoisomers share a side, and what the start lacks is what is tested."""
+        settings = self.settings
+        rng = np.random.default_rng([seed, 0])
+        order = [i for k in rng.permutation(len(self._groups)) for i in self._groups[k]]
+        test, pool = np.array(order[: settings.test]), np.array(order[settings.test :][: settings.pool])
+        if len(pool) < settings.pool:
+            raise DataError(
+                f"{settings.data} holds {len(order)} molecules; test {settings.test} and pool "
+                f"{settings.pool} are asked for."
+            )
+        known = np.array([self._known_at_start(i) for i in range(len(self.smiles))])
+        start = rng.permutation(pool[known[pool]])[: settings.start]
+        if len(start) < settings.start:
+            raise DataError(
+                f"Only {len(start)} molecules of the pool can be in the start of {settings.start}."
+            )
+        shifted = settings.scenario != "uniform"
+        return _Split(seed, test[~known[test]] if shifted else test, pool, start)
+
+    def surrogate(self) -> Surrogate:
+        if self.settings.surrogate == "gp":
+            return Process(self._kept("features", self._features))
+        from ase.data import chemical_symbols
+
+        numbers = {int(z) for i in range(len(self.smiles)) for z in self._set.numbers(i)}
+        elements = tuple(chemical_symbols[z] for z in sorted(numbers))
+        model = {"mode": "3d", **self.settings.model, "elements": elements}
+        told = {"model": model, "training": self.settings.training, "members": self.settings.members}
+        return Networks(self._graphs_of, told)
+
+    def cheap(self) -> NDArray[np.float64] | None:
+        """``(n,)`` eV, if a function of the study needs them."""
+        return self._kept("cheap", self._single_points) if self._cheap_wanted else None
+
+    def per_heavy_atom(self) -> NDArray[np.float64]:
+        heavy = [max(int((self._set.numbers(i) > 1).sum()), 1) for i in range(len(self.smiles))]
+        return self.values / np.array(heavy)
+
+    def _known_at_start(self, i: int) -> bool:
+        if self.settings.scenario == "small-first":
+            return int((self._set.numbers(i) > 1).sum()) <= self.settings.small
+        if self.settings.scenario == "without-group":
+            from rdkit import Chem
+
+            return not Chem.MolFromSmiles(self.smiles[i]).HasSubstructMatch(_pattern(self.settings.group))
+        return True
+
+    def _kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
+        path = self._out / f"{name}.npy"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found = compute()
+
+            def write(part: Path) -> None:
+                with part.open("wb") as file:
+                    np.save(file, found)
+
+            replace_file(path, write)
+        return np.asarray(np.load(path, allow_pickle=False))
+
+    def _atoms(self) -> list[Atoms]:
+        from ase import Atoms
+
+        return [Atoms(self._set.numbers(i), self._set.positions(i)) for i in range(len(self.smiles))]
+
+    def _features(self) -> NDArray:
+        with self._progress.steps("features", len(self.smiles)) as advance:
+            return descriptors.features(self._atoms(), np.random.default_rng(0), advance)
+
+    def _single_points(self) -> NDArray:
+        found = []
+        with self._progress.steps("GFN2-xTB energies", len(self.smiles)) as advance:
+            for atoms, smiles in zip(self._atoms(), self.smiles, strict=True):
+                try:
+                    found.append(single_point(atoms.numbers, atoms.positions, smiles=smiles).energy)
+                except LabelError as error:
+                    raise DataError(f"{self.settings.data}: {error}") from error
+                advance(1)
+        return np.array(found)
+
+    def _graphs_of(self, molecules: Sequence[int]) -> list[Graph]:
+        from surrogate import graph_3d
+
+        for i in molecules:
+            if i not in self._graphs:
+                self._graphs[i] = graph_3d(
+                    self._set.numbers(i),
+                    self._set.positions(i),
+                    cutoff=self.settings.model.get("cutoff", 5.0),
+                )
+        return [self._graphs[i] for i in molecules]
+
+
+def _learn(
+    data: _Data, split: _Split, acquisition: Acquisition, title: str, progress: CampaignProgress
+) -> NDArray[np.float64]:
+    settings, cheap, surrogate = data.settings, data.cheap(), data.surrogate()
+    best = _best(data.per_heavy_atom(), split.pool)
+    known, rows, seconds = split.start, [], 0.0
+    rounds = -(-(settings.labels - settings.start) // settings.batch)
+    with progress.steps(f"{title}, seed {split.seed}", rounds + 1) as advance:
+        for round_ in range(1, rounds + 2):
+            surrogate.fit(known, data.values[known], np.random.default_rng([split.seed, round_, 1]))
+            errors = np.abs(surrogate.mean(split.test) - data.values[split.test])
+            rows.append([len(known), *_metrics(errors), np.isin(best, known).mean(), seconds])
+            advance(1)
+            if len(known) >= settings.labels:
+                break
+            left = np.setdiff1d(split.pool, known)
+            seen, labelled = surrogate.see(left), surrogate.see(known)
+            pool = Pool(
+                smiles=tuple(data.smiles[i] for i in left),
+                samples=seen.samples,
+                std=seen.std,
+                embeddings=seen.embeddings,
+                cost=np.ones(len(left)),
+                cheap=None if cheap is None else cheap[left],
+            )
+            context = RoundContext(
+                round=round_,
+                smiles=tuple(data.smiles[i] for i in known),
+                targets=data.values[known],
+                embeddings=labelled.embeddings,
+                rng=np.random.default_rng([split.seed, round_, 2]),
+                cheap=None if cheap is None else cheap[known],
+            )
+            begun = time.perf_counter()
+            size = min(settings.batch, settings.labels - len(known))
+            chosen = select(acquisition, title, pool, context, size)
+            seconds = time.perf_counter() - begun
+            known = np.concatenate([known, left[chosen]])
+    return np.array(rows)
+
+
+def _best(values: NDArray, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+    count = max(round(BEST * len(pool)), 1)
+    return pool[np.argsort(values[pool], kind="stable")[:count]]
+
+
+def _metrics(errors: NDArray) -> list[float]:
+    squares = float(np.sqrt((errors**2).mean()))
+    return [float(errors.mean()), squares, float(np.quantile(errors, 0.95)), float(errors.max())]
+
+
+def _pattern(smarts: str) -> Any:
+    from rdkit import Chem
+
+    found = Chem.MolFromSmarts(smarts)
+    if found is None:
+        raise ConfigError(f"group {smarts!r} is no SMARTS pattern.")
+    return found
+
+
+def _file_name(function: Function) -> str:
+    """Readable, and another one for other settings."""
+    plain = "".join(c if c.isalnum() else "_" for c in function.name)
+    return f"{plain}-{sha256(function.title.encode()).hexdigest()[:8]}"
+
+
+def _save(path: Path, rows: NDArray[np.float64]) -> None:
+    replace_file(path, lambda part: np.savez_compressed(part, rows=rows))
+
+
+def _load(path: Path) -> NDArray[np.float64]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file["rows"])
+    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None

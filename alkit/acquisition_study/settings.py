@@ -1,0 +1,121 @@
+"""What a study of acquisition functions compares and how, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from alkit.errors import ConfigError
+
+SCENARIOS = {
+    "uniform": "start, pool and test drawn alike",
+    "small-first": "start of small molecules, test on larger ones",
+    "without-group": "start without a functional group, test on molecules that have it",
+}
+SURROGATES = {
+    "gp": "a Gaussian process on SOAP features of the geometry",
+    "schnet": "an ensemble of SchNets",
+}
+REFERENCE = "random"
+
+
+@dataclass(frozen=True)
+class Function:
+    """An acquisition function as a campaign file names it."""
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        told = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        return f"{self.name} ({told})" if told else self.name
+
+    @classmethod
+    def parse(cls, text: str) -> Function:
+        """``lcmd``, ``./mine.py:score`` or ``{name: botorch, settings: {model: gp}}``."""
+        if not text.strip().startswith("{"):
+            return cls(text.strip())
+        try:
+            found = dict(yaml.safe_load(text))
+            function = cls(str(found.pop("name")), dict(found.pop("settings", {})))
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            found = {"?": text}
+        if found:
+            raise ConfigError(
+                f"{text!r} is no acquisition function; give a name, ./file.py:function, or "
+                "'{name: …, settings: {…}}'."
+            )
+        return function
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A study's settings; the same settings go on with the same folder.
+
+    Attributes:
+        data: database of `alkit data import`, with geometries.
+        functions: what is compared with random selection.
+        scenario: of `SCENARIOS`.
+        surrogate: of `SURROGATES`.
+        start, batch, labels: labels at the start, acquired in a round, and in all. Every label counts, those
+            that a SchNet stops its training by too.
+        pool, test: molecules to choose from, and to test on; test data chooses nothing.
+        seeds: draws of test, pool and start; the first is ``seed``.
+        small: most heavy atoms of a start molecule of "small-first".
+        group: SMARTS of what the start of "without-group" lacks.
+        target: property of the database.
+        members, model, training: of "schnet".
+    """
+
+    data: str
+    functions: tuple[Function, ...]
+    scenario: str = "uniform"
+    surrogate: str = "gp"
+    start: int = 100
+    batch: int = 100
+    labels: int = 1500
+    pool: int = 9000
+    test: int = 2000
+    seeds: int = 5
+    seed: int = 1
+    small: int = 7
+    group: str = "C#N"
+    target: str = "u0"
+    members: int = 2
+    model: dict[str, Any] = field(default_factory=lambda: {"features": 64, "gaussians": 40})
+    training: dict[str, Any] = field(
+        default_factory=lambda: {"epochs": 120, "batch_size": 16, "lr": 1e-3, "ema": 0.99}
+    )
+
+    def __post_init__(self) -> None:
+        for name, valid in (("scenario", SCENARIOS), ("surrogate", SURROGATES)):
+            if getattr(self, name) not in valid:
+                raise ConfigError(f"There is no {name} {getattr(self, name)!r}; one of {', '.join(valid)}.")
+        titles = [function.title for function in self.functions]
+        if len(set(titles)) < len(titles) or not titles:
+            raise ConfigError(f"functions {', '.join(titles)} names one twice, or none.")
+        if REFERENCE in titles:
+            raise ConfigError("random is what the others are compared with; leave it out of the functions.")
+        least = {"start": 10, "batch": 1, "seeds": 1, "test": 10, "members": 1, "small": 1}
+        for name, fewest in least.items():
+            if getattr(self, name) < fewest:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {fewest}.")
+        if not self.start < self.labels <= self.pool:
+            raise ConfigError(
+                f"start {self.start}, labels {self.labels} and pool {self.pool} must be ordered as "
+                "start < labels <= pool."
+            )
+
+    @property
+    def all_functions(self) -> tuple[Function, ...]:
+        return (Function(REFERENCE), *self.functions)
+
+    def described(self) -> dict[str, Any]:
+        """What a run depends on: all but the functions and seeds, of which more may be asked for later."""
+        told: dict[str, Any] = json.loads(json.dumps(self.__dict__, default=lambda one: one.__dict__))
+        del told["functions"], told["seeds"]
+        return told

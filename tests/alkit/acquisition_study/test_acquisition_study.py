@@ -1,0 +1,239 @@
+"""alkit.acquisition_study on small molecules with real xtb energies, and its statistics on known curves."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from rdkit import Chem
+from scipy import stats
+from typer.testing import CliRunner
+
+from alkit.acquisition_study import comparing, descriptors, report
+from alkit.acquisition_study.running import COLUMNS, Results, Run, run
+from alkit.acquisition_study.settings import Function, Settings
+from alkit.acquisition_study.surrogates import Process
+from alkit.baselines import single_point
+from alkit.cli import app
+from alkit.datasets.store import Record, create_database
+from alkit.enumeration import seed_molecules
+from alkit.errors import CampaignError, ConfigError, DataError, LabelError
+from alkit.molecules import embed
+from alkit.progress import CampaignProgress
+
+MOLECULES = 70
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The smallest seed molecules, in MMFF94 geometries, with the energies of GFN2-xTB."""
+    records = []
+    for smiles in sorted(seed_molecules(), key=len):
+        try:
+            placed = embed(smiles)
+            found = single_point(placed.numbers, placed.positions, smiles=smiles)
+        except LabelError:
+            continue
+        records.append(Record(placed.smiles, placed.numbers, placed.positions, {"energy_U0": found.energy}))
+        if len(records) == MOLECULES:
+            break
+    path = tmp_path_factory.mktemp("acquisition") / "small.db"
+    create_database(
+        path, records, units={"energy_U0": "eV"}, level="GFN2-xTB",
+        geometry="dataset", source="test", atomization=True,
+    )  # fmt: skip
+    return str(path)
+
+
+def small(database: str, *functions: str, **changes: object) -> Settings:
+    given = {"start": 10, "batch": 10, "labels": 30, "pool": 45, "test": 15, "seeds": 2, "seed": 0}
+    return Settings(database, tuple(map(Function.parse, functions)), **{**given, **changes})  # type: ignore[arg-type]
+
+
+def go(settings: Settings, out: Path) -> Results:
+    return run(settings, out, CampaignProgress())
+
+
+def test_a_study_learns_and_goes_on(database: str, tmp_path: Path) -> None:
+    first = go(small(database, "bias"), tmp_path)
+    assert [one.function for one in first.runs] == ["random", "bias"] * 2
+    for one in first.runs:
+        assert one.of("labels").tolist() == [10, 20, 30]
+        assert one.of("mae")[-1] < one.of("mae")[0]
+        assert (one.of("max") >= one.of("q95")).all()
+        assert (np.diff(one.of("found")) >= 0).all()
+    # The same start for every function; another seed, another one.
+    assert len({one.of("mae")[0] for one in first.runs}) == 2
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    more = go(small(database, "bias", "lcmd", seeds=3), tmp_path)
+    assert len(more.runs) == 9
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    page = report.write(more, tmp_path).read_text()
+    assert all(one in page for one in ("lcmd", "bias", "data:image/png"))
+    with (tmp_path / "results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 9 * 3
+
+
+def test_the_same_study_gives_the_same_numbers(database: str, tmp_path: Path) -> None:
+    once, again = (go(small(database, "thompson", seeds=1), tmp_path / name) for name in ("a", "b"))
+    for one, other in zip(once.runs, again.runs, strict=True):
+        assert np.array_equal(one.rows[:, :-1], other.rows[:, :-1])  # the last column is time
+
+
+def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> None:
+    from alkit.acquisition_study.running import _Data
+
+    settings = small(database, "std", scenario="small-first", small=3, start=10)
+    data = _Data(settings, tmp_path, CampaignProgress())
+    heavy = np.array([Chem.MolFromSmiles(smiles).GetNumAtoms() for smiles in data.smiles])
+    split = data.split(0)
+    assert (heavy[split.start] <= 3).all()
+    assert (heavy[split.test] > 3).all()
+    assert (heavy[split.pool] > 3).any()
+    assert not set(split.test) & set(split.pool)
+    assert set(split.start) <= set(split.pool)
+    grouped = replace(settings, scenario="without-group", group="[OX2H]")
+    split = _Data(grouped, tmp_path, CampaignProgress()).split(0)
+    assert len(split.start) == 10
+    assert len(split.test) > 0
+
+
+def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
+    settings = small(
+        database, "lcmd", surrogate="schnet", seeds=1, start=25, labels=35, members=2,
+        model={"features": 8, "interactions": 1, "gaussians": 8}, training={"epochs": 3, "batch_size": 8},
+    )  # fmt: skip
+    results = go(settings, tmp_path)
+    assert results.of("lcmd")[0].of("labels").tolist() == [25, 35]
+
+
+def test_the_command_line(database: str, tmp_path: Path) -> None:
+    sizes = [
+        "--start",
+        "10",
+        "--batch",
+        "10",
+        "--labels",
+        "20",
+        "--pool",
+        "45",
+        "--test",
+        "15",
+        "--seeds",
+        "2",
+    ]
+    mine = tmp_path / "mine.py"
+    mine.write_text("def score(pool, context):\n    return pool.std / (1 + abs(pool.mean))\n")
+    said = CliRunner().invoke(
+        app, ["study", "acquisition", database, "-o", str(tmp_path / "s"), "-f", f"{mine}:score", *sizes]
+    )
+    assert said.exit_code == 0, said.output
+    assert "against random" in said.output
+    assert (tmp_path / "s" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scenario": "big-first"}, "no scenario 'big-first'; one of uniform"),
+        ({"surrogate": "svm"}, "no surrogate 'svm'; one of gp"),
+        ({"start": 40}, "start < labels <= pool"),
+        ({"seeds": 0}, "seeds is 0; it must be at least 1"),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        small("some.db", "std", **changes)
+
+
+@pytest.mark.parametrize("text", ["{name: lcmd, beta: 1}", "{settings: {}}", "{name: [", "{1, 2}"])
+def test_a_function_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no acquisition function"):
+        Function.parse(text)
+
+
+def test_random_is_there_anyway() -> None:
+    with pytest.raises(ConfigError, match="leave it out"):
+        small("some.db", "random")
+
+
+def test_too_few_molecules_and_other_settings_are_refused(database: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="are asked for"):
+        go(small(database, "std", pool=500), tmp_path)
+    go(small(database, "std", labels=20), tmp_path)
+    with pytest.raises(CampaignError, match="start = 10, not 12"):
+        go(small(database, "std", labels=20, start=12), tmp_path)
+    damaged = next((tmp_path / "runs").iterdir())
+    damaged.write_bytes(b"nothing")
+    with pytest.raises(CampaignError, match="is damaged"):
+        go(small(database, "std", labels=20), tmp_path)
+
+
+# --- statistics ------------------------------------------------------------------------------------------
+def curve(function: str, seed: int, factor: float, exponent: float = -0.5) -> Run:
+    """A power law that needs ``factor`` times fewer labels."""
+    labels = np.arange(100, 1600, 100.0)
+    errors = (factor * labels) ** exponent
+    rows = np.zeros((len(labels), len(COLUMNS)))
+    rows[:, 0], rows[:, 1:5] = labels, errors[:, None]
+    return Run(function, seed, rows)
+
+
+def test_labels_saved_are_those_of_the_power_law() -> None:
+    settings = small("some.db", "std", seeds=3)
+    factors = [1.4, 1.5, 1.7]
+    runs = [curve("random", k, 1.0) for k in range(3)] + [curve("std", k, f) for k, f in enumerate(factors)]
+    found = comparing.saving(Results(settings, "", runs), "std", "rmse")
+    assert found.mean == pytest.approx(np.exp(np.mean(np.log(factors))), rel=1e-6)
+    logs = np.log(factors)
+    assert found.p == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)
+    interval = stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs))
+    assert (np.log(found.low), np.log(found.high)) == pytest.approx(interval)
+    assert found.clear
+
+
+def test_a_loser_is_told_as_plainly() -> None:
+    settings = small("some.db", "std", seeds=2)
+    runs = [curve("random", k, 1.0) for k in range(2)] + [
+        curve("std", k, f) for k, f in enumerate((0.5, 0.52))
+    ]
+    results = Results(settings, "", runs)
+    told = comparing.verdict(results)
+    assert "times more labels for the same RMSE" in told[0]
+    assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
+
+
+# --- the surrogate ---------------------------------------------------------------------------------------
+def test_the_process_is_the_one_of_scikit_learn() -> None:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct
+
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 4)).astype(np.float32)
+    values = features @ rng.normal(size=4) + 5.0
+    known, rest = np.arange(40), np.arange(40, 60)
+    ours = Process(features)
+    ours.fit(known, values[known], np.random.default_rng(0))
+    noise = 1e-4 * (features[known] ** 2).sum(axis=1).mean()
+    # Its variance has no mean that is unknown, so compare where both know it: a constant of great variance.
+    kernel = DotProduct(0.0, "fixed") + ConstantKernel(1e6, "fixed")
+    theirs = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(features[known], values[known])
+    np.testing.assert_allclose(ours.mean(rest), theirs.predict(features[rest]), atol=1e-3)
+    seen = ours.see(rest)
+    np.testing.assert_allclose(seen.mean, ours.mean(rest), atol=1e-8)
+    assert seen.samples.shape == (4, 20)
+    assert (seen.std > 0).all()
+
+
+def test_features_do_not_depend_on_orientation_or_order() -> None:
+    placed = [embed(smiles) for smiles in ("CCO", "CC=O", "CCN", "C1CC1", "OCC=O", "C#N")]
+    molecules = [Atoms(one.numbers, one.positions) for one in placed]
+    turned = [atoms.copy() for atoms in molecules]
+    turned[0].rotate(40, (1, 2, 3))
+    turned[0] = turned[0][::-1]
+    one, other = (
+        descriptors.features(some, np.random.default_rng(0), lambda n: None) for some in (molecules, turned)
+    )
+    np.testing.assert_allclose(one @ one.T, other @ other.T, rtol=1e-3)
