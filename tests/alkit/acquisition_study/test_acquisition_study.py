@@ -216,7 +216,7 @@ def test_the_process_is_the_one_of_scikit_learn() -> None:
     known, rest = np.arange(40), np.arange(40, 60)
     ours = Process(features)
     ours.fit(known, values[known], np.random.default_rng(0))
-    noise = 1e-4 * (features[known] ** 2).sum(axis=1).mean()
+    noise = 1e-5 * (features[known] ** 2).sum(axis=1).mean()
     # Its variance has no mean that is unknown, so compare where both know it: a constant of great variance.
     kernel = DotProduct(0.0, "fixed") + ConstantKernel(1e6, "fixed")
     theirs = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None).fit(features[known], values[known])
