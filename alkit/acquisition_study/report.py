@@ -123,7 +123,7 @@ def savings(results: Results, path: Path) -> Path:
         )
     axes.axvline(1.0, color=plots.GREY, lw=1)
     axes.set_yticks(places, [one.title for one in functions])
-    axes.set(xscale="log", xlabel="labels of random selection for the same error, over those of the function")
+    axes.set(xscale="log", xlabel="random's labels over the function's, same error")
     plots.plain_ticks(axes.xaxis)
     axes.set_title("Labels saved", loc="left")
     return plots.finish(figure, path, columns=4)

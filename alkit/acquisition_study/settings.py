@@ -31,7 +31,7 @@ class Function:
 
     @property
     def title(self) -> str:
-        told = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        told = ", ".join(f"{key}: {json.dumps(value)}" for key, value in self.settings.items())
         return f"{self.name} ({told})" if told else self.name
 
     @classmethod
