@@ -100,12 +100,13 @@ def verdict(results: Results) -> list[str]:
         for metric in METRICS:
             one = saving(results, function.title, metric)
             name = metric.upper() if metric in ("mae", "rmse") else metric
-            if one.clear:
-                word = "fewer" if one.mean > 1 else "more"
-                factor = one.mean if one.mean > 1 else 1 / one.mean
+            if one.clear and one.mean > 1:
                 said.append(
-                    f"{factor:.2f} times {word} labels for the same {name} ({one.low:.2f} to {one.high:.2f})"
+                    f"{one.mean:.2f} times fewer labels for the same {name} ({one.low:.2f} to {one.high:.2f})"
                 )
+            elif one.clear:
+                low, mean, high = (1 / value for value in (one.high, one.mean, one.low))
+                said.append(f"{mean:.2f} times more labels for the same {name} ({low:.2f} to {high:.2f})")
             else:
                 said.append(
                     f"not told apart in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"
