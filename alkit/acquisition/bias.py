@@ -29,7 +29,9 @@ class Bias:
     Args:
         beta: from 1, the errors alone, to 0, the regression's own variance alone.
 
-    Needs `Pool.cheap`. Of no use where the labels are learnt as a difference to the cheap energies.
+    Needs `Pool.cheap`. It is made for features that stay as they are, such as a Gaussian process has; on the
+    embeddings of a SchNet that learns them anew from a few hundred labels it lost to random selection
+    (docs/decisions/019). Of no use where the labels are learnt as a difference to the cheap energies.
     """
 
     needs = ("cheap",)
