@@ -100,7 +100,11 @@ def verdict(results: Results) -> list[str]:
         for metric in METRICS:
             one = saving(results, function.title, metric)
             name = metric.upper() if metric in ("mae", "rmse") else metric
-            if one.clear and one.mean > 1:
+            if np.isnan(one.low):
+                said.append(
+                    f"{one.mean:.2f} times fewer labels for the same {name}, too few seeds for an interval"
+                )
+            elif one.clear and one.mean > 1:
                 said.append(
                     f"{one.mean:.2f} times fewer labels for the same {name} ({one.low:.2f} to {one.high:.2f})"
                 )

@@ -205,6 +205,13 @@ def test_a_loser_is_told_as_plainly() -> None:
     assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
 
 
+def test_one_seed_has_no_interval() -> None:
+    runs = [curve("random", 0, 1.0), curve("std", 0, 1.5)]
+    results = Results(small("some.db", "std", seeds=1), "", runs)
+    assert "1.50 times fewer labels for the same MAE, too few seeds" in comparing.verdict(results)[0]
+    assert "nan" not in comparing.verdict(results)[0]
+
+
 # --- the surrogate ---------------------------------------------------------------------------------------
 def test_the_process_is_the_one_of_scikit_learn() -> None:
     from sklearn.gaussian_process import GaussianProcessRegressor
