@@ -26,12 +26,15 @@ def relax(atoms: Atoms, *, fmax: float, max_steps: int, hessian: np.ndarray | No
     """Move ``atoms`` (with a calculator) to a stationary point; returns the number of steps.
 
     ``fmax``: largest force on an atom that counts as relaxed, eV/A; ``hessian``: ``(3n, 3n)`` eV/A^2 to start
-    from, a model if None. Raises `LabelError` "not_relaxed" after ``max_steps``.
+    from, a model if None. Raises `LabelError` "not_relaxed" after ``max_steps``, "calculation_failed" where
+    the calculator gives numbers that are not finite.
     """
     descent = _InternalBFGS(atoms) if hessian is None else _CartesianBFGS(atoms, hessian)
     longest, lowest, moved = _LONGEST, np.inf, 0.0
     for steps in range(max_steps + 1):
         forces, energy = atoms.get_forces(), atoms.get_potential_energy()
+        if not (np.isfinite(energy) and np.isfinite(forces).all()):
+            raise LabelError("calculation_failed", f"energy or forces are not finite after {steps} steps")
         if np.linalg.norm(forces, axis=1).max() < fmax:
             return steps
         if steps == max_steps:

@@ -60,6 +60,18 @@ def test_relax_goes_on_from_a_hessian_that_is_known() -> None:
     assert max_force(atoms) < 0.01
 
 
+def test_numbers_that_are_not_finite_are_named() -> None:
+    class Broken(EMT):  # type: ignore[misc]
+        def calculate(self, *arguments: object, **settings: object) -> None:
+            super().calculate(*arguments, **settings)
+            self.results["energy"] = float("nan")
+
+    atoms = Atoms("N2", [[0, 0, 0], [0, 0, 1.3]], calculator=Broken())
+    with pytest.raises(LabelError, match="not finite") as failure:
+        relax(atoms, fmax=1e-3, max_steps=5)
+    assert failure.value.reason == "calculation_failed"
+
+
 def test_every_direction_of_a_positive_hessian_goes_up() -> None:
     values = np.linalg.eigvalsh(positive(np.diag([-5.0, 0.0, 0.1, 7.0]), softest=1.0))
     np.testing.assert_allclose(values, [1.0, 1.0, 5.0, 7.0])
