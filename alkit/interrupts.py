@@ -10,9 +10,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 _requested = False
+_deferred = 0
 
 
 @contextmanager
@@ -40,6 +40,20 @@ def listening() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A wish to stop waits for the end of what must not be cut in two, such as a transaction that would
+    keep its lock; a second wish does not wait."""
+    global _deferred
+    before, _deferred = _requested, _deferred + 1
+    try:
+        yield
+    finally:
+        _deferred -= 1
+    if not before:  # one that was known before has been raised before
+        check()
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if one was wished for and got lost."""
     if _requested:
@@ -55,7 +69,8 @@ def _wait(ended: threading.Event) -> None:
         signal.pthread_kill(main, signal.SIGTERM)
 
 
-def _handle(number: int, frame: object) -> NoReturn:
+def _handle(number: int, frame: object) -> None:
     global _requested
-    _requested = True
-    raise KeyboardInterrupt
+    again, _requested = _requested, True
+    if again or not _deferred:
+        raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from alkit import interrupts
 from alkit.errors import ConfigError, TrackingError
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
@@ -110,9 +111,10 @@ class Tracker:
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """Whatever MLflow, SQLAlchemy or requests raise, as a sentence."""
+    """Whatever MLflow, SQLAlchemy or requests raise, as a sentence; a wish to stop waits for the call."""
     try:
-        yield
+        with interrupts.deferred():
+            yield
     except Exception as error:
         problem = (str(error).splitlines() or [""])[0][:200]
         raise TrackingError(

@@ -68,3 +68,34 @@ def test_a_swallowed_interrupt_comes_again():
 
 def test_without_a_wish_there_is_no_interrupt():
     assert _run("with interrupts.listening():\n    interrupts.check()\n") == ""
+
+
+def test_what_must_not_be_cut_in_two_is_not():
+    told = _run("""
+        try:
+            with interrupts.listening():
+                with interrupts.deferred():
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(0.2)
+                    print("whole")
+                print("never")
+        except KeyboardInterrupt:
+            with interrupts.deferred():  # what is left to be done after it
+                print("interrupted")
+            print("closed")
+    """)
+    assert told == "whole\ninterrupted\nclosed\n"
+
+
+def test_a_second_wish_does_not_wait():
+    told = _run("""
+        try:
+            with interrupts.listening(), interrupts.deferred():
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(0.2)
+                print("never")
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    assert told == "interrupted\n"
