@@ -8,6 +8,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -289,10 +290,17 @@ def _save(path: Path, fit: Fit) -> None:
 
 
 def _load(path: Path, arm: str, size: int, seed: int) -> Fit:
+    with opened(path) as file:
+        told = json.loads(str(file["told"]))
+        return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The arrays of a file that a study has kept. Raises CampaignError where it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            told = json.loads(str(file["told"]))
-            return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
+            yield file
     except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None
 

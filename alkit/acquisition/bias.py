@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.errors import ConfigError
+from alkit.acquisition.determinants import Posterior
+from alkit.acquisition.settings import number
 
 # Of the mean squared length of an embedding. Cheap energies are smoother than labels and without noise: a
 # ridge by cross-validation, on them or on the labels, follows them too closely (1e-7), and the errors that
@@ -37,9 +38,7 @@ class Bias:
     needs = ("cheap",)
 
     def __init__(self, beta: float = 1.0):
-        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta <= 1:
-            raise ConfigError(f"acquisition bias: beta is {beta!r}; it must be a number from 0 to 1.")
-        self.beta = float(beta)
+        self.beta = number("bias", "beta", beta, least=0, most=1)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         assert pool.cheap is not None  # it is in `needs`
@@ -65,25 +64,22 @@ class Regression:
 
     def __init__(self, known: NDArray, values: NDArray, points: NDArray):
         centre = known.mean(axis=0, dtype=np.float64)
-        inputs, self._points = known - centre, points - centre
+        inputs, points = known - centre, points - centre
         scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
-        inputs, self._points = inputs / scale, self._points / scale
+        inputs, points = inputs / scale, points / scale
+        self._posterior = Posterior(points, inputs, np.sqrt(_RIDGE))
         offset = float(np.mean(values))
-        left, singular, right = np.linalg.svd(inputs, full_matrices=False)
-        weights = right.T @ (singular / (singular**2 + _RIDGE) * (left.T @ (values - offset)))
-        # Of the weights: the prior's unit matrix less what the known values tell.
-        self._covariance = (
-            np.eye(inputs.shape[1]) - (right.T * (singular**2 / (singular**2 + _RIDGE))) @ right
-        )
-        self.mean = offset + self._points @ weights
-        self.variance = np.maximum(((self._points @ self._covariance) * self._points).sum(axis=1), 0.0)
+        self.mean = offset + points @ (self._posterior.covariance @ (inputs.T @ (values - offset)) / _RIDGE)
+
+    @property
+    def variance(self) -> NDArray:
+        return np.maximum(self._posterior.variances, 0.0)
 
     def learn(self, index: int) -> NDArray:
         """``(n,)``: by which share of its error at a point each point's mean is corrected when the value
         there becomes known, as it does now."""
-        direction = self._covariance @ self._points[index]
-        shared = self._points @ direction
-        total = self.variance[index] + _RIDGE
-        self.variance = np.maximum(self.variance - shared**2 / total, 0.0)
-        self._covariance -= np.outer(direction, direction) / total
-        return shared / total
+        direction = self._posterior.direction(index)
+        along = self._posterior.points @ direction
+        share = along / np.sqrt(self._posterior.variances[index] + _RIDGE)
+        self._posterior.add(direction, along)
+        return share

@@ -18,7 +18,7 @@ from alkit.acquisition.settings import number
 NOISE = 0.1  # as the reference implementation of Holzmüller et al. has it
 
 
-class _Posterior:
+class Posterior:
     """The weights' covariance given the labelled molecules.
 
     Args:
@@ -92,7 +92,7 @@ class MaximumDeterminant:
         self.noise = number("maxdet", "noise", noise, above=0)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
-        posterior = _Posterior(*_prepared(pool, context), self.noise)
+        posterior = Posterior(*_prepared(pool, context), self.noise)
 
         def add(index: int) -> None:
             direction = posterior.direction(index)
@@ -117,7 +117,7 @@ class Bait:
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         points, known = _prepared(pool, context)
-        posterior = _Posterior(points, known, self.noise)
+        posterior = Posterior(points, known, self.noise)
         moments = points.T @ points + known.T @ known
         # The trace of moments Σ falls by xᵀ Σ moments Σ x / (xᵀ Σ x + noise²) with a label of x.
         gains = quadratic(points, posterior.covariance @ moments @ posterior.covariance)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
 from alkit.baselines import single_point
 from alkit.datasets import Dataset
-from alkit.errors import CampaignError, ConfigError, DataError, LabelError
+from alkit.errors import ConfigError, DataError, LabelError
 from alkit.molecules import flat
 from alkit.progress import CampaignProgress
 from alkit.state import replace_file
@@ -136,7 +135,7 @@ class _Data:
                 f"{settings.data} holds {len(order)} molecules; test {settings.test} and pool "
                 f"{settings.pool} are asked for."
             )
-        known = np.array([self._known_at_start(i) for i in range(len(self.smiles))])
+        known = self._known
         start = rng.permutation(pool[known[pool]])[: settings.start]
         if len(start) < settings.start:
             raise DataError(
@@ -147,7 +146,7 @@ class _Data:
 
     def surrogate(self) -> Surrogate:
         if self.settings.surrogate == "gp":
-            return Process(self._kept("features", self._features))
+            return Process(self._features)
         from ase.data import chemical_symbols
 
         numbers = {int(z) for i in range(len(self.smiles)) for z in self._set.numbers(i)}
@@ -156,22 +155,30 @@ class _Data:
         told = {"model": model, "training": self.settings.training, "members": self.settings.members}
         return Networks(self._graphs_of, told)
 
+    @cached_property
     def cheap(self) -> NDArray[np.float64] | None:
         """``(n,)`` eV, if a function of the study needs them."""
         return self._kept("cheap", self._single_points) if self._cheap_wanted else None
 
+    @cached_property
     def per_heavy_atom(self) -> NDArray[np.float64]:
-        heavy = [max(int((self._set.numbers(i) > 1).sum()), 1) for i in range(len(self.smiles))]
-        return self.values / np.array(heavy)
+        return self.values / np.maximum(self._heavy, 1)
 
-    def _known_at_start(self, i: int) -> bool:
+    @cached_property
+    def _heavy(self) -> NDArray[np.int64]:
+        return np.array([(self._set.numbers(i) > 1).sum() for i in range(len(self.smiles))])
+
+    @cached_property
+    def _known(self) -> NDArray[np.bool_]:
+        """``(n,)``, whether a molecule may be in the start."""
         if self.settings.scenario == "small-first":
-            return int((self._set.numbers(i) > 1).sum()) <= self.settings.small
+            return self._heavy <= self.settings.small
         if self.settings.scenario == "without-group":
             from rdkit import Chem
 
-            return not Chem.MolFromSmiles(self.smiles[i]).HasSubstructMatch(_pattern(self.settings.group))
-        return True
+            group = _pattern(self.settings.group)
+            return np.array([not Chem.MolFromSmiles(one).HasSubstructMatch(group) for one in self.smiles])
+        return np.ones(len(self.smiles), dtype=bool)
 
     def _kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray:
         path = self._out / f"{name}.npy"
@@ -191,7 +198,11 @@ class _Data:
 
         return [Atoms(self._set.numbers(i), self._set.positions(i)) for i in range(len(self.smiles))]
 
-    def _features(self) -> NDArray:
+    @cached_property
+    def _features(self) -> NDArray[np.float32]:
+        return self._kept("features", self._described)
+
+    def _described(self) -> NDArray[np.float32]:
         with self._progress.steps("features", len(self.smiles)) as advance:
             return descriptors.features(self._atoms(), np.random.default_rng(0), advance)
 
@@ -222,8 +233,8 @@ class _Data:
 def _learn(
     data: _Data, split: _Split, acquisition: Acquisition, title: str, progress: CampaignProgress
 ) -> NDArray[np.float64]:
-    settings, cheap, surrogate = data.settings, data.cheap(), data.surrogate()
-    best = _best(data.per_heavy_atom(), split.pool)
+    settings, cheap, surrogate = data.settings, data.cheap, data.surrogate()
+    best = _best(data.per_heavy_atom, split.pool)
     known, rows, seconds = split.start, [], 0.0
     rounds = -(-(settings.labels - settings.start) // settings.batch)
     with progress.steps(f"{title}, seed {split.seed}", rounds + 1) as advance:
@@ -290,8 +301,5 @@ def _save(path: Path, rows: NDArray[np.float64]) -> None:
 
 
 def _load(path: Path) -> NDArray[np.float64]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file["rows"])
-    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None
+    with study.opened(path) as file:
+        return np.asarray(file["rows"])
