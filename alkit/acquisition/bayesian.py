@@ -16,7 +16,10 @@ import torch
 from botorch.acquisition import AcquisitionFunction, OneShotAcquisitionFunction
 from botorch.acquisition.acquisition import MCSamplerMixin
 from botorch.acquisition.analytic import AnalyticAcquisitionFunction
-from botorch.acquisition.monte_carlo import qPosteriorStandardDeviation
+from botorch.acquisition.monte_carlo import (
+    SampleReducingMCAcquisitionFunction,
+    qPosteriorStandardDeviation,
+)
 from botorch.models.model import Model
 from botorch.optim import optimize_acqf_discrete
 from botorch.posteriors.ensemble import EnsemblePosterior
@@ -43,8 +46,6 @@ _FUNCTIONS: dict[str, type[AcquisitionFunction]] = {
 }
 # BoTorch's own numbers suit a batch of a few; these keep a batch of a hundred within seconds.
 _SMALLER = {"qMaxValueEntropy": {"num_fantasies": 2, "num_y_samples": 16}}
-# What these ask of a Gaussian process are joint draws, which are the same for every candidate and pick.
-_DRAWN = ("qPosteriorStandardDeviation", "qUpperConfidenceBound", "qLogExpectedImprovement")
 _AT_ONCE = 64  # candidates: their draws stay in the processor's cache, at half the time of all at once
 _FILLED = ("model", "sampler", "best_f", "X_baseline", "X_observed", "candidate_set", "mc_points")
 # What asks for the labelled molecules' predictions, for fantasies or for a Gaussian.
@@ -171,7 +172,7 @@ class BoTorch:
                 self._acquisition(question),
                 q=batch_size,
                 choices=question.choices,
-                max_batch_size=_AT_ONCE if self.function in _DRAWN else 2048,
+                max_batch_size=_AT_ONCE if self._drawn else 2048,
                 return_acq_values=False,
             )
         return question.candidates[chosen.squeeze(-1).long().numpy()].tolist()
@@ -182,6 +183,13 @@ class BoTorch:
         if "beta" in taken:
             given["beta"] = self.beta
         return self.kind(**given, **({**_SMALLER.get(self.function, {}), **self.arguments}))
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether all that it asks of a Gaussian process are joint draws, the same for every candidate and
+        pick."""
+        asks_more = any(name in _parameters(self.kind) for name in _NEEDS_GP)
+        return issubclass(self.kind, SampleReducingMCAcquisitionFunction) and not asks_more
 
     @property
     def _sign(self) -> float:
@@ -220,7 +228,7 @@ class BoTorch:
         shares = [len(candidates), len(points), len(best), 1]
         choices, integration, baseline, _ = inputs.split(shares)
         best_label = self._best(context)
-        if self.function in _DRAWN:
+        if self._drawn:
             values = model.draws(self.samples, torch.Generator().manual_seed(seed))
             sampler = EveryMember(torch.Size([len(values)]), seed=0)
             return _Question(PoolModel(values), sampler, best_label, candidates, choices)
