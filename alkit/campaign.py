@@ -69,7 +69,8 @@ class Campaign:
             self._acquisition = resolve(config.acquisition.name, config.acquisition.settings)
         else:
             name = getattr(acquisition, "__qualname__", type(acquisition).__qualname__)
-            config = config.model_copy(update={"acquisition": configs.Acquisition(name=f"python:{name}")})
+            named = config.acquisition.model_copy(update={"name": f"python:{name}", "settings": {}})
+            config = config.model_copy(update={"acquisition": named})
             self._acquisition = adapt(acquisition, config.acquisition.name)
         self.config = config
         self.folder = config.campaign_folder.resolve()

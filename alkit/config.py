@@ -132,6 +132,10 @@ class Acquisition(Section):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
     )
+    features: Literal["embeddings", "soap"] = Field(
+        default="embeddings",
+        description="What molecules are told apart by: the surrogate's embeddings, or their geometry.",
+    )
 
 
 class Stop(Section):

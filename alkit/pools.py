@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit import descriptors
 from alkit.acquisition.base import CHEMICAL_ACCURACY, Pool, RoundContext, needs
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
@@ -17,6 +19,8 @@ from alkit.ledger import Candidate
 from alkit.simulators.references import ATOM_ENERGIES
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from alkit.state import RoundState
 
 _FILE = "predictions.npz"
@@ -38,6 +42,8 @@ def check(state: RoundState) -> None:
         )
     if "cheap" in asked:
         _check_cheap(state, name)
+    if state.config.acquisition.features == "soap":
+        descriptors.check("acquisition.features: soap")
 
 
 def _check_cheap(state: RoundState, name: str) -> None:
@@ -86,6 +92,35 @@ def cheap_energies(state: RoundState) -> dict[str, float]:
                 state.ledger.commit()  # a large pool takes minutes, and a kill shall lose seconds
             advance(1)
     return found
+
+
+def features(state: RoundState, molecules: Sequence[Candidate]) -> NDArray[np.float32]:
+    """``(n, d)`` SOAP features of candidates, by representative atoms that are the same in every round."""
+    new = [c.smiles for c in molecules if c.smiles not in state.features]
+    with state.progress.steps("features", len(new)) as advance:
+        found = _soap(state).features([_atoms(state, smiles) for smiles in new], advance) if new else ()
+    state.features.update(zip(new, found, strict=True))
+    return np.array([state.features[c.smiles] for c in molecules])
+
+
+def _soap(state: RoundState) -> descriptors.Soap:
+    """Of the start and the first round's candidates: what they are does not change any more."""
+    from ase.data import atomic_numbers
+
+    start = [c for role in ("training", "validation") for c, _ in state.ledger.labelled(role, up_to_round=0)]
+    first = [c for c in state.ledger.candidates(round_=1) if c.status not in ("proposed", "rejected")]
+    return descriptors.Soap.fit(
+        [_atoms(state, c.smiles) for c in (*start, *first)],
+        np.random.default_rng(state.config.seed),
+        elements=[atomic_numbers[symbol] for symbol in state.config.domain.elements],
+    )
+
+
+def _atoms(state: RoundState, smiles: str) -> Atoms:
+    from ase import Atoms
+
+    molecule = state.molecule(smiles)
+    return Atoms(molecule.numbers, molecule.positions)
 
 
 def save_predictions(state: RoundState, arrays: dict[str, Any]) -> None:

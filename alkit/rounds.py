@@ -126,6 +126,11 @@ def predict(state: RoundState) -> None:
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }
+    if state.config.acquisition.features == "soap":
+        arrays |= {
+            "embeddings": pools.features(state, screened),
+            "labelled_embeddings": pools.features(state, known),
+        }
     if cheap is not None:
         for key, molecules in (("cheap", screened), ("labelled_cheap", known)):
             arrays[key] = np.array([cheap.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)

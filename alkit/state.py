@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition
 from alkit.baselines import Baseline, single_point
@@ -41,6 +42,7 @@ class RoundState:
     acquisition: Acquisition
     progress: CampaignProgress
     round: int
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)  # of SMILES seen
     _graphs: dict[str, "Graph"] = field(default_factory=dict, repr=False)
 
     def path(self, name: str, *, round_: int | None = None) -> Path:

@@ -23,7 +23,8 @@ class Pool:
         smiles: ``n`` canonical SMILES, the molecules' identity.
         samples: ``(s, n)`` eV, the prediction of every member.
         std: ``(n,)`` eV, calibrated standard deviation.
-        embeddings: ``(n, d)`` pooled last-layer features.
+        embeddings: ``(n, d)`` pooled last-layer features; with ``acquisition.features: soap`` in the campaign
+            file, features of the geometry that the surrogate sees (`alkit.descriptors`).
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
         cheap: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at the

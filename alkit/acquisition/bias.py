@@ -8,78 +8,110 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.acquisition.determinants import Posterior
+from alkit.acquisition.determinants import Posterior, greedily, products, quadratic
 from alkit.acquisition.settings import number
 
 # Of the mean squared length of an embedding. Cheap energies are smoother than labels and without noise: a
 # ridge by cross-validation, on them or on the labels, follows them too closely (1e-7), and the errors that
 # are left are no longer those of the labels.
-_RIDGE = 3e-5
+_RIDGE = 1e-4
 
 
 class Bias:
-    """The molecules whose cheap energies the surrogate's features get most wrong, knowing what is labelled.
+    """The molecules whose labels lower the errors over the pool most, judged by errors on cheap energies.
 
     What a candidate's label is nobody knows, but its GFN2-xTB energy is known for all of them. So a ridge
     regression on the embeddings learns the cheap energies of the labelled molecules, and its errors on the
-    pool show where the features do not yet carry over. The molecule with the largest error is taken, the
-    regression is told its cheap energy, and so on: a batch does not repeat itself, and each choice is judged
-    with all before it. This is the f-greedy rule of kernel interpolation (Schaback and Wendland,
-    doi:10.1023/A:1019105612985; beta-greedy: Wenzel, Santin and Haasdonk, doi:10.1007/s00365-022-09592-3).
+    pool show where the features do not yet carry over. To each squared error comes the regression's own
+    variance, on average as much: what the cheap energies do not tell. Then the molecule is taken that, once
+    its energy is told to the regression, leaves the least of their sum over the pool, the next is judged with
+    all before it, and so on: the density of the pool counts, the uncertainty, and what is wrong.
+
+    A choice by variance alone is BAIT (doi:10.48550/arXiv.2106.09675), one by errors alone is orthogonal
+    matching pursuit (doi:10.1109/ACSSC.1993.342465).
 
     Args:
-        beta: from 1, the errors alone, to 0, the regression's own variance alone.
+        power: of the error whose mean over the pool is to fall: with 2 its square, with more the large errors
+            count for more. The gains are those of squares that are weighted once a batch.
 
-    Needs `Pool.cheap`. It is made for features that stay as they are, such as a Gaussian process has; on the
-    embeddings of a SchNet that learns them anew from a few hundred labels it lost to random selection
-    (docs/decisions/019). Of no use where the labels are learnt as a difference to the cheap energies.
+    Needs `Pool.cheap`. Of no use where the labels are learnt as a difference to the cheap energies.
     """
 
     needs = ("cheap",)
 
-    def __init__(self, beta: float = 1.0):
-        self.beta = number("bias", "beta", beta, least=0, most=1)
+    def __init__(self, power: float = 4.0):
+        self.power = number("bias", "power", power, least=2)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         assert pool.cheap is not None  # it is in `needs`
         assert context.cheap is not None
-        regression = Regression(context.embeddings, context.cheap, pool.embeddings)
-        errors = np.asarray(pool.cheap, dtype=np.float64) - regression.mean
-        chosen: list[int] = []
-        for _ in range(batch_size):
-            value = np.abs(errors) ** self.beta * np.sqrt(regression.variance) ** (1 - self.beta)
-            value[chosen] = -1.0
-            new = int(value.argmax())
-            chosen.append(new)
-            errors -= regression.learn(new) * errors[new]
-        return chosen
+        difference, posterior = regression(
+            context.embeddings, context.targets - context.cheap, pool.embeddings
+        )
+        known = Known(posterior, pool.cheap + difference - pool.mean, self.power)
+        return greedily(pool, context, batch_size, known.gains, known.learn)
 
 
-class Regression:
+def regression(known: NDArray, values: NDArray, points: NDArray) -> tuple[NDArray[np.float64], Posterior]:
     """Bayesian linear regression on embeddings, of ``m`` values that are known, for ``n`` points.
 
-    ``mean (n,)``: in the values' unit, at first; ``variance (n,)``: with what was learnt since, in units of
-    the prior's.
+    Returns:
+        ``(n,)``, the values' mean in their unit, and the posterior of the weights in units of the prior's.
+    """
+    centre = known.mean(axis=0, dtype=np.float64)
+    inputs, points = known - centre, points - centre
+    scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
+    inputs, points = inputs / scale, points / scale
+    posterior = Posterior(points, inputs, np.sqrt(_RIDGE))
+    offset = float(np.mean(values))
+    weights = posterior.covariance @ (inputs.T @ (values - offset)) / _RIDGE
+    return offset + points @ weights, posterior
+
+
+class Known:
+    """The sum over the pool of weighted squared errors and variances, and what each molecule takes from it.
+
+    Args:
+        posterior: of a regression.
+        errors: ``(n,)`` of its mean.
+        power: see `Bias`.
+
+    A molecule's value changes the errors at all points ``x`` by ``shared / total`` times its own error, where
+    ``shared`` is their covariance ``xᵀ Σ xᵢ`` with it, and ``total`` its own variance with noise.
     """
 
-    def __init__(self, known: NDArray, values: NDArray, points: NDArray):
-        centre = known.mean(axis=0, dtype=np.float64)
-        inputs, points = known - centre, points - centre
-        scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
-        inputs, points = inputs / scale, points / scale
-        self._posterior = Posterior(points, inputs, np.sqrt(_RIDGE))
-        offset = float(np.mean(values))
-        self.mean = offset + points @ (self._posterior.covariance @ (inputs.T @ (values - offset)) / _RIDGE)
+    def __init__(self, posterior: Posterior, errors: NDArray, power: float):
+        self._posterior, self.errors = posterior, errors.copy()
+        points, covariance, variances = posterior.points, posterior.covariance, self._variances
+        # In the errors' unit, and on average as large.
+        self._prior = float((errors**2).mean() / (variances.mean() or 1.0))
+        weights = (errors**2 + self._prior * variances) ** (power / 2 - 1)
+        weights /= weights.mean() or 1.0
+        self._moments = (points * weights[:, None]).T @ points
+        told = points.T @ (weights * errors)
+        self._told = told
+        self._along = points @ (covariance @ told)  # sums of shared times weighted errors
+        self._spread = quadratic(points, covariance @ self._moments @ covariance)  # of squares of shared
 
     @property
-    def variance(self) -> NDArray:
+    def _variances(self) -> NDArray[np.float64]:
         return np.maximum(self._posterior.variances, 0.0)
 
-    def learn(self, index: int) -> NDArray:
-        """``(n,)``: by which share of its error at a point each point's mean is corrected when the value
-        there becomes known, as it does now."""
+    def gains(self) -> NDArray[np.float64]:
+        """``(n,)``: by how much the sum falls when a molecule's value becomes known."""
+        total = self._variances + self._posterior.noise**2
+        share = self.errors / total
+        return 2 * share * self._along + (self._prior / total - share**2) * self._spread
+
+    def learn(self, index: int) -> None:
+        """The value of molecule ``index`` becomes known."""
         direction = self._posterior.direction(index)
-        along = self._posterior.points @ direction
-        share = along / np.sqrt(self._posterior.variances[index] + _RIDGE)
-        self._posterior.add(direction, along)
-        return share
+        moved = self._moments @ direction
+        shared, across = products(self._posterior.points, direction, self._posterior.covariance @ moved)
+        step = self.errors[index] / np.sqrt(self._variances[index] + self._posterior.noise**2)
+        inner = float(direction @ moved)
+        self._spread += shared * (inner * shared - 2 * across)
+        self._along += shared * (step * inner - float(direction @ self._told)) - step * across
+        self._told -= step * moved
+        self.errors -= step * shared
+        self._posterior.add(direction, shared)

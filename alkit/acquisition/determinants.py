@@ -98,7 +98,7 @@ class MaximumDeterminant:
             direction = posterior.direction(index)
             posterior.add(direction, posterior.points @ direction)
 
-        return _greedily(pool, context, batch_size, lambda: posterior.variances, add)
+        return greedily(pool, context, batch_size, lambda: posterior.variances, add)
 
 
 class Bait:
@@ -133,16 +133,17 @@ class Bait:
             gains += along * ((direction @ moved) * along - 2 * across)
             posterior.add(direction, along)
 
-        return _greedily(pool, context, batch_size, values, add)
+        return greedily(pool, context, batch_size, values, add)
 
 
-def _greedily(
+def greedily(
     pool: Pool,
     context: RoundContext,
     batch_size: int,
     values: Callable[[], NDArray],
     add: Callable[[int], object],
 ) -> list[int]:
+    """A batch of the highest of ``values()``; ``add`` is told each choice before the next."""
     left, chosen = Remaining(pool, context), []
     for _ in range(batch_size):
         chosen.append(left.best(values()))

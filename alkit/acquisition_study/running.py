@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import study
+from alkit import descriptors, study
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
-from alkit.acquisition_study import descriptors
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
 from alkit.baselines import single_point
@@ -71,7 +70,9 @@ def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
     """
     acquisitions = {one.title: resolve(one.name, one.settings) for one in settings.all_functions}
     if settings.surrogate == "gp":
-        descriptors.check()
+        descriptors.check("The surrogate gp")
+    elif any(function.features == "soap" for function in settings.functions):
+        descriptors.check("features: soap")
     study.check(out / "study.json", settings.described())
     data = _Data(settings, out, progress)
     data.check({title: needs(one) for title, one in acquisitions.items()})
@@ -84,7 +85,7 @@ def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
             for function in settings.all_functions:
                 path = out / "runs" / f"{_file_name(function)}-{seed}.npz"
                 if not path.exists():
-                    _save(path, _learn(data, split, acquisitions[function.title], function.title, progress))
+                    _save(path, _learn(data, split, function, acquisitions[function.title], progress))
                 runs.append(Run(function.title, seed, _load(path)))
                 advance(1)
     return Results(settings, f"{data.level} {settings.target}", runs)
@@ -146,7 +147,7 @@ class _Data:
 
     def surrogate(self) -> Surrogate:
         if self.settings.surrogate == "gp":
-            return Process(self._features)
+            return Process(self.features)
         from ase.data import chemical_symbols
 
         numbers = {int(z) for i in range(len(self.smiles)) for z in self._set.numbers(i)}
@@ -199,12 +200,14 @@ class _Data:
         return [Atoms(self._set.numbers(i), self._set.positions(i)) for i in range(len(self.smiles))]
 
     @cached_property
-    def _features(self) -> NDArray[np.float32]:
+    def features(self) -> NDArray[np.float32]:
         return self._kept("features", self._described)
 
     def _described(self) -> NDArray[np.float32]:
         with self._progress.steps("features", len(self.smiles)) as advance:
-            return descriptors.features(self._atoms(), np.random.default_rng(0), advance)
+            atoms = self._atoms()
+            soap = descriptors.Soap.fit(atoms, np.random.default_rng(0))
+            return soap.features(atoms, advance)
 
     def _single_points(self) -> NDArray:
         found = []
@@ -231,13 +234,13 @@ class _Data:
 
 
 def _learn(
-    data: _Data, split: _Split, acquisition: Acquisition, title: str, progress: CampaignProgress
+    data: _Data, split: _Split, function: Function, acquisition: Acquisition, progress: CampaignProgress
 ) -> NDArray[np.float64]:
     settings, cheap, surrogate = data.settings, data.cheap, data.surrogate()
     best = _best(data.per_heavy_atom, split.pool)
     known, rows, seconds = split.start, [], 0.0
     rounds = -(-(settings.labels - settings.start) // settings.batch)
-    with progress.steps(f"{title}, seed {split.seed}", rounds + 1) as advance:
+    with progress.steps(f"{function.title}, seed {split.seed}", rounds + 1) as advance:
         for round_ in range(1, rounds + 2):
             surrogate.fit(known, data.values[known], np.random.default_rng([split.seed, round_, 1]))
             errors = np.abs(surrogate.mean(split.test) - data.values[split.test])
@@ -246,12 +249,15 @@ def _learn(
             if len(known) >= settings.labels:
                 break
             left = np.setdiff1d(split.pool, known)
-            seen, labelled = surrogate.see(left), surrogate.see(known)
+            seen, embeddings = surrogate.see(left), surrogate.see(known).embeddings
+            pool_embeddings = seen.embeddings
+            if function.features == "soap":
+                pool_embeddings, embeddings = data.features[left], data.features[known]
             pool = Pool(
                 smiles=tuple(data.smiles[i] for i in left),
                 samples=seen.samples,
                 std=seen.std,
-                embeddings=seen.embeddings,
+                embeddings=pool_embeddings,
                 cost=np.ones(len(left)),
                 cheap=None if cheap is None else cheap[left],
             )
@@ -259,13 +265,13 @@ def _learn(
                 round=round_,
                 smiles=tuple(data.smiles[i] for i in known),
                 targets=data.values[known],
-                embeddings=labelled.embeddings,
+                embeddings=embeddings,
                 rng=np.random.default_rng([split.seed, round_, 2]),
                 cheap=None if cheap is None else cheap[known],
             )
             begun = time.perf_counter()
             size = min(settings.batch, settings.labels - len(known))
-            chosen = select(acquisition, title, pool, context, size)
+            chosen = select(acquisition, function.title, pool, context, size)
             seconds = time.perf_counter() - begun
             known = np.concatenate([known, left[chosen]])
     return np.array(rows)

@@ -20,6 +20,7 @@ SURROGATES = {
     "schnet": "an ensemble of SchNets",
 }
 REFERENCE = "random"
+FEATURES = ("embeddings", "soap")
 
 
 @dataclass(frozen=True)
@@ -28,26 +29,31 @@ class Function:
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
+    features: str = "embeddings"
 
     @property
     def title(self) -> str:
-        told = ", ".join(f"{key}: {json.dumps(value)}" for key, value in self.settings.items())
-        return f"{self.name} ({told})" if told else self.name
+        told = ["on SOAP features"] if self.features == "soap" else []
+        told += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
 
     @classmethod
     def parse(cls, text: str) -> Function:
-        """``lcmd``, ``./mine.py:score`` or ``{name: botorch, settings: {model: gp}}``."""
+        """``lcmd``, ``./mine.py:score`` or ``{name: lcmd, features: soap, settings: {…}}``."""
         if not text.strip().startswith("{"):
             return cls(text.strip())
         try:
             found = dict(yaml.safe_load(text))
-            function = cls(str(found.pop("name")), dict(found.pop("settings", {})))
+            features = found.pop("features", "embeddings")
+            function = cls(str(found.pop("name")), dict(found.pop("settings", {})), features)
+            if features not in FEATURES:
+                found["features"] = features
         except (yaml.YAMLError, KeyError, TypeError, ValueError):
             found = {"?": text}
         if found:
             raise ConfigError(
                 f"{text!r} is no acquisition function; give a name, ./file.py:function, or "
-                "'{name: …, settings: {…}}'."
+                f"'{{name: …, settings: {{…}}, features: {' or '.join(FEATURES)}}}'."
             )
         return function
 

@@ -68,7 +68,9 @@ def _metric_values(folder: Path) -> np.ndarray:
     return np.array([row[0] for row in db.execute("SELECT value FROM metrics ORDER BY round, name")])
 
 
-def test_killed_in_every_stage_it_ends_as_if_it_never_was(tiny, write_config, tmp_path):
+@pytest.mark.parametrize("acquisition", ["lcmd", {"name": "bias", "features": "soap"}])
+def test_killed_in_every_stage_it_ends_as_if_it_never_was(acquisition, tiny, write_config, tmp_path):
+    tiny["acquisition"] = acquisition
     killed = write_config(tiny)
     script = tmp_path / "killed.py"
     script.write_text(_KILLED_RUN)

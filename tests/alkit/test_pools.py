@@ -1,6 +1,7 @@
 """alkit.pools: what a campaign gives its acquisition function, and says before it begins that it cannot."""
 
 import contextlib
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,37 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
     counts = {len(context.smiles), len(context.targets), len(context.cheap), len(context.embeddings)}
     assert counts == {12 + 5 - 1}
     assert len(ledger.labelled("training")) == 12 + 4
+
+
+def test_features_are_those_of_the_input_geometry_in_every_round(small):
+    small["acquisition"] = {"name": "std", "features": "soap"}
+    small["stop"] = {"rounds": 2}
+    given = []
+
+    def see(pool, context):
+        given.append(
+            dict(zip(pool.smiles + context.smiles, [*pool.embeddings, *context.embeddings], strict=True))
+        )
+        return pool.std
+
+    Campaign(small, acquisition=see).run()
+    first, second = given
+    both = set(first) & set(second)
+    assert len(both) > 10
+    for smiles in both:
+        np.testing.assert_array_equal(first[smiles], second[smiles])
+    # The last columns count H, C, N, O and F alike.
+    counts = first["CCO"][-5:] / first["CCO"][-4] * 2
+    np.testing.assert_allclose(counts, [6, 2, 0, 1, 0], rtol=1e-6)
+
+
+def test_features_without_dscribe_are_refused_before_work_begins(small, monkeypatch):
+    small["acquisition"] = {"name": "lcmd", "features": "soap"}
+    find = importlib.util.find_spec
+    without = lambda name, *given: None if name == "dscribe" else find(name, *given)  # noqa: E731
+    monkeypatch.setattr("importlib.util.find_spec", without)
+    with pytest.raises(ConfigError, match=r"acquisition\.features: soap needs the package dscribe"):
+        Campaign(small).check()
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):

@@ -5,32 +5,38 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
-from alkit.acquisition.bias import _RIDGE, Bias, Regression
+from alkit.acquisition.bias import _RIDGE, Bias, Known, regression
 from alkit.errors import ConfigError
 
 RNG = np.random.default_rng(0)
 KNOWN, POINTS = RNG.normal(size=(12, 5)), RNG.normal(size=(40, 5))
-WEIGHTS = RNG.normal(size=5)
+WEIGHTS, OTHER = RNG.normal(size=(2, 5))
 
 
 def cheap(points: np.ndarray) -> np.ndarray:
     return points @ WEIGHTS + 0.3 * np.sin(3 * points[:, 0]) - 70.0
 
 
-def pool_and_context() -> tuple[Pool, RoundContext]:
-    n = len(POINTS)
+def labels(points: np.ndarray) -> np.ndarray:
+    """The cheap energies and what is linear, so that a regression learns the difference."""
+    return cheap(points) + points @ OTHER + 3.0
+
+
+def pool_and_context(points: np.ndarray = POINTS) -> tuple[Pool, RoundContext]:
+    n = len(points)
+    predicted = labels(points) + 0.5 * np.cos(5 * points[:, 1])
     pool = Pool(
         tuple("C" * (k + 1) for k in range(n)),
-        np.zeros((2, n)),
+        predicted + np.array([[0.1], [-0.1]]),
         np.ones(n),
-        POINTS.astype(np.float32),
+        points.astype(np.float32),
         np.ones(n),
-        cheap(POINTS),
+        cheap(points),
     )
     context = RoundContext(
         1,
         tuple("N" * (k + 1) for k in range(len(KNOWN))),
-        np.zeros(len(KNOWN)),
+        labels(KNOWN),
         KNOWN.astype(np.float32),
         np.random.default_rng(0),
         cheap(KNOWN),
@@ -38,51 +44,77 @@ def pool_and_context() -> tuple[Pool, RoundContext]:
     return pool, context
 
 
-def sklearn_errors(taken: list[int]) -> np.ndarray:
-    """Of a ridge regression of everything that is known, in the features as `Regression` scales them."""
+def scaled(points: np.ndarray) -> np.ndarray:
+    """As `regression` does."""
     centre = KNOWN.mean(axis=0)
-    scale = np.sqrt(((KNOWN - centre) ** 2).sum(axis=1).mean())
-    known = np.concatenate([KNOWN, POINTS[taken]])
+    found: np.ndarray = (points - centre) / np.sqrt(((KNOWN - centre) ** 2).sum(axis=1).mean())
+    return found
+
+
+def covariance(taken: list[int]) -> np.ndarray:
+    """``(n, n)`` of the points' values, given the known points and those ``taken``."""
+    inputs, points = scaled(np.concatenate([KNOWN, POINTS[taken]])), scaled(POINTS)
+    found: np.ndarray = points @ np.linalg.inv(np.eye(5) + inputs.T @ inputs / _RIDGE) @ points.T
+    return found
+
+
+def test_the_regression_is_that_of_scikit_learn() -> None:
+    mean, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
     offset = cheap(KNOWN).mean()
-    model = Ridge(alpha=_RIDGE, fit_intercept=False).fit((known - centre) / scale, cheap(known) - offset)
-    errors: np.ndarray = cheap(POINTS) - offset - model.predict((POINTS - centre) / scale)
-    return errors
+    model = Ridge(alpha=_RIDGE, fit_intercept=False).fit(scaled(KNOWN), cheap(KNOWN) - offset)
+    np.testing.assert_allclose(mean, offset + model.predict(scaled(POINTS)), atol=1e-8)
+    np.testing.assert_allclose(posterior.variances, np.diagonal(covariance([])), rtol=1e-5)
 
 
-def test_each_choice_has_the_largest_error_of_a_regression_that_knows_those_before() -> None:
+@pytest.mark.parametrize("power", [2.0, 3.0, 4.0])
+def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
+    """Before any choice and after some, by the errors and variances of all points, computed in full."""
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    errors = np.sin(7 * POINTS[:, 2]) + 0.3
+    known = Known(posterior, errors, power)
+    start = np.diagonal(covariance([]))
+    prior = (errors**2).mean() / start.mean()
+    weights = (errors**2 + prior * start) ** (power / 2 - 1)
+    weights /= weights.mean()
+
+    def total(errors: np.ndarray, taken: list[int]) -> float:
+        return float((weights * (errors**2 + prior * np.diagonal(covariance(taken)))).sum())
+
+    def told(errors: np.ndarray, taken: list[int], index: int) -> np.ndarray:
+        shared = covariance(taken)[:, index]
+        return errors - shared * errors[index] / (shared[index] + _RIDGE)
+
+    taken: list[int] = []
+    for chosen in (3, 17, 5):
+        expected = [
+            total(errors, taken) - total(told(errors, taken, i), [*taken, i]) for i in range(len(POINTS))
+        ]
+        np.testing.assert_allclose(known.gains(), expected, rtol=1e-3, atol=1e-5)
+        errors = told(errors, taken, chosen)
+        known.learn(chosen)
+        taken.append(chosen)
+        np.testing.assert_allclose(known.errors, errors, rtol=1e-3, atol=1e-6)
+
+
+def test_the_errors_are_those_of_the_surrogate() -> None:
+    """What cheap energies and a regression of the difference say, less what the surrogate says."""
     pool, context = pool_and_context()
+    wrong = 0.5 * np.cos(5 * POINTS[:, 1])
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    expected = Known(posterior, -wrong, 2.0).gains().argmax()
+    assert select(resolve("bias", {"power": 2}), "bias", pool, context, 1) == [int(expected)]
+
+
+def test_repeats_come_last() -> None:
+    pool, context = pool_and_context(np.concatenate([POINTS[:3], POINTS[:3], KNOWN[:1]]))
     chosen = select(resolve("bias"), "bias", pool, context, 6)
-    for k, index in enumerate(chosen):
-        errors = np.abs(sklearn_errors(chosen[:k]))
-        errors[chosen[:k]] = -1
-        assert index == int(errors.argmax())
+    assert {k % 3 for k in chosen[:3]} == {0, 1, 2}
 
 
-def test_variance_is_the_one_of_a_bayesian_regression() -> None:
-    regression = Regression(KNOWN, cheap(KNOWN), POINTS)
-    centre = KNOWN.mean(axis=0)
-    scale = np.sqrt(((KNOWN - centre) ** 2).sum(axis=1).mean())
-    known, points = (KNOWN - centre) / scale, (POINTS - centre) / scale
-
-    def exact(inputs: np.ndarray) -> np.ndarray:
-        covariance = np.linalg.inv(np.eye(5) + inputs.T @ inputs / _RIDGE)
-        return np.einsum("ij,jk,ik->i", points, covariance, points)
-
-    np.testing.assert_allclose(regression.variance, exact(known), rtol=1e-5)
-    regression.learn(7)
-    np.testing.assert_allclose(regression.variance, exact(np.vstack([known, points[7]])), rtol=1e-4)
-
-
-def test_without_errors_the_variance_alone_decides() -> None:
-    pool, context = pool_and_context()
-    chosen = select(resolve("bias", {"beta": 0.0}), "bias", pool, context, 1)
-    assert chosen == [int(Regression(KNOWN, cheap(KNOWN), POINTS).variance.argmax())]
-
-
-@pytest.mark.parametrize("beta", [-0.1, 1.1, "much", True, float("nan")])
-def test_a_beta_that_cannot_be(beta: object) -> None:
-    with pytest.raises(ConfigError, match="beta"):
-        resolve("bias", {"beta": beta})
+@pytest.mark.parametrize("power", [1.9, "much", True, float("nan")])
+def test_a_power_that_cannot_be(power: object) -> None:
+    with pytest.raises(ConfigError, match="power"):
+        resolve("bias", {"power": power})
 
 
 def test_it_needs_cheap_energies() -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 from rdkit import Chem
 from scipy import stats
 from typer.testing import CliRunner
 
-from alkit.acquisition_study import comparing, descriptors, report
+from alkit.acquisition_study import comparing, report
 from alkit.acquisition_study.running import COLUMNS, Results, Run, run
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Process
@@ -102,11 +101,16 @@ def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> 
 
 def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
     settings = small(
-        database, "lcmd", surrogate="schnet", seeds=1, start=25, labels=35, members=2,
+        database, "lcmd", "{name: lcmd, features: soap}", "{name: bias, features: soap}",
+        surrogate="schnet", seeds=1, start=25, labels=35, members=2,
         model={"features": 8, "interactions": 1, "gaussians": 8}, training={"epochs": 3, "batch_size": 8},
     )  # fmt: skip
     results = go(settings, tmp_path)
-    assert results.of("lcmd")[0].of("labels").tolist() == [25, 35]
+    for title in ("lcmd", "lcmd (on SOAP features)", "bias (on SOAP features)"):
+        assert results.of(title)[0].of("labels").tolist() == [25, 35]
+    # The same networks at the start; then another batch, and others.
+    ends = {results.of(title)[0].of("mae")[-1] for title in ("lcmd", "lcmd (on SOAP features)")}
+    assert len(ends) == 2
 
 
 def test_the_command_line(database: str, tmp_path: Path) -> None:
@@ -148,7 +152,9 @@ def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> N
         small("some.db", "std", **changes)
 
 
-@pytest.mark.parametrize("text", ["{name: lcmd, beta: 1}", "{settings: {}}", "{name: [", "{1, 2}"])
+@pytest.mark.parametrize(
+    "text", ["{name: lcmd, beta: 1}", "{name: lcmd, features: ecfp}", "{settings: {}}", "{name: [", "{1, 2}"]
+)
 def test_a_function_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ConfigError, match="is no acquisition function"):
         Function.parse(text)
@@ -232,15 +238,3 @@ def test_the_process_is_the_one_of_scikit_learn() -> None:
     np.testing.assert_allclose(seen.mean, ours.mean(rest), atol=1e-8)
     assert seen.samples.shape == (4, 20)
     assert (seen.std > 0).all()
-
-
-def test_features_do_not_depend_on_orientation_or_order() -> None:
-    placed = [embed(smiles) for smiles in ("CCO", "CC=O", "CCN", "C1CC1", "OCC=O", "C#N")]
-    molecules = [Atoms(one.numbers, one.positions) for one in placed]
-    turned = [atoms.copy() for atoms in molecules]
-    turned[0].rotate(40, (1, 2, 3))
-    turned[0] = turned[0][::-1]
-    one, other = (
-        descriptors.features(some, np.random.default_rng(0), lambda n: None) for some in (molecules, turned)
-    )
-    np.testing.assert_allclose(one @ one.T, other @ other.T, rtol=1e-3)

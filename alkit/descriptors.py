@@ -1,0 +1,129 @@
+"""Fixed features of a geometry, which need no training: SOAP kernels to representative atoms, summed.
+
+The energy is a sum over atoms, so are the features: with them the linear kernel is the sum over all pairs of
+atoms of a polynomial SOAP kernel, by the Nystroem approximation. Bartok, Kondor, Csanyi,
+doi:10.1103/PhysRevB.87.184115; sparse points as in Bartok, Csanyi, doi:10.1002/qua.24927.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from alkit.errors import ConfigError
+from alkit.threads import one_thread
+
+_RANGES = ((2.5, 0.25), (4.5, 0.4))  # cutoff and width of the atoms, Angstrom
+_SPARSE = {1: 400, 6: 600}  # representative atoms of an element
+_SPARSE_OTHER = 250
+_SAMPLED = 800  # molecules that they are chosen from
+_POWER = 3
+_LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
+
+
+def check(what: str) -> None:
+    """Raises `ConfigError` where dscribe, which computes SOAP, is not installed; ``what`` asks for it."""
+    if importlib.util.find_spec("dscribe") is None:
+        raise ConfigError(f"{what} needs the package dscribe: pip install dscribe.")
+
+
+@dataclass(frozen=True, eq=False)
+class Soap:
+    """Of the elements in ``elements``, in that order: representative atoms, and what makes their kernel the
+    unit matrix. ``length``: what one atom counts for beside them."""
+
+    elements: tuple[int, ...]
+    representative: tuple[tuple[NDArray, NDArray], ...]
+    length: float
+
+    @classmethod
+    def fit(
+        cls, molecules: Sequence[Atoms], rng: np.random.Generator, *, elements: Sequence[int] = ()
+    ) -> Soap:
+        """Choose representative atoms among those of ``molecules``, at most `_SAMPLED` of which are drawn.
+
+        Args:
+            elements: atomic numbers that may come later; one that ``molecules`` lack is only counted.
+        """
+        found = tuple(sorted({int(z) for atoms in molecules for z in atoms.numbers} | set(elements)))
+        sampled = [molecules[i] for i in rng.permutation(len(molecules))[:_SAMPLED]]
+        soaps = _soaps(found)
+        with one_thread():
+            local = [(atoms.numbers, _local(soaps, atoms)) for atoms in sampled]
+            chosen = tuple(_representative(local, element) for element in found)
+            bare = cls(found, chosen, 0.0)
+            rows = np.array([bare._row(numbers, rows) for numbers, rows in local])
+        counts = np.array([_counts(atoms, found) for atoms in sampled], dtype=float)
+        # What an element counts for is all but free: three times the length of the rest.
+        length = 3 * np.sqrt((rows**2).sum(axis=1).mean() / max((counts**2).sum(axis=1).mean(), 1e-12))
+        return cls(found, chosen, float(length))
+
+    def features(self, molecules: Sequence[Atoms], advance: Callable[[int], None]) -> NDArray[np.float32]:
+        """``(n, d)``: of each molecule its atoms' features, summed, and the counts of the elements.
+
+        Args:
+            advance: called with 1 after each molecule.
+        """
+        soaps, found = _soaps(self.elements), np.empty((len(molecules), self.width), dtype=np.float32)
+        with one_thread():
+            for row, atoms in zip(found, molecules, strict=True):
+                row[: -len(self.elements)] = self._row(atoms.numbers, _local(soaps, atoms))
+                row[-len(self.elements) :] = self.length * _counts(atoms, self.elements)
+                advance(1)
+        return found
+
+    @property
+    def width(self) -> int:
+        return sum(whitening.shape[1] for _, whitening in self.representative) + len(self.elements)
+
+    def _row(self, numbers: NDArray, local: NDArray) -> NDArray:
+        parts = []
+        for element, (points, whitening) in zip(self.elements, self.representative, strict=True):
+            kernel = ((local[numbers == element] @ points.T).astype(float)) ** _POWER
+            parts.append((kernel @ whitening).sum(axis=0))
+        return np.concatenate(parts)
+
+
+def _counts(atoms: Atoms, elements: Sequence[int]) -> NDArray[np.int64]:
+    return np.array([(atoms.numbers == z).sum() for z in elements])
+
+
+def _soaps(elements: Sequence[int]) -> list[Any]:
+    from dscribe.descriptors import SOAP
+
+    told = {"species": list(elements), "periodic": False, "n_max": 6, "l_max": 4, "dtype": "float32"}
+    return [SOAP(r_cut=cutoff, sigma=width, **told) for cutoff, width in _RANGES]
+
+
+def _local(soaps: list[Any], atoms: Atoms) -> NDArray:
+    """``(atoms, d)``, each row of length 1."""
+    parts = [soap.create(atoms) for soap in soaps]
+    return np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts]) / np.sqrt(
+        len(soaps)
+    )
+
+
+def _representative(local: Sequence[tuple[NDArray, NDArray]], element: int) -> tuple[NDArray, NDArray]:
+    """An element's most different atoms ``(r, d)``; what makes their kernel the unit matrix ``(r, k)``."""
+    points = np.concatenate([rows[numbers == element] for numbers, rows in local])
+    if not len(points):
+        return points, np.zeros((0, 0))
+    chosen = _farthest(points, _SPARSE.get(element, _SPARSE_OTHER))
+    kernel = (chosen.astype(float) @ chosen.T.astype(float)) ** _POWER
+    values, vectors = np.linalg.eigh(kernel)
+    keep = values > _LEAST * values[-1]
+    return chosen, vectors[:, keep] / np.sqrt(values[keep])
+
+
+def _farthest(points: NDArray, count: int) -> NDArray:
+    distances, chosen = np.full(len(points), np.inf), [0]
+    for _ in range(min(count, len(points)) - 1):
+        distances = np.minimum(distances, 2 - 2 * points @ points[chosen[-1]])
+        chosen.append(int(distances.argmax()))
+    return points[chosen]
