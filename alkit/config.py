@@ -132,9 +132,9 @@ class Acquisition(Section):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
     )
-    features: Literal["embeddings", "soap"] = Field(
-        default="embeddings",
-        description="What molecules are told apart by: the surrogate's embeddings, or their geometry.",
+    features: Literal["embeddings", "soap"] | None = Field(
+        default=None,
+        description="embeddings (of the surrogate) or soap (of the geometry); null: as the function needs.",
     )
 
 
@@ -182,7 +182,7 @@ class CampaignConfig(Section):
     start: Start = Field(default_factory=lambda: Start.model_validate({}))
     proposer: Proposer
     surrogate: Surrogate = Field(default_factory=lambda: Surrogate.model_validate({}))
-    acquisition: Acquisition = Field(default_factory=lambda: Acquisition(name="lcmd"))
+    acquisition: Acquisition = Field(default_factory=lambda: Acquisition(name="bias"))
     batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
     simulator: Simulator = Field(default_factory=lambda: Simulator.model_validate({}))
     stop: Stop = Field(default_factory=lambda: Stop.model_validate({}))

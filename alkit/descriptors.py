@@ -7,7 +7,6 @@ doi:10.1103/PhysRevB.87.184115; sparse points as in Bartok, Csanyi, doi:10.1002/
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from alkit.errors import ConfigError
 from alkit.threads import one_thread
 
 _RANGES = ((2.5, 0.25), (4.5, 0.4))  # cutoff and width of the atoms, Angstrom
@@ -25,12 +23,6 @@ _SPARSE_OTHER = 250
 _SAMPLED = 800  # molecules that they are chosen from
 _POWER = 3
 _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
-
-
-def check(what: str) -> None:
-    """Raises `ConfigError` where dscribe, which computes SOAP, is not installed; ``what`` asks for it."""
-    if importlib.util.find_spec("dscribe") is None:
-        raise ConfigError(f"{what} needs the package dscribe: pip install dscribe.")
 
 
 @dataclass(frozen=True, eq=False)

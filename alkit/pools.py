@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import descriptors
-from alkit.acquisition.base import CHEMICAL_ACCURACY, Pool, RoundContext, needs
+from alkit.acquisition.base import CHEMICAL_ACCURACY, Pool, RoundContext, needs, on_soap
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
@@ -42,8 +42,6 @@ def check(state: RoundState) -> None:
         )
     if "cheap" in asked:
         _check_cheap(state, name)
-    if state.config.acquisition.features == "soap":
-        descriptors.check("acquisition.features: soap")
 
 
 def _check_cheap(state: RoundState, name: str) -> None:
@@ -63,6 +61,10 @@ def _check_cheap(state: RoundState, name: str) -> None:
 
 def needs_cheap(state: RoundState) -> bool:
     return "cheap" in needs(state.acquisition)
+
+
+def needs_soap(state: RoundState) -> bool:
+    return on_soap(state.acquisition, state.config.acquisition.features)
 
 
 def counted_labels(state: RoundState) -> list[tuple[Candidate, float]]:
@@ -143,6 +145,11 @@ def read_predictions(state: RoundState) -> dict[str, NDArray]:
         raise CampaignError(
             f"{path} is missing or damaged; put the folder's files back, or start a new campaign."
         ) from None
+
+
+def serves(state: RoundState, arrays: dict[str, NDArray]) -> bool:
+    """Whether ``arrays`` hold what the acquisition function needs now."""
+    return needs_soap(state) == ("soap" in arrays) and not (needs_cheap(state) and "cheap" not in arrays)
 
 
 def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:

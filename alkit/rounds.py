@@ -126,8 +126,9 @@ def predict(state: RoundState) -> None:
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }
-    if state.config.acquisition.features == "soap":
+    if pools.needs_soap(state):
         arrays |= {
+            "soap": np.array(True),
             "embeddings": pools.features(state, screened),
             "labelled_embeddings": pools.features(state, known),
         }
@@ -140,7 +141,7 @@ def predict(state: RoundState) -> None:
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
     arrays = pools.read_predictions(state)
-    if pools.needs_cheap(state) and "cheap" not in arrays:  # it asks since it was mended
+    if not pools.serves(state, arrays):  # the function asks for something else since it was mended
         predict(state)
         arrays = pools.read_predictions(state)
     screened, pool = pools.pool(state, arrays)

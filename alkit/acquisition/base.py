@@ -23,8 +23,8 @@ class Pool:
         smiles: ``n`` canonical SMILES, the molecules' identity.
         samples: ``(s, n)`` eV, the prediction of every member.
         std: ``(n,)`` eV, calibrated standard deviation.
-        embeddings: ``(n, d)`` pooled last-layer features; with ``acquisition.features: soap`` in the campaign
-            file, features of the geometry that the surrogate sees (`alkit.descriptors`).
+        embeddings: ``(n, d)`` pooled last-layer features; or features of the geometry that the surrogate sees
+            (`alkit.descriptors`), where the function needs "soap" or ``acquisition.features`` says so.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
         cheap: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at the
@@ -90,8 +90,9 @@ class Acquisition(Protocol):
 
     A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
     Either may have an attribute ``needs``, a tuple of what it cannot do without: "cheap" (`Pool.cheap`, which
-    is computed only then) or "members" (an ensemble of two at least). A campaign that cannot give it says so
-    before it begins.
+    is computed only then), "members" (an ensemble of two at least) or "soap" (SOAP features as embeddings,
+    unless the campaign file's ``acquisition.features`` says otherwise). A campaign that cannot give it says
+    so before it begins.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
@@ -132,7 +133,7 @@ class TopScore:
         return np.argsort(-scores, kind="stable")[:batch_size].tolist()
 
 
-NEEDS = ("cheap", "members")
+NEEDS = ("cheap", "members", "soap")
 
 
 def needs(acquisition: Acquisition) -> frozenset[str]:
@@ -146,6 +147,11 @@ def needs(acquisition: Acquisition) -> frozenset[str]:
     if isinstance(asked, str) or not all(one in NEEDS for one in asked):
         raise ConfigError(f"acquisition: needs is {asked!r}; it is a tuple of {', '.join(NEEDS)}.")
     return frozenset(asked)
+
+
+def on_soap(acquisition: Acquisition, features: str | None) -> bool:
+    """Whether its embeddings are SOAP features; ``features``: what the user said, "embeddings" or "soap"."""
+    return features == "soap" or (features is None and "soap" in needs(acquisition))
 
 
 # Name -> module and attribute, so that naming one does not load BoTorch for the others.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import descriptors, study
-from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
+from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
 from alkit.baselines import single_point
@@ -69,10 +69,6 @@ def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
         AcquisitionError: a function fails, or returns something else than a batch.
     """
     acquisitions = {one.title: resolve(one.name, one.settings) for one in settings.all_functions}
-    if settings.surrogate == "gp":
-        descriptors.check("The surrogate gp")
-    elif any(function.features == "soap" for function in settings.functions):
-        descriptors.check("features: soap")
     study.check(out / "study.json", settings.described())
     data = _Data(settings, out, progress)
     data.check({title: needs(one) for title, one in acquisitions.items()})
@@ -251,7 +247,7 @@ def _learn(
             left = np.setdiff1d(split.pool, known)
             seen, embeddings = surrogate.see(left), surrogate.see(known).embeddings
             pool_embeddings = seen.embeddings
-            if function.features == "soap":
+            if on_soap(acquisition, function.features):
                 pool_embeddings, embeddings = data.features[left], data.features[known]
             pool = Pool(
                 smiles=tuple(data.smiles[i] for i in left),

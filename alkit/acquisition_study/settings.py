@@ -20,7 +20,7 @@ SURROGATES = {
     "schnet": "an ensemble of SchNets",
 }
 REFERENCE = "random"
-FEATURES = ("embeddings", "soap")
+_ON = {"embeddings": "on embeddings", "soap": "on SOAP features"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Function:
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
-    features: str = "embeddings"
+    features: str | None = None
 
     @property
     def title(self) -> str:
-        told = ["on SOAP features"] if self.features == "soap" else []
+        told = [_ON[self.features]] if self.features else []
         told += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
         return f"{self.name} ({', '.join(told)})" if told else self.name
 
@@ -44,16 +44,16 @@ class Function:
             return cls(text.strip())
         try:
             found = dict(yaml.safe_load(text))
-            features = found.pop("features", "embeddings")
+            features = found.pop("features", None)
             function = cls(str(found.pop("name")), dict(found.pop("settings", {})), features)
-            if features not in FEATURES:
+            if features not in (None, *_ON):
                 found["features"] = features
         except (yaml.YAMLError, KeyError, TypeError, ValueError):
             found = {"?": text}
         if found:
             raise ConfigError(
                 f"{text!r} is no acquisition function; give a name, ./file.py:function, or "
-                f"'{{name: …, settings: {{…}}, features: {' or '.join(FEATURES)}}}'."
+                f"'{{name: …, settings: {{…}}, features: {' or '.join(_ON)}}}'."
             )
         return function
 

@@ -48,7 +48,7 @@ def test_two_keys_make_a_campaign(load) -> None:
     assert config.campaign_folder == Path("runs/first")
     assert config.proposer.kind == "generator"
     assert config.surrogate == module.Surrogate()
-    assert (config.acquisition.name, config.simulator.kind) == ("lcmd", "xtb")
+    assert (config.acquisition.name, config.simulator.kind) == ("bias", "xtb")
 
 
 def test_short_forms_are_short_for_sections(load) -> None:

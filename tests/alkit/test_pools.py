@@ -1,7 +1,6 @@
 """alkit.pools: what a campaign gives its acquisition function, and says before it begins that it cannot."""
 
 import contextlib
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,15 +139,6 @@ def test_features_are_those_of_the_input_geometry_in_every_round(small):
     np.testing.assert_allclose(counts, [6, 2, 0, 1, 0], rtol=1e-6)
 
 
-def test_features_without_dscribe_are_refused_before_work_begins(small, monkeypatch):
-    small["acquisition"] = {"name": "lcmd", "features": "soap"}
-    find = importlib.util.find_spec
-    without = lambda name, *given: None if name == "dscribe" else find(name, *given)  # noqa: E731
-    monkeypatch.setattr("importlib.util.find_spec", without)
-    with pytest.raises(ConfigError, match=r"acquisition\.features: soap needs the package dscribe"):
-        Campaign(small).check()
-
-
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
     monkeypatch.setattr("alkit.state.single_point", failing_for(lambda _: True))
     result = Campaign(small, acquisition=Biased()).run()
@@ -156,24 +146,26 @@ def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
 
 
 def test_a_resumed_round_sees_the_same_numbers(small, write_config, tmp_path):
-    """Also where the function asks for cheap energies only since it was mended."""
+    """Also where the function asks for cheap energies and SOAP features only since it was mended."""
     mine = tmp_path / "mine.py"
-    record = f"np.savez({str(tmp_path)!r} + '/seen' + NAME, a=pool.cheap, b=context.cheap)\n"
+    arrays = "a=pool.cheap, b=context.cheap, c=pool.embeddings"
+    record = f"np.savez({str(tmp_path)!r} + '/seen' + NAME, {arrays})\n"
     body = "import numpy as np\nNAME = {!r}\ndef score(pool, context):\n    {}    {}\n{}"
     small["acquisition"] = f"{mine}:score"
     config = write_config(small)
     for text in (
         body.format("0", "pool.std\n", "return pool.cheap + 1", ""),
-        body.format("1", record, "raise KeyError", "score.needs = ('cheap',)\n"),
+        body.format("1", record, "raise KeyError", "score.needs = ('cheap', 'soap')\n"),
     ):
         mine.write_text(text)
         with pytest.raises(AcquisitionError):
             Campaign(config).run()
-    mine.write_text(body.format("2", record, "return pool.std", "score.needs = ('cheap',)\n"))
+    mine.write_text(body.format("2", record, "return pool.std", "score.needs = ('cheap', 'soap')\n"))
     result = Campaign(config).run()
     assert result.metrics[-1]["labels"] == 12 + 5 + 4
     first, second = (np.load(tmp_path / f"seen{k}.npz") for k in (1, 2))
-    for key in ("a", "b"):
+    assert first["c"].shape[1] > 2 * 16 + 5  # more than two members' embeddings
+    for key in ("a", "b", "c"):
         np.testing.assert_array_equal(first[key], second[key])
 
 
@@ -219,7 +211,7 @@ def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
 
 def test_validate_says_it_too(small, write_config, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(
-        "def score(pool, context):\n    return pool.cheap\n\n\nscore.needs = ('cheap',)\n"
+        "def score(pool, context):\n    return pool.cheap\n\n\nscore.needs = ('cheap', 'soap')\n"
     )
     small["acquisition"] = "./mine.py:score"
     small["domain"]["elements"] = ["H", "C", "N", "O", "F", "Fe"]

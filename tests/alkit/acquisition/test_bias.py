@@ -5,7 +5,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
-from alkit.acquisition.bias import _RIDGE, Bias, Known, regression
+from alkit.acquisition.base import needs, on_soap
+from alkit.acquisition.bias import _RIDGE, Known, regression
 from alkit.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -117,5 +118,9 @@ def test_a_power_that_cannot_be(power: object) -> None:
         resolve("bias", {"power": power})
 
 
-def test_it_needs_cheap_energies() -> None:
-    assert Bias.needs == ("cheap",)
+def test_it_needs_cheap_energies_and_features_that_stay() -> None:
+    assert needs(resolve("bias")) == {"cheap", "soap"}
+    assert on_soap(resolve("bias"), None)
+    assert not on_soap(resolve("bias"), "embeddings")
+    assert on_soap(resolve("lcmd"), "soap")
+    assert not on_soap(resolve("lcmd"), None)

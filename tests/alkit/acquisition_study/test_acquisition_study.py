@@ -101,12 +101,12 @@ def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> 
 
 def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
     settings = small(
-        database, "lcmd", "{name: lcmd, features: soap}", "{name: bias, features: soap}",
+        database, "lcmd", "{name: lcmd, features: soap}", "bias", "{name: bias, features: embeddings}",
         surrogate="schnet", seeds=1, start=25, labels=35, members=2,
         model={"features": 8, "interactions": 1, "gaussians": 8}, training={"epochs": 3, "batch_size": 8},
     )  # fmt: skip
     results = go(settings, tmp_path)
-    for title in ("lcmd", "lcmd (on SOAP features)", "bias (on SOAP features)"):
+    for title in ("lcmd", "lcmd (on SOAP features)", "bias", "bias (on embeddings)"):
         assert results.of(title)[0].of("labels").tolist() == [25, 35]
     # The same networks at the start; then another batch, and others.
     ends = {results.of(title)[0].of("mae")[-1] for title in ("lcmd", "lcmd (on SOAP features)")}
