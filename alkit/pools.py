@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import descriptors
-from alkit.acquisition.base import CHEMICAL_ACCURACY, Pool, RoundContext, needs, on_soap
+from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.evaluation import CHEMICAL_ACCURACY
 from alkit.ledger import Candidate
 from alkit.simulators.references import ATOM_ENERGIES
 

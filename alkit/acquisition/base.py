@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from alkit import plugins
 from alkit.errors import AcquisitionError, ConfigError
-
-CHEMICAL_ACCURACY = 0.0434  # eV, 1 kcal/mol
+from alkit.evaluation import CHEMICAL_ACCURACY
 
 
 @dataclass(frozen=True, eq=False)

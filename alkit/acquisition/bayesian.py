@@ -31,6 +31,7 @@ from torch import Tensor
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.gaussian_process import Conditioned, exactly, fit, project
 from alkit.acquisition.posterior import IntegratedVariance, PoolGP, PoolModel, pool_model
+from alkit.acquisition.settings import flag, number, whole
 from alkit.errors import ConfigError
 from alkit.plugins import nearest
 
@@ -123,15 +124,12 @@ class BoTorch:
     ):
         if model not in ("ensemble", "gp"):
             raise ConfigError(f"acquisition botorch: model is {model!r}; it must be 'ensemble' or 'gp'.")
-        if not isinstance(minimise, bool):
-            raise ConfigError(f"acquisition botorch: minimise is {minimise!r}; it must be true or false.")
-        if not _number(beta) or not 0 < beta < np.inf:
-            raise ConfigError(f"acquisition botorch: beta is {beta}; it must be above 0.")
-        for name, value in {"candidates": candidates, "points": points, "samples": samples}.items():
-            if not _number(value) or value != int(value) or value < 1:
-                raise ConfigError(f"acquisition botorch: {name} is {value!r}; it must be an integer above 0.")
-        self.function, self.model, self.minimise, self.beta = function, model, minimise, beta
-        self.candidates, self.points, self.samples = int(candidates), int(points), int(samples)
+        self.function, self.model = function, model
+        self.minimise = flag("botorch", "minimise", minimise)
+        self.beta = number("botorch", "beta", beta, above=0)
+        self.candidates = whole("botorch", "candidates", candidates, least=1)
+        self.points = whole("botorch", "points", points, least=1)
+        self.samples = whole("botorch", "samples", samples, least=1)
         self.arguments = {} if arguments is None else arguments
         self.kind = _find(function)
         self._check_arguments()
@@ -304,7 +302,3 @@ def _parameters(kind: type[AcquisitionFunction]) -> dict[str, inspect.Parameter]
 def _takes_any(kind: type[AcquisitionFunction]) -> bool:
     given = inspect.signature(kind).parameters.values()
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in given)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.determinants import Posterior, greedily, products, quadratic
-from alkit.acquisition.settings import number
+from alkit.acquisition.settings import number, whole
 
 # Of the mean squared length of an embedding. Cheap energies are smoother than labels and without noise: a
 # ridge by cross-validation, on them or on the labels, follows them too closely (1e-7), and the errors that
@@ -33,6 +33,8 @@ class Bias:
     Args:
         power: of the error whose mean over the pool is to fall: with 2 its square, with more the large errors
             count for more. The gains are those of squares that are weighted once a batch.
+        candidates: of a larger pool as many molecules are drawn at random, four times the batch at least, and
+            stand for it; time and memory grow with them.
 
     Needs `Pool.cheap`, and features that stay as they are: the embeddings of a SchNet of a few hundred labels
     carry over to other molecules too little for this (docs/decisions/019).
@@ -40,17 +42,34 @@ class Bias:
 
     needs = ("cheap", "soap")
 
-    def __init__(self, power: float = 3.0):
+    def __init__(self, power: float = 3.0, candidates: int = 10_000):
         self.power = number("bias", "power", power, least=2)
+        self.candidates = whole("bias", "candidates", candidates, least=1)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         assert pool.cheap is not None  # it is in `needs`
         assert context.cheap is not None
+        size = max(self.candidates, 4 * batch_size)
+        if len(pool) > size:
+            part = np.sort(context.rng.choice(len(pool), size, replace=False))
+            return part[self.select(_part(pool, part), context, batch_size)].tolist()
         difference, posterior = regression(
             context.embeddings, context.targets - context.cheap, pool.embeddings
         )
         known = Known(posterior, pool.cheap + difference - pool.mean, self.power)
         return greedily(pool, context, batch_size, known.gains, known.learn)
+
+
+def _part(pool: Pool, part: NDArray[np.int64]) -> Pool:
+    assert pool.cheap is not None
+    return Pool(
+        tuple(pool.smiles[i] for i in part),
+        pool.samples[:, part],
+        pool.std[part],
+        pool.embeddings[part],
+        pool.cost[part],
+        pool.cheap[part],
+    )
 
 
 def regression(known: NDArray, values: NDArray, points: NDArray) -> tuple[NDArray[np.float64], Posterior]:

@@ -8,25 +8,15 @@ import numpy as np
 from alkit.errors import ConfigError
 
 
-def number(
-    name: str,
-    setting: str,
-    value: Any,
-    *,
-    above: float = -np.inf,
-    least: float = -np.inf,
-    most: float = np.inf,
-) -> float:
-    """``value`` if it is a finite number above ``above``, and from ``least`` to ``most``.
+def number(name: str, setting: str, value: Any, *, above: float = -np.inf, least: float = -np.inf) -> float:
+    """``value`` if it is a finite number, more than ``above`` and not less than ``least``.
 
     Raises:
         ConfigError: it is not.
     """
     bound = f"above {above:g}" if above > -np.inf else f"at least {least:g}"
-    if most < np.inf:
-        bound = f"from {least:g} to {most:g}"
     sound = isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
-    if not sound or not (value > above and least <= value <= most):
+    if not sound or not (value > above and value >= least):
         raise ConfigError(f"acquisition {name}: {setting} is {value!r}; it must be a number {bound}.")
     return float(value)
 

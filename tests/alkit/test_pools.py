@@ -9,12 +9,13 @@ import pytest
 
 from alkit import pools
 from alkit.acquisition import resolve
-from alkit.acquisition.base import CHEMICAL_ACCURACY, adapt
+from alkit.acquisition.base import adapt
 from alkit.baselines import single_point
 from alkit.campaign import Campaign, open_campaign
 from alkit.cli import main
 from alkit.config import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
+from alkit.evaluation import CHEMICAL_ACCURACY
 from alkit.ledger import Ledger
 from alkit.molecules import embed
 from alkit.progress import CampaignProgress
@@ -200,7 +201,7 @@ def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
     iron = {"elements": ["H", "C", "Fe"]}
     pools.check(make_state(tmp_path, ledger, asking("cheap", "members")))
     pools.check(make_state(tmp_path, ledger, domain=iron))
-    with pytest.raises(ConfigError, match=r"acquisition lcmd needs GFN2-xTB .* element Fe; take it out"):
+    with pytest.raises(ConfigError, match=r"acquisition bias needs GFN2-xTB .* element Fe; take it out"):
         pools.check(make_state(tmp_path, ledger, asking("cheap"), domain=iron))
     state = make_state(tmp_path, ledger, asking("members"))
     one = state.config.surrogate.model_copy(update={"members": 1})  # no campaign file can say so today

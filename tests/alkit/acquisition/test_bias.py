@@ -112,6 +112,14 @@ def test_repeats_come_last() -> None:
     assert {k % 3 for k in chosen[:3]} == {0, 1, 2}
 
 
+def test_of_a_large_pool_a_part_is_seen() -> None:
+    pool, context = pool_and_context()
+    chosen = select(resolve("bias", {"candidates": 10}), "bias", pool, context, 3)
+    part = np.sort(np.random.default_rng(0).choice(len(POINTS), 12, replace=False))
+    smaller, context = pool_and_context(POINTS[part])
+    assert chosen == part[select(resolve("bias"), "bias", smaller, context, 3)].tolist()
+
+
 @pytest.mark.parametrize("power", [1.9, "much", True, float("nan")])
 def test_a_power_that_cannot_be(power: object) -> None:
     with pytest.raises(ConfigError, match="power"):
