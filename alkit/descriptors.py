@@ -8,7 +8,7 @@ doi:10.1103/PhysRevB.87.184115; sparse points as in Bartok, Csanyi, doi:10.1002/
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,12 @@ class Soap:
         """Choose representative atoms among those of ``molecules``, at most `_SAMPLED` of which are drawn.
 
         Args:
-            elements: atomic numbers that may come later; one that ``molecules`` lack is only counted.
+            elements: atomic numbers that may come later; one that the molecules drawn lack is only counted.
         """
-        found = tuple(sorted({int(z) for atoms in molecules for z in atoms.numbers} | set(elements)))
         sampled = [molecules[i] for i in rng.permutation(len(molecules))[:_SAMPLED]]
-        soaps = _soaps(found)
+        present = {int(z) for atoms in sampled for z in atoms.numbers}
+        found = tuple(sorted({int(z) for atoms in molecules for z in atoms.numbers} | set(elements)))
+        soaps = _soaps(sorted(present))  # their length grows with the square of the elements
         with one_thread():
             local = [(atoms.numbers, _local(soaps, atoms)) for atoms in sampled]
             chosen = tuple(_representative(local, element) for element in found)
@@ -62,10 +63,15 @@ class Soap:
         Args:
             advance: called with 1 after each molecule.
         """
-        soaps, found = _soaps(self.elements), np.empty((len(molecules), self.width), dtype=np.float32)
+        present = [
+            z for z, (points, _) in zip(self.elements, self.representative, strict=True) if len(points)
+        ]
+        soaps, found = _soaps(present), np.zeros((len(molecules), self.width), dtype=np.float32)
         with one_thread():
             for row, atoms in zip(found, molecules, strict=True):
-                row[: -len(self.elements)] = self._row(atoms.numbers, _local(soaps, atoms))
+                known = atoms[np.isin(atoms.numbers, present)]
+                if len(known):
+                    row[: -len(self.elements)] = self._row(known.numbers, _local(soaps, known))
                 row[-len(self.elements) :] = self.length * _counts(atoms, self.elements)
                 advance(1)
         return found
@@ -80,6 +86,14 @@ class Soap:
             kernel = ((local[numbers == element] @ points.T).astype(float)) ** _POWER
             parts.append((kernel @ whitening).sum(axis=0))
         return np.concatenate(parts)
+
+
+@dataclass
+class Described:
+    """The features of molecules so far, by SMILES, and what they are computed by."""
+
+    soap: Soap | None = None
+    rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def _counts(atoms: Atoms, elements: Sequence[int]) -> NDArray[np.int64]:

@@ -98,12 +98,15 @@ def cheap_energies(state: RoundState) -> dict[str, float]:
 
 
 def features(state: RoundState, molecules: Sequence[Candidate]) -> NDArray[np.float32]:
-    """``(n, d)`` SOAP features of candidates, by representative atoms that are the same in every round."""
-    new = [c.smiles for c in molecules if c.smiles not in state.features]
+    """``(n, d)`` SOAP features, the same in every round; a campaign that goes on computes them anew."""
+    kept = state.described
+    if kept.soap is None:
+        kept.soap = _soap(state)
+    new = [c.smiles for c in molecules if c.smiles not in kept.rows]
     with state.progress.steps("features", len(new)) as advance:
-        found = _soap(state).features([_atoms(state, smiles) for smiles in new], advance) if new else ()
-    state.features.update(zip(new, found, strict=True))
-    return np.array([state.features[c.smiles] for c in molecules])
+        found = kept.soap.features([_atoms(state, smiles) for smiles in new], advance)
+    kept.rows.update(zip(new, found, strict=True))
+    return np.array([kept.rows[c.smiles] for c in molecules])
 
 
 def _soap(state: RoundState) -> descriptors.Soap:
@@ -148,11 +151,6 @@ def read_predictions(state: RoundState) -> dict[str, NDArray]:
         ) from None
 
 
-def serves(state: RoundState, arrays: dict[str, NDArray]) -> bool:
-    """Whether ``arrays`` hold what the acquisition function needs now."""
-    return needs_soap(state) == ("soap" in arrays) and not (needs_cheap(state) and "cheap" not in arrays)
-
-
 def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:
     """The screened candidates, and what the acquisition function sees of them.
 
@@ -167,7 +165,7 @@ def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate]
         smiles=smiles,
         samples=arrays["samples"],
         std=arrays["std"],
-        embeddings=arrays["embeddings"],
+        embeddings=features(state, screened) if needs_soap(state) else arrays["embeddings"],
         cost=_expected_seconds(state, smiles),
         cheap=arrays["cheap"] if needs_cheap(state) else None,
     )
@@ -176,6 +174,8 @@ def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate]
 def context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext:
     """What the campaign knows in this round. Nothing of the test set is in it."""
     known, embeddings, cheap = counted_labels(state), arrays["labelled_embeddings"], None
+    if needs_soap(state):
+        embeddings = features(state, [candidate for candidate, _ in known])
     if needs_cheap(state):
         has = np.isfinite(arrays["labelled_cheap"])
         known, embeddings = [known[i] for i in np.flatnonzero(has)], embeddings[has]

@@ -126,12 +126,6 @@ def predict(state: RoundState) -> None:
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }
-    if pools.needs_soap(state):
-        arrays |= {
-            "soap": np.array(True),
-            "embeddings": pools.features(state, screened),
-            "labelled_embeddings": pools.features(state, known),
-        }
     if cheap is not None:
         for key, molecules in (("cheap", screened), ("labelled_cheap", known)):
             arrays[key] = np.array([cheap.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
@@ -141,7 +135,7 @@ def predict(state: RoundState) -> None:
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
     arrays = pools.read_predictions(state)
-    if not pools.serves(state, arrays):  # the function asks for something else since it was mended
+    if pools.needs_cheap(state) and "cheap" not in arrays:  # it asks since it was mended
         predict(state)
         arrays = pools.read_predictions(state)
     screened, pool = pools.pool(state, arrays)

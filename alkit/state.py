@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition
 from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
 from alkit.config import CampaignConfig
+from alkit.descriptors import Described
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import build_graph, model_settings, needs_single_point
@@ -42,7 +42,7 @@ class RoundState:
     acquisition: Acquisition
     progress: CampaignProgress
     round: int
-    features: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)  # of SMILES seen
+    described: Described = field(default_factory=Described, repr=False)
     _graphs: dict[str, "Graph"] = field(default_factory=dict, repr=False)
 
     def path(self, name: str, *, round_: int | None = None) -> Path:

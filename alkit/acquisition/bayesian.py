@@ -185,9 +185,10 @@ class BoTorch:
     @property
     def _drawn(self) -> bool:
         """Whether all that it asks of a Gaussian process are joint draws, the same for every candidate and
-        pick."""
+        pick; of a class that is not BoTorch's own nobody knows."""
         asks_more = any(name in _parameters(self.kind) for name in _NEEDS_GP)
-        return issubclass(self.kind, SampleReducingMCAcquisitionFunction) and not asks_more
+        own = self.kind.__module__.startswith("botorch.")
+        return own and issubclass(self.kind, SampleReducingMCAcquisitionFunction) and not asks_more
 
     @property
     def _sign(self) -> float:

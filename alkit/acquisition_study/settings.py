@@ -20,6 +20,7 @@ SURROGATES = {
     "schnet": "an ensemble of SchNets",
 }
 REFERENCE = "random"
+_REVISION = 2  # of features and acquisition functions: the runs of another one are not gone on with
 _ON = {"embeddings": "on embeddings", "soap": "on SOAP features"}
 
 
@@ -69,7 +70,8 @@ class Settings:
         surrogate: of `SURROGATES`.
         start, batch, labels: labels at the start, acquired in a round, and in all. Every label counts, those
             that a SchNet stops its training by too.
-        pool, test: molecules to choose from, and to test on; test data chooses nothing.
+        pool, test: molecules to choose from, and to test on; test labels choose nothing. The representative
+            atoms of SOAP features are drawn from all molecules of the data set, without their labels.
         seeds: draws of test, pool and start; the first is ``seed``.
         small: most heavy atoms of a start molecule of "small-first".
         group: SMARTS of what the start of "without-group" lacks.
@@ -122,6 +124,8 @@ class Settings:
 
     def described(self) -> dict[str, Any]:
         """What a run depends on: all but the functions and seeds, of which more may be asked for later."""
-        told: dict[str, Any] = json.loads(json.dumps(self.__dict__, default=lambda one: one.__dict__))
+        told: dict[str, Any] = {"revision": _REVISION} | json.loads(
+            json.dumps(self.__dict__, default=lambda one: one.__dict__)
+        )
         del told["functions"], told["seeds"]
         return told

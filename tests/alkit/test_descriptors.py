@@ -52,8 +52,10 @@ def test_their_kernel_is_the_sum_over_pairs_of_atoms(molecules: list[Atoms]) -> 
 
 def test_an_element_that_comes_later_is_counted(molecules: list[Atoms]) -> None:
     soap = Soap.fit(molecules, np.random.default_rng(0), elements=[9])
-    late = embed("CF")
-    with_it, without = soap.features([Atoms(late.numbers, late.positions), molecules[0]], lambda n: None)
+    late = [embed(smiles) for smiles in ("CF", "FF")]
+    given = [Atoms(one.numbers, one.positions) for one in late]
+    with_it, alone, without = soap.features([*given, molecules[0]], lambda n: None)
+    assert not alone[:-1].any()
     assert soap.elements == (1, 6, 7, 8, 9)
     assert with_it[-1] == pytest.approx(soap.length)
     assert without[-1] == 0

@@ -21,6 +21,8 @@ from alkit.molecules import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
 
+ROUND = ["CCO", "CC=O", "COC", "C1CC1", "CC#N"]
+
 
 class Biased:
     """Takes what the ensemble and GFN2-xTB disagree on, and keeps what it was given."""
@@ -138,6 +140,34 @@ def test_features_are_those_of_the_input_geometry_in_every_round(small):
     # The last columns count H, C, N, O and F alike.
     counts = first["CCO"][-5:] / first["CCO"][-4] * 2
     np.testing.assert_allclose(counts, [6, 2, 0, 1, 0], rtol=1e-6)
+
+
+def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
+    """Whatever became of the first round's candidates meanwhile."""
+
+    def described() -> np.ndarray:
+        state = make_state(tmp_path, ledger)  # a new one knows nothing
+        return pools.features(state, [c for c in ledger.candidates(round_=1) if c.status != "rejected"])
+
+    state = make_state(tmp_path, ledger)
+    for round_, role, names in (
+        (0, "training", ["CCC", "CCN"]),
+        (0, "test", ["CCCl"]),
+        (1, "training", ROUND),
+    ):
+        ledger.add_candidates(round_, names, role=role)
+        for smiles in names:
+            state.place(smiles)
+    for candidate in ledger.candidates(round_=0):
+        ledger.mark(candidate.id, "failed" if candidate.smiles == "CCN" else "labelled")
+    first = ledger.candidates(round_=1)
+    for candidate in first:
+        ledger.mark(candidate.id, "rejected" if candidate.smiles == "CC#N" else "screened")
+    before = described()
+    for candidate, status in zip(first, ("acquired", "labelled", "failed", "not_acquired"), strict=False):
+        ledger.mark(candidate.id, status)
+    ledger.add_candidates(2, ["CCCC"])
+    np.testing.assert_array_equal(described(), before)
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):

@@ -1,5 +1,7 @@
 """alkit.acquisition.bias against regressions that are fitted anew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
@@ -110,6 +112,26 @@ def test_repeats_come_last() -> None:
     pool, context = pool_and_context(np.concatenate([POINTS[:3], POINTS[:3], KNOWN[:1]]))
     chosen = select(resolve("bias"), "bias", pool, context, 6)
     assert {k % 3 for k in chosen[:3]} == {0, 1, 2}
+
+
+def test_a_wild_prediction_does_not_decide_the_batch() -> None:
+    """However wild it is: it counts no more than what is far beyond all others."""
+    pool, context = pool_and_context()
+    batches = []
+    for wild in (100.0, 1e4, 1e150):
+        samples = pool.samples.copy()
+        samples[:, 7] += wild
+        batches.append(select(resolve("bias"), "bias", replace(pool, samples=samples), context, 10))
+    assert batches[0] == batches[1] == batches[2]
+    assert 7 in batches[0]
+
+
+@pytest.mark.parametrize("power", [2.0, 3.0, 400.0])
+def test_without_errors_the_variance_decides(power: float) -> None:
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    gains = Known(posterior, np.zeros(len(POINTS)), power).gains()
+    assert np.isfinite(gains).all()
+    assert (gains > 0).all()
 
 
 def test_of_a_large_pool_a_part_is_seen() -> None:
