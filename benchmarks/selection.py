@@ -22,9 +22,20 @@ from rich.table import Column, Table
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import BUILT_IN
+from alkit.acquisition_study.settings import Function
 from alkit.errors import AlkitError
 
 SECONDS, GIGABYTES = 10.0, 4.0  # the bar
+BOTORCH = "{{name: botorch, settings: {{model: gp, function: '{}'}}}}"
+PROCESS = (
+    "qPosteriorStandardDeviation",
+    "qNegIntegratedPosteriorVariance",
+    "qUpperConfidenceBound",
+    "qLogExpectedImprovement",
+    "qLogNoisyExpectedImprovement",
+    "qMaxValueEntropy",
+    "botorch.acquisition.monte_carlo:qSimpleRegret",
+)
 
 
 def made(arguments: argparse.Namespace) -> tuple[Pool, RoundContext]:
@@ -48,7 +59,8 @@ def measure(arguments: argparse.Namespace, name: str) -> dict[str, float]:
     pool, context = made(arguments)
     before = peak()
     start = time.perf_counter()
-    select(resolve(name), name, pool, context, arguments.batch)
+    function = Function.parse(name)
+    select(resolve(function.name, function.settings), name, pool, context, arguments.batch)
     return {"seconds": time.perf_counter() - start, "peak": peak(), "pool": before}
 
 
@@ -88,7 +100,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=600, help="seconds for each")
-    parser.add_argument("--acquisitions", nargs="+", default=sorted(BUILT_IN))
+    parser.add_argument(
+        "--acquisitions", nargs="+", default=[*sorted(BUILT_IN), *map(BOTORCH.format, PROCESS)]
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:

@@ -22,7 +22,7 @@ class Pool:
         smiles: ``n`` canonical SMILES, the molecules' identity.
         samples: ``(s, n)`` eV, the prediction of every member.
         std: ``(n,)`` eV, calibrated standard deviation.
-        embeddings: ``(n, d)`` pooled last-layer features; or features of the geometry that the surrogate sees
+        embeddings: ``(n, d)`` pooled last-layer features; or features of the geometry that labels start from
             (`alkit.descriptors`), where the function needs "soap" or ``acquisition.features`` says so.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
