@@ -80,7 +80,9 @@ def acquisition_functions(
     function: Annotated[
         list[str],
         typer.Option(
-            "--function", "-f", help="To compare with random: lcmd, ./mine.py:score; repeat for more."
+            "--function",
+            "-f",
+            help="To compare with random: lcmd, ./mine.py:score, '{name: lcmd, features: soap}'; repeat.",
         ),
     ],
     scenario: Annotated[str, typer.Option(help="uniform, small-first or without-group.")] = "uniform",

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
 from alkit.threads import one_thread
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 _RANGES = ((2.5, 0.25), (4.5, 0.4))  # cutoff and width of the atoms, Angstrom
 _SPARSE = {1: 400, 6: 600}  # representative atoms of an element

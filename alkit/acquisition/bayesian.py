@@ -156,7 +156,7 @@ class BoTorch:
                 raise ConfigError(
                     f"{said} needs the argument {name!r}, which alkit cannot fill; give it under arguments."
                 )
-        if self.model == "ensemble" and (asks := [name for name in _NEEDS_GP if name in taken]):
+        if self.model == "ensemble" and (asks := self._asks_process):
             raise ConfigError(
                 f"{said} needs model: gp, since members that disagree have no Gaussian posterior for its "
                 f"argument {asks[0]!r}."
@@ -183,12 +183,17 @@ class BoTorch:
         return self.kind(**given, **({**_SMALLER.get(self.function, {}), **self.arguments}))
 
     @property
+    def _asks_process(self) -> list[str]:
+        """Arguments that only a Gaussian process can serve."""
+        return [name for name in _NEEDS_GP if name in _parameters(self.kind)]
+
+    @property
     def _drawn(self) -> bool:
         """Whether all that it asks of a Gaussian process are joint draws, the same for every candidate and
         pick; of a class that is not BoTorch's own nobody knows."""
-        asks_more = any(name in _parameters(self.kind) for name in _NEEDS_GP)
         own = self.kind.__module__.startswith("botorch.")
-        return own and issubclass(self.kind, SampleReducingMCAcquisitionFunction) and not asks_more
+        reduces = issubclass(self.kind, SampleReducingMCAcquisitionFunction)
+        return own and reduces and not self._asks_process
 
     @property
     def _sign(self) -> float:

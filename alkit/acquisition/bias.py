@@ -49,12 +49,12 @@ class Bias:
         self.candidates = whole("bias", "candidates", candidates, least=1)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
-        assert pool.cheap is not None  # it is in `needs`
-        assert context.cheap is not None
         size = max(self.candidates, 4 * batch_size)
         if len(pool) > size:
             part = np.sort(context.rng.choice(len(pool), size, replace=False))
             return part[self.select(_part(pool, part), context, batch_size)].tolist()
+        assert pool.cheap is not None  # it is in `needs`
+        assert context.cheap is not None
         difference, posterior = regression(
             context.embeddings, context.targets - context.cheap, pool.embeddings
         )
@@ -63,14 +63,13 @@ class Bias:
 
 
 def _part(pool: Pool, part: NDArray[np.int64]) -> Pool:
-    assert pool.cheap is not None
     return Pool(
         tuple(pool.smiles[i] for i in part),
         pool.samples[:, part],
         pool.std[part],
         pool.embeddings[part],
         pool.cost[part],
-        pool.cheap[part],
+        None if pool.cheap is None else pool.cheap[part],
     )
 
 

@@ -245,10 +245,11 @@ def _learn(
             if len(known) >= settings.labels:
                 break
             left = np.setdiff1d(split.pool, known)
-            seen, embeddings = surrogate.see(left), surrogate.see(known).embeddings
-            pool_embeddings = seen.embeddings
+            seen = surrogate.see(left)
             if on_soap(acquisition, function.features):
                 pool_embeddings, embeddings = data.features[left], data.features[known]
+            else:
+                pool_embeddings, embeddings = seen.embeddings, surrogate.see(known).embeddings
             pool = Pool(
                 smiles=tuple(data.smiles[i] for i in left),
                 samples=seen.samples,
