@@ -96,26 +96,18 @@ def verdict(results: Results) -> list[str]:
     """A plain sentence for each function, losers as plainly as winners."""
     told = []
     for function in results.settings.functions:
-        said = []
-        for metric in METRICS:
-            one = saving(results, function.title, metric)
-            name = metric.upper() if metric in ("mae", "rmse") else metric
-            if np.isnan(one.low):
-                said.append(
-                    f"{one.mean:.2f} times fewer labels for the same {name}, too few seeds for an interval"
-                )
-            elif one.clear and one.mean > 1:
-                said.append(
-                    f"{one.mean:.2f} times fewer labels for the same {name} ({one.low:.2f} to {one.high:.2f})"
-                )
-            elif one.clear:
-                low, mean, high = (1 / value for value in (one.high, one.mean, one.low))
-                said.append(f"{mean:.2f} times more labels for the same {name} ({low:.2f} to {high:.2f})")
-            else:
-                said.append(
-                    f"not told apart in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"
-                )
+        said = [_compared(saving(results, function.title, metric), metric) for metric in METRICS]
         told.append(f"{function.title} against random: {'; '.join(said)}.")
     if results.settings.seeds < 5:
         told.append("Fewer than 5 seeds: the intervals are wide, and a seed more may change a verdict.")
     return told
+
+
+def _compared(one: Saving, metric: str) -> str:
+    name = metric.upper() if metric in ("mae", "rmse") else metric
+    if not (one.clear or np.isnan(one.low)):
+        return f"not told apart in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"
+    fewer = one.mean >= 1
+    low, mean, high = (one.low, one.mean, one.high) if fewer else (1 / one.high, 1 / one.mean, 1 / one.low)
+    interval = f" ({low:.2f} to {high:.2f})" if one.clear else ", too few seeds for an interval"
+    return f"{mean:.2f} times {'fewer' if fewer else 'more'} labels for the same {name}{interval}"

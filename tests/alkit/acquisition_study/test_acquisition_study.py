@@ -216,6 +216,8 @@ def test_one_seed_has_no_interval() -> None:
     results = Results(small("some.db", "std", seeds=1), "", runs)
     assert "1.50 times fewer labels for the same MAE, too few seeds" in comparing.verdict(results)[0]
     assert "nan" not in comparing.verdict(results)[0]
+    results = Results(small("some.db", "std", seeds=1), "", [curve("random", 0, 1.0), curve("std", 0, 0.5)])
+    assert "2.00 times more labels for the same MAE, too few seeds" in comparing.verdict(results)[0]
 
 
 # --- the surrogate ---------------------------------------------------------------------------------------
