@@ -15,12 +15,13 @@ from alkit import pools, proposers, report
 from alkit.acquisition.base import adapt, resolve
 from alkit.config import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
+from alkit.files import replace_file, write_text
 from alkit.inputs import model_settings, training_settings
 from alkit.ledger import Ledger
 from alkit.progress import CampaignProgress
 from alkit.rounds import stages_of
 from alkit.simulators.base import create_simulator
-from alkit.state import RoundState, replace_file, write_text
+from alkit.state import RoundState
 from alkit.stopping import reason_to_stop
 from alkit.tracked_runs import CampaignRuns
 from alkit.tracking import Tracker, absolute_uri

@@ -306,7 +306,7 @@ def data_import(
 ) -> None:
     """Import QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz) into an ASE database."""
     from alkit.datasets import import_qm9
-    from alkit.partial import made
+    from alkit.files import made
 
     _, progress = _console()
     with made(database.parent), progress, progress.counter("importing") as count:

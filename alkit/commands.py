@@ -3,11 +3,11 @@
 import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from alkit import datasets, evaluation
 from alkit.baselines import LEVEL, single_point
 from alkit.datasets import Dataset
 from alkit.engines import create_engine
-from alkit.errors import CampaignError, DataError, LabelError
+from alkit.errors import DataError, LabelError
+from alkit.files import digest, growing_table, made, output
 from alkit.inputs import baseline_energies, build_graph, needs_single_point
 from alkit.models import (
     CHUNK,
@@ -27,9 +28,9 @@ from alkit.models import (
     model_home,
     predict_smiles,
     predict_structures,
+    refuse_trained,
 )
 from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
-from alkit.partial import digest, growing_table, made
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
@@ -74,8 +75,7 @@ def train(
     """
     from surrogate import Ensemble, ModelSettings, TrainingSettings
 
-    if (out / "ensemble.json").exists():
-        raise CampaignError(f"{out} holds a trained model already; give another --out.")
+    refuse_trained(out)
     with made(out):  # what cannot be written to is found out before the work
         how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
         settings = TrainingSettings(**training)
@@ -284,21 +284,3 @@ def label(
             file.flush()
             advance(1)
     return done, failed
-
-
-def refuse_existing(out: Path | None, option: str = "--out") -> None:
-    """Before long work: the file that its result shall go to must not be there."""
-    if out is not None and out.exists():
-        raise DataError(f"{out} exists already; give another {option}, nothing is overwritten.")
-
-
-@contextmanager
-def output(out: Path | None) -> Iterator[IO[str]]:
-    """A new file, or standard output; an existing file is never overwritten."""
-    if out is None:
-        yield sys.stdout
-        return
-    refuse_existing(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="", encoding="utf-8") as file:
-        yield file

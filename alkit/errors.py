@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend.
+"""Errors the user can fix.
 
 Every error below carries ``exit_code = 2``: the command line prints its one sentence and exits with that
 code, without a traceback. ``surrogate`` and ``generator`` know nothing of alkit and mark their own input
@@ -6,6 +6,8 @@ errors the same way.
 """
 
 from typing import NamedTuple
+
+AS_GIVEN = "as given"  # the first strategy of every recovery
 
 
 class AlkitError(ValueError):

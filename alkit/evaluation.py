@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from surrogate import Calibration
 
-KCAL_PER_MOL = 0.0433641  # eV
-CHEMICAL_ACCURACY = KCAL_PER_MOL  # an MAE of 1 kcal/mol
 _NORMAL_90 = 1.6448536269514722  # half-width of the central 90 % of a standard normal
 
 

@@ -9,10 +9,10 @@ from ase import units
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.datasets.qm9 import LEVEL as QM9_LEVEL
 from alkit.errors import DataError
-from alkit.models import Provenance, load_model
+from alkit.files import refuse_existing, replace_file
+from alkit.models import Provenance, load_model, refuse_trained
 from alkit.molecules import CONFORMERS
 from alkit.simulators.references import ATOM_ENERGIES
-from alkit.state import replace_file
 
 UNITS = {
     "eV": 1.0,
@@ -54,8 +54,7 @@ def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
 
     from surrogate import to_schnetpack
 
-    if out.exists():
-        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    refuse_existing(out)
     ensemble, provenance = load_model(model)
     if absolute and provenance.energy == "total":
         raise DataError(f"The energies of {model} are total ones already; leave out --absolute.")
@@ -90,8 +89,7 @@ def read(
 
     if unit not in UNITS:
         raise DataError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}.")
-    if (out / "ensemble.json").exists():
-        raise DataError(f"{out} holds a trained model already; give another --out.")
+    refuse_trained(out)
     ensemble = from_schnetpack(checkpoints, elements=elements, unit=UNITS[unit])
     out.mkdir(parents=True, exist_ok=True)
     Provenance(geometry, 0, CONFORMERS, f"{level} [eV]", 0, energy).save(out)

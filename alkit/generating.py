@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from alkit import datasets
-from alkit.commands import output, refuse_existing
 from alkit.errors import CampaignError, DataError, LabelError
+from alkit.files import made, output, refuse_existing
 from alkit.models import newest
 from alkit.molecules import embed, flat
-from alkit.partial import made
 from alkit.progress import CampaignProgress
 
 if TYPE_CHECKING:

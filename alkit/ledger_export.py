@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, DataError
+from alkit.files import refuse_existing
 from alkit.ledger import Ledger, Status
 from alkit.plugins import nearest
 from alkit.simulators.base import Label, Level
@@ -37,8 +38,7 @@ def export(ledger: Ledger, out: Path, *, name: str) -> int:
     write = writers.get(out.suffix.lower())
     if write is None:
         raise DataError(f"{out} ends in {out.suffix!r}; give a file that ends in {', '.join(writers)}.")
-    if out.exists():
-        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    refuse_existing(out)
     if out.suffix.lower() not in TABLES:
         next(labels(ledger))  # before there is a file
     return write(ledger, out, name)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
+from alkit.files import replace_file
 from alkit.inputs import build_graph, needs_single_point
 from alkit.molecules import GEOMETRIES, Molecule, canonical
 from alkit.placing import FROM_SMILES, place
-from alkit.state import replace_file
 
 if TYPE_CHECKING:
     from surrogate import Ensemble, Graph
@@ -87,6 +87,12 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
         raise CampaignError(
             f"{home / _FILE} is missing or damaged; it says where the model's geometries come from."
         ) from None
+
+
+def refuse_trained(out: Path) -> None:
+    """Raise `DataError` if the folder holds a trained model; called before long work."""
+    if (out / "ensemble.json").exists():
+        raise DataError(f"{out} holds a trained model already; give another --out.")
 
 
 def model_home(folder: Path) -> Path:

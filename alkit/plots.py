@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from alkit.evaluation import CHEMICAL_ACCURACY, KCAL_PER_MOL
+from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
 _BLUE, _ORANGE, GREY = "#2563a8", "#d9722e", "#8a8f98"
 _SIZE, _DPI = (5.6, 4.2), 160

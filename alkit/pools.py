@@ -15,9 +15,9 @@ from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.evaluation import CHEMICAL_ACCURACY
 from alkit.ledger import Candidate
 from alkit.simulators.references import ATOM_ENERGIES
+from alkit.units import CHEMICAL_ACCURACY
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -130,7 +130,7 @@ def _atoms(state: RoundState, smiles: str) -> Atoms:
 
 
 def save_predictions(state: RoundState, arrays: dict[str, Any]) -> None:
-    from alkit.state import replace_file
+    from alkit.files import replace_file
 
     replace_file(state.path(_FILE), lambda path: np.savez_compressed(path, **arrays))
 

@@ -14,9 +14,9 @@ from rich.table import Table
 from alkit import pages, plots
 from alkit.acquisition.scores import heavy_atoms
 from alkit.config import CampaignConfig
-from alkit.evaluation import KCAL_PER_MOL
+from alkit.files import replace_file, write_text
 from alkit.ledger import Ledger, Role
-from alkit.state import replace_file, write_text
+from alkit.units import KCAL_PER_MOL
 
 _MOST_DRAWN = 24
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")

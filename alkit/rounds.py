@@ -16,6 +16,7 @@ import numpy as np
 from alkit import candidates, evaluation, pools, pretraining, proposers
 from alkit.acquisition.base import select
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.files import replace_file
 from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.labelling import label_batch
 from alkit.ledger import Role, Status
@@ -23,7 +24,7 @@ from alkit.models import Provenance
 from alkit.molecules import flat
 from alkit.proposers import gan
 from alkit.proposers.learning import recorded, save_values
-from alkit.state import RoundState, replace_file
+from alkit.state import RoundState
 
 Stage = Callable[[RoundState], None]
 

@@ -1,6 +1,5 @@
 """What every stage of a round can reach: settings, ledger, folder, seeds, molecules with their geometry."""
 
-import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -195,15 +194,3 @@ class RoundState:
             if on_graph:
                 on_graph(1)
         return graphs
-
-
-def write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside ``path`` and put it in place whole: a file that exists is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    write(partial)
-    os.replace(partial, path)

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from alkit import evaluation
 from alkit.datasets import Dataset
 from alkit.errors import CampaignError, DataError, LabelError
+from alkit.files import replace_file, write_text
 from alkit.inputs import build_graph
 from alkit.molecules import Molecule, canonical, flat
 from alkit.placing import place
 from alkit.progress import CampaignProgress
-from alkit.state import replace_file, write_text
 from alkit.statistics import regression_metrics
 from alkit.study_settings import ARMS, FEWEST_VALIDATION, StudySettings
 from surrogate.settings import ModelSettings, TrainingSettings

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from alkit import plots
-from alkit.evaluation import CHEMICAL_ACCURACY
 from alkit.statistics import mean_interval, residuals_by
 from alkit.study import Results, curves
 from alkit.study_settings import ARMS
+from alkit.units import CHEMICAL_ACCURACY
 
 _COLOURS = ("#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48")
 

@@ -11,12 +11,12 @@ from rich import box
 from rich.table import Table
 
 from alkit import pages, study_plots
-from alkit.evaluation import KCAL_PER_MOL
+from alkit.files import replace_file, write_text
 from alkit.noise_floor import NoiseFloor
-from alkit.state import replace_file, write_text
 from alkit.statistics import Difference, mean_interval, paired_bootstrap
 from alkit.study import Results
 from alkit.study_settings import ARMS
+from alkit.units import KCAL_PER_MOL
 
 _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
 _LAST_EPOCHS = 10  # the training loss is one batch's, so the mean of a few

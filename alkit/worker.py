@@ -14,14 +14,9 @@ import time
 from multiprocessing import connection, parent_process
 from typing import Any
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-AS_GIVEN = "as given"  # the first rung of every ladder
+from alkit.errors import AS_GIVEN
+from alkit.threads import THREAD_VARIABLES
+
 _PR_SET_PDEATHSIG = 1
 
 _kind: str = ""

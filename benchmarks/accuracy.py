@@ -30,9 +30,9 @@ from rich.console import Console
 from alkit.baselines import single_point
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
+from alkit.files import replace_file
 from alkit.placing import place
 from alkit.progress import CampaignProgress
-from alkit.state import replace_file
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -40,14 +40,13 @@ from rich.table import Table
 
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.engines import LocalEngine
-from alkit.errors import LabelError
+from alkit.errors import AS_GIVEN, LabelError
 from alkit.molecules import Molecule, canonical, embed, with_hydrogens
 from alkit.progress import CampaignProgress
 from alkit.simulators import Label, SimulatorSpec
 from alkit.simulators.base import create_simulator
 from alkit.simulators.relaxation import relax
 from alkit.simulators.xtb import XTBSimulator
-from alkit.worker import AS_GIVEN
 
 GFN = ("xtb", "tblite")  # the second where it is installed
 FMAX, STEPS = 0.01, 300

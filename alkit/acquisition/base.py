@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from alkit import plugins
 from alkit.errors import AcquisitionError, ConfigError
-from alkit.evaluation import CHEMICAL_ACCURACY
+from alkit.units import CHEMICAL_ACCURACY
 
 
 @dataclass(frozen=True, eq=False)

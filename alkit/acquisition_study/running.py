@@ -20,9 +20,9 @@ from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
 from alkit.baselines import single_point
 from alkit.datasets import Dataset
 from alkit.errors import ConfigError, DataError, LabelError
+from alkit.files import replace_file
 from alkit.molecules import flat
 from alkit.progress import CampaignProgress
-from alkit.state import replace_file
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -14,10 +14,9 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from alkit.errors import AlkitError, Attempt, LabelError
+from alkit.errors import AS_GIVEN, AlkitError, Attempt, LabelError
 from alkit.molecules import Molecule
 from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
-from alkit.worker import AS_GIVEN
 
 DEADLINE = "deadline"
 AGAIN = "again"  # the rung of a second try, after a worker that died in the first

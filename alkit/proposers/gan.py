@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from alkit.errors import ConfigError
+from alkit.files import replace_file
 from alkit.molecules import flat
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.learning import acquired_molecules, learned_molecules, values
-from alkit.state import replace_file
 
 if TYPE_CHECKING:
     from alkit.config import CampaignConfig

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
+from alkit.files import replace_file
 from alkit.molecules import flat
-from alkit.state import replace_file
 
 if TYPE_CHECKING:
     from alkit.state import RoundState

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from alkit.errors import Attempt, LabelError
+from alkit.errors import AS_GIVEN, Attempt, LabelError
 from alkit.molecules import Molecule
 from alkit.simulators import starts
-from alkit.worker import AS_GIVEN
 
 T = TypeVar("T")
 

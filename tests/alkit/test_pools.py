@@ -15,11 +15,11 @@ from alkit.campaign import Campaign, open_campaign
 from alkit.cli import main
 from alkit.config import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
-from alkit.evaluation import CHEMICAL_ACCURACY
 from alkit.ledger import Ledger
 from alkit.molecules import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
+from alkit.units import CHEMICAL_ACCURACY
 
 ROUND = ["CCO", "CC=O", "COC", "C1CC1", "CC#N"]
 

@@ -15,10 +15,11 @@ from alkit.acquisition import resolve
 from alkit.baselines import single_point
 from alkit.config import check_config
 from alkit.errors import CampaignError, LabelError
+from alkit.files import replace_file
 from alkit.ledger import Ledger
 from alkit.molecules import embed
 from alkit.progress import CampaignProgress
-from alkit.state import RoundState, replace_file
+from alkit.state import RoundState
 
 PURPOSES = ["start", "propose", "acquire", "train", "generator"]
 

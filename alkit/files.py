@@ -1,11 +1,12 @@
-"""Long tables that are written as they grow, and gone on with after an interruption."""
+"""Files that are complete or absent: replaced whole, never overwritten, resumed after an interruption."""
 
 import csv
 import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +16,7 @@ from alkit.errors import DataError
 
 @contextmanager
 def made(folder: Path) -> Iterator[None]:
-    """A folder to write to, made with its parents; those that an error leaves empty are gone again."""
+    """Make a folder with its parents. If the block fails, the folders it created are removed while empty."""
     new = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -44,8 +45,7 @@ def growing_table(
     Raises:
         DataError: ``out`` exists, was begun from something else, or is being written by another run.
     """
-    if out.exists():
-        raise DataError(f"{out} exists already; give another --out, nothing is overwritten.")
+    refuse_existing(out)
     partial, told = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.from")
     with made(out.parent), partial.open("a+b") as raw:
         _lock(raw, partial)
@@ -120,3 +120,34 @@ def _cut(file: IO[bytes], top: bytes, chunk: int) -> int:
     file.truncate(end)
     file.seek(end)
     return rows // chunk * chunk
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text: the writer that `replace_file` takes for texts."""
+    path.write_text(text, encoding="utf-8")
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside ``path`` and rename: a file that exists is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.part{path.suffix}")
+    write(partial)
+    os.replace(partial, path)
+
+
+def refuse_existing(out: Path | None, option: str = "--out") -> None:
+    """Raise `DataError` if the output file exists; called before long work."""
+    if out is not None and out.exists():
+        raise DataError(f"{out} exists already; give another {option}, nothing is overwritten.")
+
+
+@contextmanager
+def output(out: Path | None) -> Iterator[IO[str]]:
+    """A new file, or standard output; an existing file is never overwritten."""
+    if out is None:
+        yield sys.stdout
+        return
+    refuse_existing(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        yield file

@@ -1,4 +1,4 @@
-"""alkit.partial: tables that survive an interruption anywhere."""
+"""alkit.files: tables that survive an interruption anywhere."""
 
 import csv
 from pathlib import Path
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.errors import DataError
-from alkit.partial import digest, growing_table
+from alkit.files import digest, growing_table
 
 HEADER = ["smiles", "value"]
 
