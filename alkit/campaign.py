@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from alkit import config as configs
 from alkit import pools, proposers, report
 from alkit.acquisition.base import adapt, resolve
-from alkit.config import CampaignConfig
+from alkit.config import loading
+from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
 from alkit.inputs import model_settings, training_settings
@@ -63,9 +63,9 @@ class Campaign:
         progress: CampaignProgress | None = None,
     ):
         if isinstance(config, Path | str):
-            config = configs.load_config(Path(config))
+            config = loading.load_config(Path(config))
         elif isinstance(config, dict):
-            config = configs.check_config(config)
+            config = loading.check_config(config)
         if acquisition is None:
             self._acquisition = resolve(config.acquisition.name, config.acquisition.settings)
         else:
@@ -208,7 +208,7 @@ class Campaign:
             ledger.forget()
             ledger.set_meta("config", json.dumps(given))
         stored = ledger.meta("config")
-        changed = configs.changes(json.loads(stored), given) if stored else []
+        changed = loading.changes(json.loads(stored), given) if stored else []
         if changed:
             ledger.close()
             raise CampaignError(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from alkit.config import Domain
+from alkit.config.schema import Domain
 from alkit.errors import DataError
 from alkit.ledger import Candidate, Role
 from alkit.molecules import canonical, flat

@@ -125,7 +125,7 @@ def campaign_template(
     ] = "generator",
 ) -> None:
     """Print a campaign file with every key, its default and what it means."""
-    from alkit.config_template import template
+    from alkit.config.template import template
 
     typer.echo(template(proposer), nl=False)
 
@@ -133,7 +133,7 @@ def campaign_template(
 @campaign.command("schema")
 def campaign_schema() -> None:
     """Print the JSON Schema of campaign files, for editors."""
-    from alkit.config import CampaignConfig
+    from alkit.config.schema import CampaignConfig
 
     typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
 
@@ -239,7 +239,7 @@ def label(
 ) -> None:
     """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
     from alkit import commands
-    from alkit.config import override_key
+    from alkit.config.loading import override_key
     from alkit.simulators.base import SIMULATORS, SimulatorSpec
 
     settings: dict[str, Any] = {"target": target} if simulator in SIMULATORS else {}
@@ -337,7 +337,7 @@ def data_fetch(
 
 def _loaded(path: Path, overrides: list[str] | None) -> Any:
     """A campaign file; what PyYAML lets through as another error than its own is named as well."""
-    from alkit.config import load_config
+    from alkit.config.loading import load_config
     from alkit.errors import AlkitError, ConfigError
 
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.baselines import LEVEL, Baseline
-from alkit.config import CampaignConfig
+from alkit.config.schema import CampaignConfig
 from alkit.molecules import Molecule
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from alkit import pages, plots
 from alkit.acquisition.scores import heavy_atoms
-from alkit.config import CampaignConfig
+from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
 from alkit.ledger import Ledger, Role
 from alkit.units import KCAL_PER_MOL

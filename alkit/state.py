@@ -12,7 +12,7 @@ import numpy as np
 from alkit.acquisition.base import Acquisition
 from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
-from alkit.config import CampaignConfig
+from alkit.config.schema import CampaignConfig
 from alkit.descriptors import Described
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError

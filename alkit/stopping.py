@@ -6,7 +6,7 @@ has no part in it: rules that need an error take the validation error.
 
 from collections.abc import Sequence
 
-from alkit.config import Stop
+from alkit.config.schema import Stop
 
 
 def reason_to_stop(stop: Stop, metrics: Sequence[dict[str, float]], seconds: float) -> str | None:

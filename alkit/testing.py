@@ -23,7 +23,7 @@ import numpy as np
 from alkit import plugins
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
 from alkit.acquisition.base import adapt as adapt_acquisition
-from alkit.config import Domain
+from alkit.config.schema import Domain
 from alkit.engines import LocalEngine
 from alkit.enumeration import seed_molecules
 from alkit.errors import AcquisitionError

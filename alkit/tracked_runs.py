@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alkit import report
-from alkit.config import CampaignConfig
+from alkit.config.schema import CampaignConfig
 from alkit.ledger import Ledger
 from alkit.state import RoundState
 from alkit.tracking import Ending, Tracker

@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.candidates import in_domain
-from alkit.config import Domain
+from alkit.config.schema import Domain
 from alkit.errors import LabelError
 from alkit.molecules import embed
 from alkit.plots import make_up

@@ -8,7 +8,7 @@ import pytest
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import adapt
-from alkit.config import check_config
+from alkit.config.loading import check_config
 
 ROOT = Path(__file__).parents[1]
 

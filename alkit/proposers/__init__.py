@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from alkit import plugins
-from alkit.config_proposers import (
+from alkit.config.proposer import (
     CustomProposer,
     EvolutionProposer,
     GeneratorProposer,

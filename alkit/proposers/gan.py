@@ -14,7 +14,7 @@ from alkit.proposers.base import ProposalContext
 from alkit.proposers.learning import acquired_molecules, learned_molecules, values
 
 if TYPE_CHECKING:
-    from alkit.config import CampaignConfig
+    from alkit.config.schema import CampaignConfig
     from alkit.state import RoundState
     from generator import GeneratorSettings, GraphGAN
 

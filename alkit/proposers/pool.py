@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alkit import config_proposers as sections
 from alkit.candidates import in_domain
+from alkit.config import proposer as sections
 from alkit.errors import ConfigError
 from alkit.proposers.base import ProposalContext
 

@@ -218,7 +218,7 @@ def _samples(folder: Path) -> Samples:
 
 def _campaign(folder: Path) -> None:
     """A folder as `alkit campaign run` leaves it, without the work."""
-    from alkit.config import check_config
+    from alkit.config.loading import check_config
     from alkit.ledger import Ledger
     from alkit.simulators.base import Level
 

@@ -11,7 +11,7 @@ from alkit.candidates import (
     held_out_graphs,
     in_domain,
 )
-from alkit.config import Domain
+from alkit.config.schema import Domain
 from alkit.ledger import Candidate
 from alkit.molecules import canonical
 from alkit.proposers.base import ProposalContext

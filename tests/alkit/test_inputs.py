@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alkit.baselines import LEVEL, single_point
-from alkit.config import check_config
+from alkit.config.loading import check_config
 from alkit.inputs import build_graph, model_settings, needs_single_point, training_settings
 from alkit.molecules import embed
 from surrogate import SurrogateError

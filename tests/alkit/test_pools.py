@@ -13,7 +13,7 @@ from alkit.acquisition.base import adapt
 from alkit.baselines import single_point
 from alkit.campaign import Campaign, open_campaign
 from alkit.cli import main
-from alkit.config import check_config
+from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.ledger import Ledger
 from alkit.molecules import embed

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from alkit import plots, report
-from alkit.config import check_config
+from alkit.config.loading import check_config
 from alkit.ledger import Ledger
 from alkit.simulators.base import Label, Level
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from alkit.acquisition import resolve
 from alkit.baselines import single_point
-from alkit.config import check_config
+from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
 from alkit.ledger import Ledger

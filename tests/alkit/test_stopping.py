@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alkit.config import Stop
+from alkit.config.schema import Stop
 from alkit.stopping import reason_to_stop
 
 NEVER = {"rounds": 10**6}

@@ -7,7 +7,7 @@ import pytest
 
 from alkit import proposers
 from alkit.acquisition.base import Pool, RoundContext, adapt, resolve, select
-from alkit.config import check_config
+from alkit.config.loading import check_config
 from alkit.ledger import Ledger
 from alkit.molecules import embed
 from alkit.progress import CampaignProgress

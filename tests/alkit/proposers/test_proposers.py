@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from alkit import proposers
-from alkit.config import check_config
-from alkit.config_proposers import CustomProposer
+from alkit.config.loading import check_config
+from alkit.config.proposer import CustomProposer
 from alkit.enumeration import seed_molecules
 from alkit.errors import ConfigError, ProposalError
 from alkit.proposers import ProposalContext, adapt, proposals

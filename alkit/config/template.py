@@ -6,8 +6,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from alkit.config import CampaignConfig
-from alkit.config_proposers import CustomProposer, EvolutionProposer, GeneratorProposer, PoolProposer
+from alkit.config.proposer import CustomProposer, EvolutionProposer, GeneratorProposer, PoolProposer
+from alkit.config.schema import CampaignConfig
 
 _PROPOSERS: dict[str, type[BaseModel]] = {
     "generator": GeneratorProposer,

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from alkit import config as module
-from alkit.config import CampaignConfig, absolute_code_path, check_config, difference, load_config
+from alkit.config import schema as module
+from alkit.config.loading import absolute_code_path, check_config, difference, load_config
+from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError
 
 BASE = "name: first\nproposer: generator\n"

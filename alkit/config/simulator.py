@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from alkit.config_types import PositiveFloat, PositiveInt, Section
+from alkit.config.types import PositiveFloat, PositiveInt, Section
 
 # Of these no label depends: they may change while a campaign is under way.
 MEANS = (

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from alkit.config_types import NotTruth, PositiveFloat, PositiveInt, Section
+from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section
 
 
 class PoolProposer(Section):

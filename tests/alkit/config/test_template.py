@@ -1,4 +1,4 @@
-"""alkit.config_template: a template that loads as it is, with every key of the schema."""
+"""alkit.config.schema.template: a template that loads as it is, with every key of the schema."""
 
 from pathlib import Path
 
@@ -6,8 +6,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from alkit.config import CampaignConfig, GeneratorProposer, PoolProposer, load_config
-from alkit.config_template import template
+from alkit.config.loading import load_config
+from alkit.config.schema import CampaignConfig, GeneratorProposer, PoolProposer
+from alkit.config.template import template
 from alkit.errors import ConfigError
 
 PROPOSERS = {"generator": GeneratorProposer, "pool": PoolProposer}

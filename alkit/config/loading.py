@@ -1,0 +1,167 @@
+"""Read a campaign file: YAML, overrides, input paths, and what changed since the last run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from alkit.config.messages import repeated_key, sentence
+from alkit.config.proposer import (
+    CustomProposer,
+    MixProposer,
+    PoolProposer,
+)
+from alkit.config.schema import CampaignConfig
+from alkit.config.simulator import MEANS
+from alkit.errors import ConfigError
+
+
+def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
+    """Read and check a campaign file.
+
+    Args:
+        path: YAML.
+        overrides: ``key.inner=value`` each, the value in YAML.
+
+    Raises:
+        ConfigError: anything wrong with it, in one sentence with the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no campaign file {path}; `alkit campaign template` prints one to start from."
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not a text file in UTF-8 ({error.reason} at byte {error.start})."
+        ) from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "somewhere"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{path}, {where}: not YAML ({problem}).") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no campaign: a mapping of keys like `name: first` is expected.")
+    if repeated := repeated_key(text):
+        raise ConfigError(f"{path}, line {repeated[1]}: the key {repeated[0]!r} is there twice; keep one.")
+    for override in overrides:
+        override_key(data, override)
+    overridden = [override.partition("=")[0] for override in overrides]
+    return check_config(data, path=path, text=text, overridden=overridden)
+
+
+def check_config(
+    data: dict[str, Any], *, path: Path | None = None, text: str = "", overridden: Sequence[str] = ()
+) -> CampaignConfig:
+    """A campaign from its keys; input paths are relative to the folder of ``path``, or the working directory.
+
+    Raises:
+        ConfigError: anything wrong with it, in one sentence.
+    """
+    try:
+        config = CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(sentence(error, CampaignConfig, path, text, overridden)) from None
+    return _resolved(config, path.resolve().parent if path else Path.cwd())
+
+
+def override_key(data: dict[str, Any], override: str) -> None:
+    """Set what ``key.inner=value`` names, the value in YAML. Raises `ConfigError` for anything else."""
+    keys, equals, value = override.partition("=")
+    if not equals or not keys:
+        raise ConfigError(f"--set {override!r} is not of the form key=value, such as stop.rounds=2.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value is not YAML.") from None
+    *outer, last = keys.split(".")
+    for key in outer:
+        inner = data.setdefault(key, {})
+        if isinstance(inner, str):  # the short form, such as `simulator: xtb`
+            inner = {"name" if key == "acquisition" else "kind": inner}
+        if not isinstance(inner, dict):
+            held = "a list" if isinstance(inner, list) else "a single value"
+            raise ConfigError(f"--set {override!r}: {key!r} holds {held}, not keys.")
+        data[key] = inner
+        data = inner
+    data[last] = parsed
+
+
+def _scheduler(base: Path, dask: str | None) -> str | None:
+    """Of a Dask cluster: its file, or its address as it stands."""
+    return str((base / dask).resolve()) if dask and dask.endswith(".json") else dask
+
+
+def _placed(base: Path, cache: Path | str | None) -> Path | str | None:
+    """A cache need not exist: it is made."""
+    return (base / cache.expanduser()).resolve() if isinstance(cache, Path) else cache
+
+
+def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
+    """Input paths made absolute, and checked to exist."""
+    changes: dict[str, Any] = {}
+    for key in ("seeds", "dataset"):
+        if (given := getattr(config, key)) is not None:
+            changes[key] = _existing(base, given, key)
+    changes["proposer"] = _resolved_proposer(config.proposer, base)
+    changes["acquisition"] = config.acquisition.model_copy(
+        update={"name": absolute_code_path(config.acquisition.name, base)}
+    )
+    changes["simulator"] = config.simulator.model_copy(
+        update={
+            "kind": absolute_code_path(config.simulator.kind, base),
+            "parsl": config.simulator.parsl and absolute_code_path(config.simulator.parsl, base),
+            "dask": _scheduler(base, config.simulator.dask),
+            "cache": _placed(base, config.simulator.cache),
+        }
+    )
+    return config.model_copy(update=changes)
+
+
+def _resolved_proposer(proposer: Any, base: Path) -> Any:
+    if isinstance(proposer, MixProposer):
+        parts = [_resolved_proposer(part, base) for part in proposer.parts]
+        return proposer.model_copy(update={"parts": parts})
+    if isinstance(proposer, PoolProposer) and proposer.file is not None:
+        return proposer.model_copy(update={"file": _existing(base, proposer.file, "proposer.file")})
+    if isinstance(proposer, CustomProposer):
+        return proposer.model_copy(update={"name": absolute_code_path(proposer.name, base)})
+    return proposer
+
+
+def _existing(base: Path, given: Path, key: str) -> Path:
+    path = (base / given.expanduser()).resolve()
+    if not path.is_file():
+        hint = " `alkit data import` makes one." if key == "dataset" else ""
+        raise ConfigError(f"{key}: there is no file {path}.{hint}")
+    return path
+
+
+def absolute_code_path(name: str, base: Path) -> str:
+    """``./file.py:function`` with the file made absolute; other names as they are."""
+    file, colon, function = name.rpartition(":")
+    return f"{(base / file).resolve()}:{function}" if colon and file.endswith(".py") else name
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Lines ``key: old -> new`` for what differs, and must not while a campaign is under way."""
+    means = {f"simulator.{name}" for name in MEANS}
+    return [line for line in difference(old, new) if line.partition(":")[0] not in means]
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Lines ``key: old -> new`` for what differs."""
+    lines: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += difference(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} -> {b}")
+    return lines
