@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from alkit.config.schema import Domain
 from alkit.errors import DataError
 from alkit.ledger import Candidate, Role
-from alkit.molecules import canonical, flat
+from alkit.molecules.molecule import canonical, without_stereo
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
 
@@ -59,7 +59,7 @@ def examine(
         if known.status == "failed":
             return Verdict(key, "failed_before", known.reason)
         return Verdict(key, _WHERE_KNOWN.get(known.role, "already_labelled"))
-    if held_out and (role := held_out.get(flat(key))):
+    if held_out and (role := held_out.get(without_stereo(key))):
         return Verdict(key, _WHERE_KNOWN[role], "as a stereoisomer")
     return Verdict(key)
 
@@ -69,7 +69,7 @@ def held_out_graphs(candidates: Iterable[Candidate]) -> dict[str, Role]:
 
     Enantiomers have one energy, and 2D mode cannot tell any stereoisomers apart.
     """
-    return {flat(c.smiles): c.role for c in candidates if c.role in _WHERE_KNOWN}
+    return {without_stereo(c.smiles): c.role for c in candidates if c.role in _WHERE_KNOWN}
 
 
 def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:

@@ -30,7 +30,8 @@ from alkit.models import (
     predict_structures,
     refuse_trained,
 )
-from alkit.molecules import CONFORMERS, Molecule, canonical, embed, flat
+from alkit.molecules.conformers import CONFORMERS, embed
+from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
@@ -165,7 +166,7 @@ class _Labelled:
         """About a tenth to test, a tenth to validate, the rest to train, with stereoisomers in one set."""
         groups: dict[str, list[int]] = {}
         for i in usable:
-            groups.setdefault(flat(self.smiles[i]), []).append(i)
+            groups.setdefault(without_stereo(self.smiles[i]), []).append(i)
         tenth, sets = max(2, len(usable) // 10), ([], [], [])  # type: ignore[var-annotated]
         for group in groups.values():
             next(part for part in sets if part is sets[2] or len(part) < tenth).extend(group)

@@ -13,7 +13,8 @@ from alkit import datasets
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import made, output, refuse_existing
 from alkit.models import newest
-from alkit.molecules import embed, flat
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import without_stereo
 from alkit.progress import CampaignProgress
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def generate(
 
     Args:
         source: a campaign's folder, ``generator.pt``, or a SMILES file.
-        kind: ``.smi``, or ``.sdf`` and ``.xyz``: with the geometry of `alkit.molecules.embed`, in Å.
+        kind: ``.smi``, or ``.sdf`` and ``.xyz``: with a geometry (`alkit.molecules.conformers.embed`), Å.
         novel_against: SMILES file of molecules to leave out, besides those trained on.
 
     Returns:
@@ -90,7 +91,7 @@ def generate(
     stored = newest(source, _FILE) if source.is_dir() else source
     if stored is None:
         raise CampaignError(f"{source} is not the folder of a campaign that has trained a generator.")
-    known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
+    known = {without_stereo(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
     smiles = [] if stored.suffix == ".pt" else datasets.read_smiles(stored)
     refuse_existing(out)
     # What cannot be written to is told before the training, not after it.
@@ -208,7 +209,7 @@ def evaluate(
                 advance(1)
     else:
         sampled = datasets.written_smiles(stored)  # what cannot be read counts as not valid
-    known = {flat(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
+    known = {without_stereo(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
     found = metrics.summary(sampled, reference, novel_against=known)
     if figure is not None:
         from alkit.plots import make_up

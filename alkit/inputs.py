@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alkit.baselines import LEVEL, Baseline
 from alkit.config.schema import CampaignConfig
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:

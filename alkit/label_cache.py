@@ -24,7 +24,7 @@ from typing import Any
 
 from alkit.errors import Attempt, CampaignError
 from alkit.ledger import label_hash, level_columns, pack, unpack
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
 from alkit.simulators.relaxing import REVISION

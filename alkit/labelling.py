@@ -15,7 +15,7 @@ from alkit.engines.base import DEADLINE
 from alkit.errors import LabelError
 from alkit.label_cache import LabelCache
 from alkit.ledger import Candidate, Source
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.progress import Advance
 from alkit.simulators.base import Label
 

@@ -11,7 +11,7 @@ from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import replace_file
 from alkit.inputs import build_graph, needs_single_point
-from alkit.molecules import GEOMETRIES, Molecule, canonical
+from alkit.molecules.molecule import GEOMETRIES, Molecule, canonical
 from alkit.placing import FROM_SMILES, place
 
 if TYPE_CHECKING:

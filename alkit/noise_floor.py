@@ -9,7 +9,8 @@ import numpy as np
 
 from alkit.baselines import single_point
 from alkit.errors import DataError, LabelError
-from alkit.molecules import CONFORMERS, canonical, flat
+from alkit.molecules.conformers import CONFORMERS
+from alkit.molecules.molecule import canonical, without_stereo
 from alkit.placing import place
 
 _MOST_ISOMERS = 8
@@ -84,7 +85,7 @@ def stereoisomers(smiles: str, *, seed: int = 0) -> list[str]:
 
     options = StereoEnumerationOptions(unique=True, maxIsomers=2 * _MOST_ISOMERS, rand=seed)
     found: dict[str, str] = {}
-    for isomer in EnumerateStereoisomers(Chem.MolFromSmiles(flat(smiles)), options=options):
+    for isomer in EnumerateStereoisomers(Chem.MolFromSmiles(without_stereo(smiles)), options=options):
         written = Chem.MolToSmiles(isomer)
         found.setdefault(min(written, _mirror(written)), written)
     isomers = sorted(found.values())

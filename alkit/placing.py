@@ -6,7 +6,9 @@ from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
 
 from alkit.errors import DataError, LabelError
-from alkit.molecules import CONFORMERS, EMBEDDABLE, Molecule, embed, same_bond_graph
+from alkit.molecules.bonds import same_bond_graph
+from alkit.molecules.conformers import CONFORMERS, EMBEDDABLE, embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.relaxation import relax
 from alkit.simulators.xtb import calculator
 from alkit.threads import one_thread
@@ -24,7 +26,7 @@ def place(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFOR
 
     Args:
         smiles: canonical or not.
-        geometry: ``etkdg`` or ``mmff`` (see :func:`alkit.molecules.embed`), or ``xtb``: the lowest MMFF94
+        geometry: ``etkdg`` or ``mmff`` (see `alkit.molecules.conformers`), or ``xtb``: the lowest MMFF94
             conformer relaxed with GFN2-xTB.
         seed: the campaign's.
         conformers: of which the lowest is taken.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import descriptors
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.ledger import Candidate
+from alkit.molecules import soap
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.units import CHEMICAL_ACCURACY
 
@@ -109,13 +109,13 @@ def features(state: RoundState, molecules: Sequence[Candidate]) -> NDArray[np.fl
     return np.array([kept.rows[c.smiles] for c in molecules])
 
 
-def _soap(state: RoundState) -> descriptors.Soap:
+def _soap(state: RoundState) -> soap.Soap:
     """Of the start and the first round's candidates: what they are does not change any more."""
     from ase.data import atomic_numbers
 
     start = [c for role in ("training", "validation") for c, _ in state.ledger.labelled(role, up_to_round=0)]
     first = [c for c in state.ledger.candidates(round_=1) if c.status not in ("proposed", "rejected")]
-    return descriptors.Soap.fit(
+    return soap.Soap.fit(
         [_atoms(state, c.smiles) for c in (*start, *first)],
         np.random.default_rng(state.config.seed),
         elements=[atomic_numbers[symbol] for symbol in state.config.domain.elements],

@@ -12,7 +12,7 @@ from alkit.candidates import held_out_graphs
 from alkit.errors import CampaignError, LabelError
 from alkit.inputs import training_settings
 from alkit.models import Provenance, load_model
-from alkit.molecules import flat
+from alkit.molecules.molecule import without_stereo
 from alkit.state import RoundState
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _molecules(state: RoundState) -> list[str]:
         for index in state.rng("pretrain").permutation(len(seeds)):
             if len(found) == wanted:
                 break
-            if flat(seeds[index]) in held_out:
+            if without_stereo(seeds[index]) in held_out:
                 continue
             try:
                 state.place(seeds[index])

@@ -21,7 +21,7 @@ from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.labelling import label_batch
 from alkit.ledger import Role, Status
 from alkit.models import Provenance
-from alkit.molecules import flat
+from alkit.molecules.molecule import without_stereo
 from alkit.proposers import gan
 from alkit.proposers.learning import recorded, save_values
 from alkit.state import RoundState
@@ -61,7 +61,9 @@ def _draw_start(state: RoundState) -> None:
                         "the domain, not all usable; lower start.training, .validation or .test."
                     )
                 # Stereoisomers share a set: what is tested must not be known from its mirror image.
-                if graphs.setdefault(flat(seeds[index]), role) == role and _admit(state, seeds[index], role):
+                if graphs.setdefault(without_stereo(seeds[index]), role) == role and _admit(
+                    state, seeds[index], role
+                ):
                     found += 1
                     advance(1)
 

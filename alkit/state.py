@@ -13,13 +13,13 @@ from alkit.acquisition.base import Acquisition
 from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
 from alkit.config.schema import CampaignConfig
-from alkit.descriptors import Described
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import build_graph, model_settings, needs_single_point
 from alkit.label_cache import LabelCache, default_path
 from alkit.ledger import Ledger
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
+from alkit.molecules.soap import Described
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
@@ -76,7 +76,7 @@ class RoundState:
             return read_smiles(self.config.seeds)
         if self.dataset is not None:
             return self.dataset.smiles
-        from alkit.enumeration import seed_molecules
+        from alkit.molecules.enumeration import seed_molecules
 
         return seed_molecules()
 

@@ -21,7 +21,7 @@ from alkit.datasets import Dataset
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import replace_file, write_text
 from alkit.inputs import build_graph
-from alkit.molecules import Molecule, canonical, flat
+from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.statistics import regression_metrics
@@ -193,7 +193,7 @@ class _Molecules:
         self._flat: dict[int, str] = {}
         for i, smiles in enumerate(self.data.smiles):
             try:
-                self._flat[i] = flat(smiles)
+                self._flat[i] = without_stereo(smiles)
             except DataError:  # an ion or a radical, say
                 self._failed.add(i)
             else:

@@ -25,9 +25,9 @@ from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resol
 from alkit.acquisition.base import adapt as adapt_acquisition
 from alkit.config.schema import Domain
 from alkit.engines import LocalEngine
-from alkit.enumeration import seed_molecules
 from alkit.errors import AcquisitionError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.enumeration import seed_molecules
 from alkit.proposers import ProposalContext, adapt, proposals
 from alkit.simulators import Label, SimulatorSpec, create_simulator
 

@@ -25,7 +25,7 @@ from rich.table import Table
 from alkit.engines import ENGINES, create_engine
 from alkit.label_cache import LabelCache
 from alkit.ledger import Ledger
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import Label, Level, SimulatorSpec
 
 MARKS = (0.1, 0.5, 1.0)

@@ -38,7 +38,7 @@ from rich.table import Table
 from alkit.candidates import in_domain
 from alkit.config.schema import Domain
 from alkit.errors import LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.plots import make_up
 from alkit.progress import CampaignProgress
 from alkit.proposers.base import ProposalContext

@@ -41,7 +41,8 @@ from rich.table import Table
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.engines import LocalEngine
 from alkit.errors import AS_GIVEN, LabelError
-from alkit.molecules import Molecule, canonical, embed, with_hydrogens
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
 from alkit.progress import CampaignProgress
 from alkit.simulators import Label, SimulatorSpec
 from alkit.simulators.base import create_simulator

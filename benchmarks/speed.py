@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.models import Provenance, predict_smiles
-from alkit.molecules import canonical
+from alkit.molecules.molecule import canonical
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.compat import schnetpack

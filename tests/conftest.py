@@ -32,7 +32,7 @@ def mlflow_uri(_mlflow_database, tmp_path) -> str:
 @pytest.fixture
 def tiny(tmp_path, mlflow_uri) -> dict:
     """A campaign with every real part (GFN2-xTB, SchNet, GAN, MLflow), as small as they go."""
-    from alkit.enumeration import seed_molecules
+    from alkit.molecules.enumeration import seed_molecules
 
     seeds = tmp_path / "seeds.smi"
     seeds.write_text("\n".join(s for s in seed_molecules() if 3 <= sum(c.isalpha() for c in s) <= 5))

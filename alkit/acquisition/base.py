@@ -23,7 +23,7 @@ class Pool:
         samples: ``(s, n)`` eV, the prediction of every member.
         std: ``(n,)`` eV, calibrated standard deviation.
         embeddings: ``(n, d)`` pooled last-layer features; or features of the geometry that labels start from
-            (`alkit.descriptors`), where the function needs "soap" or ``acquisition.features`` says so.
+            (`alkit.molecules.soap`), where the function needs "soap" or ``acquisition.features`` says so.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
         cheap: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at the

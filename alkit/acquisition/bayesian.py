@@ -16,10 +16,7 @@ import torch
 from botorch.acquisition import AcquisitionFunction, OneShotAcquisitionFunction
 from botorch.acquisition.acquisition import MCSamplerMixin
 from botorch.acquisition.analytic import AnalyticAcquisitionFunction
-from botorch.acquisition.monte_carlo import (
-    SampleReducingMCAcquisitionFunction,
-    qPosteriorStandardDeviation,
-)
+from botorch.acquisition.monte_carlo import SampleReducingMCAcquisitionFunction, qPosteriorStandardDeviation
 from botorch.models.model import Model
 from botorch.optim import optimize_acqf_discrete
 from botorch.posteriors.ensemble import EnsemblePosterior

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import descriptors, study
+from alkit import study
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
@@ -21,7 +21,8 @@ from alkit.baselines import single_point
 from alkit.datasets import Dataset
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
-from alkit.molecules import flat
+from alkit.molecules import soap as descriptors
+from alkit.molecules.molecule import without_stereo
 from alkit.progress import CampaignProgress
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class _Data:
         groups: dict[str, list[int]] = {}
         for i, smiles in enumerate(self.smiles):
             try:
-                groups.setdefault(flat(smiles), []).append(i)
+                groups.setdefault(without_stereo(smiles), []).append(i)
             except DataError:  # an ion or a radical, say
                 continue
         self._groups = [groups[name] for name in sorted(groups)]

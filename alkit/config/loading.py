@@ -8,11 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from alkit.config.messages import repeated_key, sentence
-from alkit.config.proposer import (
-    CustomProposer,
-    MixProposer,
-    PoolProposer,
-)
+from alkit.config.proposer import CustomProposer, MixProposer, PoolProposer
 from alkit.config.schema import CampaignConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError

@@ -16,7 +16,7 @@ import numpy as np
 
 from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
-from alkit.molecules import LONGEST_SMILES, Molecule
+from alkit.molecules.molecule import LONGEST_SMILES, Molecule
 
 __all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures", "scan_smiles"]
 

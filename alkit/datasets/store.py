@@ -23,7 +23,7 @@ from typing import Any, overload
 import numpy as np
 
 from alkit.errors import DataError
-from alkit.molecules import LONGEST_SMILES
+from alkit.molecules.molecule import LONGEST_SMILES
 
 __all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "canonical_smiles", "create_database"]
 
@@ -68,7 +68,7 @@ class Record:
 
 def canonical_smiles(smiles: str) -> str | None:
     """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES, or it is
-    longer than `alkit.molecules.LONGEST_SMILES`, or has letters that no SMILES has."""
+    longer than `alkit.molecules.molecule.LONGEST_SMILES`, or has letters that no SMILES has."""
     from rdkit import Chem, rdBase
 
     if len(smiles) > LONGEST_SMILES or not smiles.isascii():  # of "éC" RDKit reads the C

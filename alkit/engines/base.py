@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from alkit.errors import AS_GIVEN, AlkitError, Attempt, LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
 
 DEADLINE = "deadline"

@@ -16,7 +16,7 @@ from pathlib import Path
 from alkit.engines.base import WorkerSettings
 from alkit.engines.local import LocalEngine
 from alkit.errors import AlkitError, LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.plugins import is_code_path
 from alkit.simulators.base import Label, SimulatorSpec
 

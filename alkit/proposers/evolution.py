@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alkit.errors import ProposalError
-from alkit.molecules import flat
+from alkit.molecules.molecule import without_stereo
 from alkit.proposers.base import ProposalContext
 
 _TRIES_PER_MOLECULE = 20
@@ -40,7 +40,7 @@ class EvolutionProposer:
         if len(parents) < 2:
             raise ProposalError("Evolution needs two labelled molecules at least to start from.")
         alphabet = sorted({token for tokens in parents + elite for token in tokens})
-        seen = {flat(one) for one in (*context.labels, *context.values, *context.molecules)}
+        seen = {without_stereo(one) for one in (*context.labels, *context.values, *context.molecules)}
 
         def parent() -> list[str]:
             pool = elite if rng.random() < self.elitism else parents
@@ -70,7 +70,7 @@ def _tokens(smiles: list[str]) -> list[list[str]]:
     found = []
     for one in smiles:
         try:
-            found.append(list(selfies.split_selfies(selfies.encoder(flat(one)))))
+            found.append(list(selfies.split_selfies(selfies.encoder(without_stereo(one)))))
         except selfies.EncoderError:
             continue
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alkit.errors import ConfigError
 from alkit.files import replace_file
-from alkit.molecules import flat
+from alkit.molecules.molecule import without_stereo
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.learning import acquired_molecules, learned_molecules, values
 
@@ -58,7 +58,7 @@ def check(state: RoundState) -> None:
     from generator.graphs import learnable
 
     found = learnable(state.seed_molecules, settings(state.config))
-    learned = len({flat(one) for one in found}) - state.config.start.test
+    learned = len({without_stereo(one) for one in found}) - state.config.start.test
     if learned < _FEWEST:
         raise ConfigError(
             f"the generator would learn from {learned} neutral molecules; {_FEWEST} is "
@@ -85,7 +85,7 @@ def train(state: RoundState) -> None:
     acquired = set(acquired_molecules(state))
     found = values(state, state.round) if section.steering else {}
     worth = {one: found[one] for one in learnable(found, domain)}
-    enough = len({flat(one) for one in worth}) >= _FEWEST and len(set(worth.values())) > 1
+    enough = len({without_stereo(one) for one in worth}) >= _FEWEST and len(set(worth.values())) > 1
     with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
         history = gan.fit(
             smiles,

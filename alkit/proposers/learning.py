@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
 from alkit.files import replace_file
-from alkit.molecules import flat
+from alkit.molecules.molecule import without_stereo
 
 if TYPE_CHECKING:
     from alkit.state import RoundState
@@ -33,9 +33,11 @@ def learned_molecules(state: RoundState) -> list[str]:
     stereoisomers with them: most proposers write no stereo.
     """
     acquired = acquired_molecules(state)
-    held_out = {flat(c.smiles) for c in state.ledger.candidates(role="test")}
+    held_out = {without_stereo(c.smiles) for c in state.ledger.candidates(role="test")}
     taken = set(acquired)
-    return [s for s in state.seed_molecules if flat(s) not in held_out and s not in taken] + acquired
+    return [
+        s for s in state.seed_molecules if without_stereo(s) not in held_out and s not in taken
+    ] + acquired
 
 
 def recorded(acquisition: Acquisition, kept: list[Any]) -> Acquisition:

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.plugins import nearest
 from alkit.simulators.recipes import System, single_point
 from alkit.simulators.references import UNPAIRED

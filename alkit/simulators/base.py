@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
 
 ENTRY_POINT_GROUP = "alkit.simulators"

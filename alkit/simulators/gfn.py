@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import ClassVar
 
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.references import atom_energies
 from alkit.simulators.relaxing import RelaxingSimulator
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from alkit.molecules import ACROSS, atom_order, same_bonds, with_hydrogens
+from alkit.molecules.bonds import ACROSS, atom_order, same_bonds
+from alkit.molecules.molecule import with_hydrogens
 
 # Wiberg bond orders (doi:10.1016/0040-4020(68)88057-3) of 258 relaxed QM9 molecules at GFN2-xTB: bonds of the
 # SMILES 0.83 and more, other pairs 0.23 and less, double bonds 1.6 and more, single ones 1.3 and less. Of the

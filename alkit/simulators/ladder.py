@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from alkit.errors import AS_GIVEN, Attempt, LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import starts
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alkit.datasets.store import Dataset
 from alkit.errors import LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level
 
 

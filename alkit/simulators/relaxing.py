@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from alkit.errors import ConfigError, LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import ladder, recipes, starts
 from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes

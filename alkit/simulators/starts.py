@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from alkit.errors import LabelError
-from alkit.molecules import CONFORMERS, Molecule, atom_order, molecule_seed, with_hydrogens
+from alkit.molecules.bonds import atom_order
+from alkit.molecules.conformers import CONFORMERS, molecule_seed
+from alkit.molecules.molecule import Molecule, with_hydrogens
 from alkit.simulators.identity import same_stereo, shaped
 
 _MMFF_ITERATIONS = 2000

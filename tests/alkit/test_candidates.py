@@ -5,15 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.candidates import (
-    Verdict,
-    examine,
-    held_out_graphs,
-    in_domain,
-)
+from alkit.candidates import Verdict, examine, held_out_graphs, in_domain
 from alkit.config.schema import Domain
 from alkit.ledger import Candidate
-from alkit.molecules import canonical
+from alkit.molecules.molecule import canonical
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.pool import PoolProposer
 

@@ -156,7 +156,7 @@ def test_label_with_another_simulator(alkit, tmp_path):
 
 def test_label_train_predict_generate(alkit, tmp_path):
     """What a user without a campaign does: label some molecules, train on them, predict others."""
-    from alkit.enumeration import seed_molecules
+    from alkit.molecules.enumeration import seed_molecules
 
     (tmp_path / "in.smi").write_text("\n".join(seed_molecules()[:45]))
     code, _, err = alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv")
@@ -195,7 +195,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
 def test_generator_train_evaluate_generate(alkit, tmp_path):
     from rdkit import Chem
 
-    from alkit.enumeration import seed_molecules
+    from alkit.molecules.enumeration import seed_molecules
 
     (tmp_path / "in.smi").write_text("\n".join(seed_molecules()[:60]))
     quick = ["--steps", 10, "--adversarial-steps", 1]
@@ -286,8 +286,8 @@ def test_import_and_lookup_campaign(alkit, tmp_path, tiny, write_config):
 
 def test_lookup_campaign_on_a_made_data_set(alkit, tmp_path, tiny, write_config):
     from alkit.datasets import Record, create_database
-    from alkit.enumeration import seed_molecules
-    from alkit.molecules import embed
+    from alkit.molecules.conformers import embed
+    from alkit.molecules.enumeration import seed_molecules
 
     (tmp_path / "data").mkdir()
     molecules = [embed(s) for s in seed_molecules()[40:100]]
@@ -343,7 +343,7 @@ def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):
 
 
 def test_failed_labels_are_rows_with_a_reason_and_training_leaves_them_out(alkit, tmp_path):
-    from alkit.enumeration import seed_molecules
+    from alkit.molecules.enumeration import seed_molecules
 
     (tmp_path / "in.smi").write_text("\n".join([*seed_molecules()[:30], "[NH4+]"]))
     code, _, err = alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import max_error, mean_absolute_error, r2_score, root_mean_squared_error
 
-from alkit.enumeration import seed_molecules
 from alkit.evaluation import baseline_metrics, bond_counts, element_counts, error_metrics
+from alkit.molecules.enumeration import seed_molecules
 from alkit.units import CHEMICAL_ACCURACY
 
 ENERGIES = {"H": -2.5, "C": -7.4, "N": -6.0, "O": -5.1, "F": -3.3}

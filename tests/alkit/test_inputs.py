@@ -6,7 +6,7 @@ import pytest
 from alkit.baselines import LEVEL, single_point
 from alkit.config.loading import check_config
 from alkit.inputs import build_graph, model_settings, needs_single_point, training_settings
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from surrogate import SurrogateError
 
 

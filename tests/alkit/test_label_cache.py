@@ -16,7 +16,7 @@ import pytest
 from alkit.errors import Attempt, CampaignError
 from alkit.label_cache import LabelCache, default_path
 from alkit.ledger import label_hash
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import SimulatorSpec
 from alkit.simulators.xtb import XTBSimulator
 

@@ -16,7 +16,7 @@ from alkit.datasets import Dataset
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
 from alkit.ledger import Ledger
 from alkit.ledger_export import export, labels, rows
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators.base import Label, Level
 
 LEVEL = Level("GFN2-xTB", "u0")

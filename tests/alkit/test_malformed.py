@@ -36,7 +36,7 @@ def test_no_letter_of_a_smiles_is_skipped() -> None:
     """RDKit reads "éP" as phosphane, and dies of writing a chain of 50,000 atoms."""
     from alkit.datasets.store import canonical_smiles
     from alkit.errors import DataError
-    from alkit.molecules import canonical
+    from alkit.molecules.molecule import canonical
     from generator import metrics
 
     for bad in ("éP", "CＣ", "C" * 60_000):

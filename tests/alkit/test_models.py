@@ -3,7 +3,7 @@ import pytest
 
 from alkit.errors import CampaignError, DataError
 from alkit.models import Provenance, load_model, predict_smiles, predict_structures
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
 SMILES = ["C", "CC", "CCO", "CCN", "C=O", "CC=O", "CO", "C1CC1", "CCC", "C#N", "C=C", "OCCO"]

@@ -16,7 +16,7 @@ from alkit.cli import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.ledger import Ledger
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
 from alkit.units import CHEMICAL_ACCURACY

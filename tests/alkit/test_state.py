@@ -17,7 +17,7 @@ from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
 from alkit.ledger import Ledger
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
 

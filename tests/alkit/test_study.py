@@ -11,7 +11,8 @@ import pytest
 from alkit.datasets import Dataset
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError
-from alkit.molecules import embed, flat
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import without_stereo
 from alkit.progress import CampaignProgress
 from alkit.study import _Molecules, curves, run
 from alkit.study_settings import ARMS, StudySettings, original, referenced
@@ -139,7 +140,9 @@ def test_stereoisomers_share_a_set(database: str) -> None:
         for k in range(2):
             for size in (20, 25):
                 sets = [molecules._test, *molecules.sets(k, size)]
-                test, validation, training = ({flat(molecules.data.smiles[i]) for i in part} for part in sets)
+                test, validation, training = (
+                    {without_stereo(molecules.data.smiles[i]) for i in part} for part in sets
+                )
                 assert test.isdisjoint(validation | training)
                 assert validation.isdisjoint(training)
 

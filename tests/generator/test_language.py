@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from alkit.enumeration import seed_molecules
+from alkit.molecules.enumeration import seed_molecules
 from generator import GeneratorSettings
 from generator.graphs import largest_valences, read_training_set, to_molecule
 from generator.language import END, NOTHING, Language, Writer

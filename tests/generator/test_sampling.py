@@ -7,7 +7,7 @@ import pytest
 import torch
 from rdkit import Chem
 
-from alkit.enumeration import seed_molecules
+from alkit.molecules.enumeration import seed_molecules
 from generator import GeneratorSettings, GraphGAN
 from generator.rings import ring_patterns
 from generator.sampling import read

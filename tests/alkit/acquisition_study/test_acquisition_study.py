@@ -17,9 +17,9 @@ from alkit.acquisition_study.surrogates import Process
 from alkit.baselines import single_point
 from alkit.cli import app
 from alkit.datasets.store import Record, create_database
-from alkit.enumeration import seed_molecules
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.enumeration import seed_molecules
 from alkit.progress import CampaignProgress
 
 MOLECULES = 70

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.datasets import read_labelled, read_smiles, read_structures
-from alkit.enumeration import seed_molecules
 from alkit.errors import DataError
+from alkit.molecules.enumeration import seed_molecules
 
 SEEDS = seed_molecules()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import SimulatorSpec
 
 # The SMILES says what happens to the molecule; what it does not name, the real simulator labels.

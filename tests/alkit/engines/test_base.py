@@ -9,7 +9,7 @@ import pytest
 
 from alkit.engines import LocalEngine
 from alkit.errors import LabelError
-from alkit.molecules import Molecule
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import Label, SimulatorSpec
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from alkit.engines import LocalEngine
 from alkit.errors import AlkitError, ConfigError, LabelError
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import Label, SimulatorSpec
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from alkit.engines import Engine, create_engine
 from alkit.errors import LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import Label, SimulatorSpec
 from alkit.simulators.base import create_simulator
 

@@ -11,8 +11,8 @@ from rdkit import Chem
 from alkit import proposers
 from alkit.config.loading import check_config
 from alkit.config.proposer import CustomProposer
-from alkit.enumeration import seed_molecules
 from alkit.errors import ConfigError, ProposalError
+from alkit.molecules.enumeration import seed_molecules
 from alkit.proposers import ProposalContext, adapt, proposals
 from alkit.proposers.evolution import EvolutionProposer
 from alkit.proposers.mix import MixProposer, Part

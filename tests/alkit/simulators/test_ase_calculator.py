@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 
 from alkit.errors import ConfigError, LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import Level, SimulatorSpec, check_label, create_simulator
 from alkit.simulators.ase_calculator import ASESimulator
 from alkit.simulators.identity import changes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alkit.errors import ConfigError, LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import Label, Level, Simulator, SimulatorSpec, check_label, create_simulator
 from alkit.simulators.xtb import XTBSimulator
 

@@ -7,7 +7,8 @@ from ase.units import Bohr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators.coordinates import Coordinates
 
 ETHANOL = embed("CCO", seed=0)

@@ -8,7 +8,7 @@ import yaml
 from ase.calculators.calculator import SCFError
 
 from alkit.errors import LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import SimulatorSpec, create_simulator
 
 ROOT = Path(__file__).parents[3]

@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import recipes
 from alkit.simulators.ladder import FIRST, LADDERS, climb
 from alkit.simulators.xtb import XTBSimulator

@@ -7,7 +7,8 @@ import pytest
 
 from alkit.datasets.store import Record, create_database
 from alkit.errors import DataError, LabelError
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import Level, SimulatorSpec, check_label, create_simulator
 
 LEVEL = "B3LYP/6-31G(2df,p)"

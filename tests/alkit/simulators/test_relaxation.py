@@ -8,7 +8,7 @@ from ase.optimize import BFGS
 from threadpoolctl import threadpool_limits
 
 from alkit.errors import LabelError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators.relaxation import max_force, positive, relax
 from alkit.simulators.vibrations import hessian
 from alkit.simulators.xtb import XTBSimulator

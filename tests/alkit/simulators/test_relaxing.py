@@ -17,7 +17,8 @@ from ase.vibrations import Vibrations
 from threadpoolctl import threadpool_limits
 
 from alkit.errors import ConfigError
-from alkit.molecules import canonical, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import canonical
 from alkit.simulators import SimulatorSpec, create_simulator
 from alkit.simulators.lookup import Lookup
 from alkit.simulators.xtb import XTBSimulator, calculator

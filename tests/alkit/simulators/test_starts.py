@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule, atom_order, embed, same_bond_graph, with_hydrogens
+from alkit.molecules.bonds import atom_order, same_bond_graph
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule, with_hydrogens
 from alkit.simulators import starts
 from alkit.simulators.identity import same_stereo, shaped
 from alkit.simulators.starts import conformers, embedded, mmff_relaxed

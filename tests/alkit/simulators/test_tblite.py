@@ -3,7 +3,7 @@
 import pytest
 
 from alkit.errors import ConfigError
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
 from alkit.simulators import SimulatorSpec, create_simulator
 from alkit.simulators.gfn import METHODS, SOLVENTS
 

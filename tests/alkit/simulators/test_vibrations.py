@@ -10,7 +10,8 @@ from ase.units import invcm
 from ase.vibrations import Vibrations
 from threadpoolctl import threadpool_limits
 
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import vibrations
 from alkit.simulators.relaxation import relax
 from alkit.simulators.xtb import XTBSimulator

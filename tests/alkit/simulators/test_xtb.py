@@ -10,7 +10,8 @@ from ase import Atoms
 from threadpoolctl import threadpool_limits
 
 from alkit.errors import LabelError
-from alkit.molecules import Molecule, embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import Level, check_label
 from alkit.simulators.gfn import METHODS
 from alkit.simulators.references import ATOM_ENERGIES, UNPAIRED

@@ -1,4 +1,4 @@
-"""alkit.enumeration: the packaged seed molecules, the rules, and the command that makes them."""
+"""alkit.molecules.enumeration: the packaged seed molecules, the rules, and the command that makes them."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
-from alkit import enumeration
-from alkit.enumeration import enumerate_molecules, main, seed_molecules
 from alkit.errors import DataError
+from alkit.molecules import enumeration
+from alkit.molecules.enumeration import enumerate_molecules, main, seed_molecules
 
 SEEDS = seed_molecules()
 MOLECULES = {smiles: Chem.MolFromSmiles(smiles) for smiles in SEEDS}
@@ -96,19 +96,19 @@ def test_saturated_hydrocarbons_are_complete():
 
 def test_the_command_repeats_the_packaged_file_up_to_five_heavy_atoms(tmp_path):
     out = tmp_path / "seeds.smi"
-    command = [sys.executable, "-m", "alkit.enumeration", "--max-heavy", "5", "--out", str(out)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    command = [sys.executable, "-m", "alkit.molecules.enumeration", "--max-heavy", "5", "--out", str(out)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert run.returncode == 0, run.stderr
     lines = out.read_text().splitlines()
     assert lines[0].startswith("#")
-    assert "python -m alkit.enumeration --max-heavy 5" in lines[1]
+    assert "python -m alkit.molecules.enumeration --max-heavy 5" in lines[1]
     made = [line for line in lines if not line.startswith("#")]
     assert made == [smiles for smiles, molecule in MOLECULES.items() if molecule.GetNumHeavyAtoms() <= 5]
 
 
 @pytest.mark.long
 def test_the_command_repeats_the_whole_packaged_file(tmp_path):
-    packaged = Path(enumeration.__file__).parent / "data" / "seed_molecules.smi"
+    packaged = Path(enumeration.__file__).parents[1] / "data" / "seed_molecules.smi"
     out = tmp_path / packaged.name
     assert main(["--max-heavy", "7", "--out", str(out)]) == 0
     assert out.read_bytes() == packaged.read_bytes()

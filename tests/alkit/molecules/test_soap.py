@@ -1,12 +1,12 @@
-"""alkit.descriptors: SOAP features."""
+"""alkit.molecules.soap: SOAP features."""
 
 import numpy as np
 import pytest
 from ase import Atoms
 from dscribe.descriptors import SOAP
 
-from alkit.descriptors import Soap
-from alkit.molecules import embed
+from alkit.molecules.conformers import embed
+from alkit.molecules.soap import Soap
 
 SMILES = ("CCO", "CC=O", "CCN", "C1CC1", "OCC=O", "C#N")
 

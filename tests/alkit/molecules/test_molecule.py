@@ -12,17 +12,9 @@ from hypothesis import strategies as st
 from rdkit import Chem
 
 from alkit.errors import DataError, LabelError
-from alkit.molecules import (
-    TOUCHING,
-    Molecule,
-    bond_ratios,
-    canonical,
-    embed,
-    molecule_seed,
-    same_bond_graph,
-    same_bonds,
-    with_hydrogens,
-)
+from alkit.molecules.bonds import TOUCHING, bond_ratios, same_bond_graph, same_bonds
+from alkit.molecules.conformers import embed, molecule_seed
+from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
 
 SMILES = [
     "C",
@@ -35,7 +27,7 @@ SMILES = [
     "[O-][n+]1ccoc1",
     "C1C2C1C2",
 ]
-QM9 = Path(__file__).parents[2] / ".." / "shared" / "data" / "qm9_12k.npz"
+QM9 = Path(__file__).parents[4] / "shared" / "data" / "qm9_12k.npz"
 
 
 @given(st.sampled_from(SMILES), st.integers(0, 2**31 - 1))

@@ -2,7 +2,7 @@
 
 The packaged list ``alkit/data/seed_molecules.smi`` is written by::
 
-    python -m alkit.enumeration --max-heavy 7 --out alkit/data/seed_molecules.smi
+    python -m alkit.molecules.enumeration --max-heavy 7 --out alkit/data/seed_molecules.smi
 
 Nothing is copied from a published data set; the idea (graphs, then unsaturation, then heteroatoms,
 each step filtered by chemical rules) is that of the GDB enumerations: T. Fink, J.-L. Reymond, J.
@@ -298,7 +298,7 @@ def write_molecules(path: Path, molecules: list[str], command: str) -> None:
         DataError: the folder does not exist or cannot be written to.
     """
     header = [
-        "# Small organic molecules (H, C, N, O, F), by alkit's own enumeration; rules: alkit/enumeration.py.",
+        "# Small organic molecules (H, C, N, O, F), by alkit's enumeration (alkit/molecules/enumeration.py).",
         f"# Written by: {command}",
         f"# {len(molecules)} molecules; canonical SMILES, one per line, sorted by heavy atoms, then as text.",
     ]
@@ -329,9 +329,9 @@ def seed_molecules() -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``python -m alkit.enumeration``; returns the exit code."""
+    """``python -m alkit.molecules.enumeration``; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m alkit.enumeration", description="Enumerate small organic molecules."
+        prog="python -m alkit.molecules.enumeration", description="Enumerate small organic molecules."
     )
     parser.add_argument("--max-heavy", type=int, required=True, help="largest number of heavy atoms (1-8)")
     parser.add_argument("--out", type=Path, required=True, help="SMILES file to write")
@@ -355,7 +355,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> str:
     """The command that repeats this run, without the folder: the same file wherever it is written."""
     return (
-        f"python -m alkit.enumeration --max-heavy {options.max_heavy} --per-size {options.per_size}"
+        f"python -m alkit.molecules.enumeration --max-heavy {options.max_heavy} --per-size {options.per_size}"
         f" --seed {options.seed} --out {options.out.name}"
     )
 

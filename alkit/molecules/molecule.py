@@ -1,0 +1,121 @@
+"""What a molecule is to alkit: its name, its atoms and where they are.
+
+Identity is the canonical isomeric SMILES. The InChI is not used as a key, because it merges tautomers, and
+tautomers differ in energy by more than the accuracy alkit aims at. Lengths are Angstrom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alkit.errors import DataError
+
+GEOMETRIES = ("etkdg", "mmff", "xtb", "dataset", "given")
+
+
+LONGEST_SMILES = 2000
+"""Characters; RDKit overflows the stack, which ends the process, as it writes a chain of 50,000 atoms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule:
+    """One molecule with one geometry.
+
+    ``smiles``: canonical isomeric SMILES (see :func:`canonical`); ``numbers``: ``(n,)`` atomic numbers,
+    hydrogens included; ``positions``: ``(n, 3)`` float64, Angstrom; ``geometry``: where the positions come
+    from, one of ``GEOMETRIES``. Raises `DataError` for arrays that do not fit together.
+    """
+
+    smiles: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    geometry: str
+
+    def __post_init__(self) -> None:
+        if self.geometry not in GEOMETRIES:
+            raise DataError(
+                f"{self.smiles}: unknown geometry {self.geometry!r}; use one of {', '.join(GEOMETRIES)}"
+            )
+        numbers = np.array(self.numbers, dtype=np.int64)
+        positions = np.array(self.positions, dtype=np.float64)
+        if numbers.ndim != 1 or not len(numbers) or positions.shape != (len(numbers), 3):
+            raise DataError(
+                f"{self.smiles}: atomic numbers of shape {numbers.shape} do not fit positions of shape "
+                f"{positions.shape}; they must be (n,) and (n, 3)"
+            )
+        if not np.isfinite(positions).all():
+            raise DataError(f"{self.smiles}: a position is not a finite number")
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "positions", positions)
+
+
+def canonical(smiles: str) -> str:
+    """The canonical isomeric SMILES of a neutral closed-shell molecule: alkit's key.
+
+    Raises `DataError`, with the reason, for text that is empty or no SMILES, and for what alkit's energies do
+    not cover: several fragments, a net charge, unpaired electrons, isotopes, wildcard atoms.
+    """
+    from rdkit import Chem
+
+    mol = _parse(smiles)
+    # Writing and reading once more settles the rare string whose first canonical form is not its own
+    # canonical form (stereo perceived only in the written order).
+    return Chem.MolToSmiles(_parse(Chem.MolToSmiles(mol)))
+
+
+def with_hydrogens(smiles: str) -> Any:
+    """The RDKit molecule of ``smiles`` with explicit hydrogens; its atom order is that of :func:`embed`."""
+    from rdkit import Chem
+
+    return Chem.AddHs(_parse(smiles))
+
+
+def _parse(smiles: str) -> Any:
+    """An RDKit molecule, or the `DataError` that says why there is none."""
+    from rdkit import Chem, rdBase
+
+    if not isinstance(smiles, str) or not smiles.strip():
+        raise DataError("an empty SMILES names no molecule")
+    if len(smiles.split()) > 1:
+        raise DataError(f"{smiles!r:.100} is not one SMILES: it has a blank in it")
+    if len(smiles) > LONGEST_SMILES:
+        raise DataError(
+            f"{smiles!r:.40} has {len(smiles)} characters; alkit reads SMILES of up to {LONGEST_SMILES}"
+        )
+    with rdBase.BlockLogs():  # the reason goes into our own sentence, not onto the terminal
+        mol = Chem.MolFromSmiles(smiles.strip()) if smiles.isascii() else None  # it skips other letters
+    if mol is None or not mol.GetNumAtoms():
+        raise DataError(f"{smiles!r} is not a SMILES that RDKit can read (syntax, valence or aromaticity)")
+    if any(mark in smiles for mark in "[*."):  # no other SMILES can name any of it, and looking takes long
+        for atom in mol.GetAtoms():
+            atom.SetAtomMapNum(0)  # a label of the writer's, without chemical meaning
+        if problem := _unsupported(mol):
+            raise DataError(f"{smiles!r} {problem}; alkit labels single, neutral, closed-shell molecules")
+    return mol
+
+
+def _unsupported(mol: Any) -> str:
+    from rdkit import Chem
+
+    atoms = list(mol.GetAtoms())
+    if len(Chem.GetMolFrags(mol)) > 1:
+        return "has several fragments"
+    if any(atom.GetAtomicNum() == 0 for atom in atoms):
+        return "has a wildcard atom"
+    if any(atom.GetIsotope() for atom in atoms):
+        return "names an isotope"
+    if charge := Chem.GetFormalCharge(mol):
+        return f"has a net charge of {charge:+d}"
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+        return "has unpaired electrons"
+    return ""
+
+
+def without_stereo(smiles: str) -> str:
+    """Canonical SMILES without stereo: what 2D mode sees of a molecule, and what its stereoisomers share."""
+    from rdkit import Chem
+
+    return Chem.MolToSmiles(_parse(smiles), isomericSmiles=False)
