@@ -17,12 +17,12 @@ from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
 from alkit.inputs import model_settings, training_settings
-from alkit.ledger import Ledger
 from alkit.progress import CampaignProgress
 from alkit.rounds import stages_of
 from alkit.simulators.base import create_simulator
 from alkit.state import RoundState
 from alkit.stopping import reason_to_stop
+from alkit.storage.ledger import Ledger
 from alkit.tracked_runs import CampaignRuns
 from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device

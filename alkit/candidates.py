@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from alkit.config.schema import Domain
 from alkit.errors import DataError
-from alkit.ledger import Candidate, Role
 from alkit.molecules.molecule import canonical, without_stereo
+from alkit.storage.ledger import Candidate, Role
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
 

@@ -87,7 +87,8 @@ def campaign_ledger(
     last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
 ) -> None:
     """Show or export what happened to every candidate and every label."""
-    from alkit import ledger_export, report
+    from alkit import report
+    from alkit.storage import ledger_export
 
     console, _ = _console()
     config, ledger = _opened(folder)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from alkit.engines.base import DEADLINE
 from alkit.errors import LabelError
-from alkit.label_cache import LabelCache
-from alkit.ledger import Candidate, Source
 from alkit.molecules.molecule import Molecule
 from alkit.progress import Advance
 from alkit.simulators.base import Label
+from alkit.storage.label_cache import LabelCache
+from alkit.storage.ledger import Candidate, Source
 
 if TYPE_CHECKING:
     from alkit.state import RoundState

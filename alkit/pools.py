@@ -14,9 +14,9 @@ from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
 from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.ledger import Candidate
 from alkit.molecules import soap
 from alkit.simulators.references import ATOM_ENERGIES
+from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
 
 if TYPE_CHECKING:

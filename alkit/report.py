@@ -15,7 +15,7 @@ from alkit import pages, plots
 from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
-from alkit.ledger import Ledger, Role
+from alkit.storage.ledger import Ledger, Role
 from alkit.units import KCAL_PER_MOL
 
 _MOST_DRAWN = 24

@@ -19,12 +19,12 @@ from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.files import replace_file
 from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.labelling import label_batch
-from alkit.ledger import Role, Status
 from alkit.models import Provenance
 from alkit.molecules.molecule import without_stereo
 from alkit.proposers import gan
 from alkit.proposers.learning import recorded, save_values
 from alkit.state import RoundState
+from alkit.storage.ledger import Role, Status
 
 Stage = Callable[[RoundState], None]
 

@@ -16,13 +16,13 @@ from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.inputs import build_graph, model_settings, needs_single_point
-from alkit.label_cache import LabelCache, default_path
-from alkit.ledger import Ledger
 from alkit.molecules.molecule import Molecule
 from alkit.molecules.soap import Described
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
+from alkit.storage.label_cache import LabelCache, default_path
+from alkit.storage.ledger import Ledger
 from surrogate.settings import ModelSettings
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alkit import report
 from alkit.config.schema import CampaignConfig
-from alkit.ledger import Ledger
 from alkit.state import RoundState
+from alkit.storage.ledger import Ledger
 from alkit.tracking import Ending, Tracker
 
 

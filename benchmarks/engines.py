@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.engines import ENGINES, create_engine
-from alkit.label_cache import LabelCache
-from alkit.ledger import Ledger
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import Label, Level, SimulatorSpec
+from alkit.storage.label_cache import LabelCache
+from alkit.storage.ledger import Ledger
 
 MARKS = (0.1, 0.5, 1.0)
 

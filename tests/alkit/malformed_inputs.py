@@ -219,8 +219,8 @@ def _samples(folder: Path) -> Samples:
 def _campaign(folder: Path) -> None:
     """A folder as `alkit campaign run` leaves it, without the work."""
     from alkit.config.loading import check_config
-    from alkit.ledger import Ledger
     from alkit.simulators.base import Level
+    from alkit.storage.ledger import Ledger
 
     folder.mkdir()
     ledger = Ledger(folder / "ledger.sqlite")

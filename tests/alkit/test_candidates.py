@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from alkit.candidates import Verdict, examine, held_out_graphs, in_domain
 from alkit.config.schema import Domain
-from alkit.ledger import Candidate
 from alkit.molecules.molecule import canonical
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.pool import PoolProposer
+from alkit.storage.ledger import Candidate
 
 SMALL = Domain(elements=["H", "C", "N", "O"], max_heavy_atoms=4)
 TAKEN = {

@@ -11,9 +11,9 @@ import pytest
 from alkit import rounds
 from alkit.campaign import Campaign
 from alkit.errors import ConfigError
-from alkit.label_cache import LabelCache
 from alkit.labelling import label_batch
-from alkit.ledger import Ledger
+from alkit.storage.label_cache import LabelCache
+from alkit.storage.ledger import Ledger
 
 # Logs what it computes; is slow, once the start has been drawn, with molecules that `slow.json` names.
 _SIMULATOR = """

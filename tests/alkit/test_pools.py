@@ -15,10 +15,10 @@ from alkit.campaign import Campaign, open_campaign
 from alkit.cli import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
-from alkit.ledger import Ledger
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
+from alkit.storage.ledger import Ledger
 from alkit.units import CHEMICAL_ACCURACY
 
 ROUND = ["CCO", "CC=O", "COC", "C1CC1", "CC#N"]

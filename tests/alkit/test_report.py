@@ -8,8 +8,8 @@ from rich.console import Console
 
 from alkit import plots, report
 from alkit.config.loading import check_config
-from alkit.ledger import Ledger
 from alkit.simulators.base import Label, Level
+from alkit.storage.ledger import Ledger
 
 METRICS = {
     "labels": 120, "test_size": 50, "mae": 0.2, "rmse": 0.3, "q95": 0.6, "max": 1.0, "r2": 0.99,

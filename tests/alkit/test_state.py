@@ -16,10 +16,10 @@ from alkit.baselines import single_point
 from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
-from alkit.ledger import Ledger
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.state import RoundState
+from alkit.storage.ledger import Ledger
 
 PURPOSES = ["start", "propose", "acquire", "train", "generator"]
 

@@ -8,13 +8,13 @@ import pytest
 from alkit import proposers
 from alkit.acquisition.base import Pool, RoundContext, adapt, resolve, select
 from alkit.config.loading import check_config
-from alkit.ledger import Ledger
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.proposers import ProposalContext, gan
 from alkit.proposers.learning import recorded, save_values, values
 from alkit.simulators.base import Label, Level
 from alkit.state import RoundState
+from alkit.storage.ledger import Ledger
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ that was killed leaves nothing behind and simply runs again; only labels are com
 each of them cost something.
 """
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from alkit.baselines import Baseline
 from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
+from alkit.storage.label_rows import label_hash, level_columns, pack, unpack
 
 Role = Literal["training", "validation", "test"]
 Source = Literal["computed", "cache", "ledger"]
@@ -347,22 +347,3 @@ class Ledger:
         for round_, name, value in self._db.execute("SELECT * FROM metrics ORDER BY round, name"):
             rounds.setdefault(round_, {"round": round_})[name] = value
         return list(rounds.values())
-
-
-def level_columns(level: Level) -> tuple[str, str, str]:
-    return level.method, level.property, level.unit
-
-
-def label_hash(label: Label) -> str:
-    """Of what a label says: molecule, level, value and geometry; not of how long it took, or where."""
-    said = [label.smiles, *level_columns(label.level), float(label.value).hex()]
-    content = "\n".join(said).encode() + pack(label.numbers, "<i4") + pack(label.positions, "<f8")
-    return hashlib.sha256(content).hexdigest()
-
-
-def pack(values: NDArray, kind: str) -> bytes:
-    return np.ascontiguousarray(values, dtype=kind).tobytes()
-
-
-def unpack(numbers: bytes, positions: bytes) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    return np.frombuffer(numbers, "<i4"), np.frombuffer(positions, "<f8").reshape(-1, 3)

@@ -11,9 +11,9 @@ from typing import Any, get_args
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, DataError
 from alkit.files import refuse_existing
-from alkit.ledger import Ledger, Status
 from alkit.plugins import nearest
 from alkit.simulators.base import Label, Level
+from alkit.storage.ledger import Ledger, Status
 
 TABLES = (".csv", ".parquet")
 

@@ -14,10 +14,10 @@ from ase.db import connect
 from alkit.cli import main
 from alkit.datasets import Dataset
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
-from alkit.ledger import Ledger
-from alkit.ledger_export import export, labels, rows
 from alkit.molecules.conformers import embed
 from alkit.simulators.base import Label, Level
+from alkit.storage.ledger import Ledger
+from alkit.storage.ledger_export import export, labels, rows
 
 LEVEL = Level("GFN2-xTB", "u0")
 

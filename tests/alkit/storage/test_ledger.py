@@ -1,4 +1,4 @@
-"""alkit.ledger: what goes in comes out, whole stages or none of them, and labels that survive a kill."""
+"""alkit.storage.ledger: what goes in comes out, whole stages or none, and labels that survive a kill."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from alkit.errors import CampaignError
-from alkit.ledger import Ledger
 from alkit.simulators.base import Label, Level
+from alkit.storage.ledger import Ledger
 
 U0 = Level("GFN2-xTB", "u0")
 finite = st.floats(allow_nan=False, allow_infinity=False)

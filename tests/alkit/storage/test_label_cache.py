@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from alkit.errors import Attempt, CampaignError
-from alkit.label_cache import LabelCache, default_path
-from alkit.ledger import label_hash
 from alkit.molecules.conformers import embed
 from alkit.simulators import SimulatorSpec
 from alkit.simulators.xtb import XTBSimulator
+from alkit.storage.label_cache import LabelCache, default_path
+from alkit.storage.label_rows import label_hash
 
 SPEC = SimulatorSpec("xtb", {"target": "energy"})
 WATER, METHANE = embed("O"), embed("C")
@@ -206,7 +206,7 @@ def test_claims_end_with_a_killed_process(tmp_path):
 
 
 def _compete(path, barrier, counts, index):
-    from alkit.label_cache import LabelCache
+    from alkit.storage.label_cache import LabelCache
 
     with closing(LabelCache(path, SPEC)) as one:
         barrier.wait()
