@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import datasets, evaluation
-from alkit.baselines import LEVEL, single_point
 from alkit.datasets import Dataset
 from alkit.engines import create_engine
 from alkit.errors import DataError, LabelError
@@ -35,6 +34,7 @@ from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.single_point import LEVEL, single_point
 
 if TYPE_CHECKING:
     from surrogate import ModelSettings

@@ -43,7 +43,7 @@ class TrackingError(AlkitError):
 class Attempt(NamedTuple):
     """One try for a label: how it was tried, why it failed ("" where it did not), and its wall time."""
 
-    rung: str
+    strategy: str
     reason: str
     seconds: float
 

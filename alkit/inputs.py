@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.baselines import LEVEL, Baseline
 from alkit.config.schema import CampaignConfig
 from alkit.molecules.molecule import Molecule
+from alkit.simulators.single_point import LEVEL, SinglePoint
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
 
 
 def build_graph(
-    settings: ModelSettings, smiles: str, molecule: Molecule | None, baseline: Baseline | None = None
+    settings: ModelSettings, smiles: str, molecule: Molecule | None, baseline: SinglePoint | None = None
 ) -> Graph:
     """What the surrogate sees of a molecule: the same in training, screening and prediction.
 

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alkit.baselines import single_point
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import replace_file
 from alkit.inputs import build_graph, needs_single_point
 from alkit.molecules.molecule import GEOMETRIES, Molecule, canonical
 from alkit.placing import FROM_SMILES, place
+from alkit.simulators.single_point import single_point
 
 if TYPE_CHECKING:
     from surrogate import Ensemble, Graph

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alkit.baselines import single_point
 from alkit.errors import DataError, LabelError
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.placing import place
+from alkit.simulators.single_point import single_point
 
 _MOST_ISOMERS = 8
 

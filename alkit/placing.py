@@ -9,7 +9,7 @@ from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
 from alkit.molecules.conformers import CONFORMERS, EMBEDDABLE, embed
 from alkit.molecules.molecule import Molecule
-from alkit.simulators.relaxation import relax
+from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import calculator
 from alkit.threads import one_thread
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
-from alkit.baselines import METHOD
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.molecules import soap
 from alkit.simulators.references import ATOM_ENERGIES
+from alkit.simulators.single_point import METHOD
 from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alkit.baselines import LEVEL
 from alkit.candidates import held_out_graphs
 from alkit.errors import CampaignError, LabelError
 from alkit.inputs import training_settings
 from alkit.models import Provenance, load_model
 from alkit.molecules.molecule import without_stereo
+from alkit.simulators.single_point import LEVEL
 from alkit.state import RoundState
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alkit.acquisition.base import Acquisition
-from alkit.baselines import Baseline, single_point
 from alkit.candidates import in_domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
@@ -21,6 +20,7 @@ from alkit.molecules.soap import Described
 from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
+from alkit.simulators.single_point import SinglePoint, single_point
 from alkit.storage.label_cache import LabelCache, default_path
 from alkit.storage.ledger import Ledger
 from surrogate.settings import ModelSettings
@@ -138,7 +138,7 @@ class RoundState:
 
         Raises:
             LabelError: ``not_in_dataset``, or a reason of `alkit.placing.place` or
-                `alkit.baselines.single_point`.
+                `alkit.simulators.single_point.single_point`.
         """
         source, conformers = self.config.surrogate.geometry, self.config.surrogate.conformers
         if source == "dataset":
@@ -150,11 +150,11 @@ class RoundState:
         if needs_single_point(self.model_settings):
             self.single_point(smiles)
 
-    def single_point(self, smiles: str) -> Baseline:
+    def single_point(self, smiles: str) -> SinglePoint:
         """The cheap calculation of a molecule that has its geometry, computed once for the whole campaign.
 
         Raises:
-            LabelError: see `alkit.baselines.single_point`.
+            LabelError: see `alkit.simulators.single_point.single_point`.
         """
         source = self.config.surrogate.geometry
         if (found := self.ledger.single_point(smiles, source)) is None:

@@ -27,12 +27,12 @@ import numpy as np
 from ase.units import Hartree
 from rich.console import Console
 
-from alkit.baselines import single_point
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
 from alkit.files import replace_file
 from alkit.placing import place
 from alkit.progress import CampaignProgress
+from alkit.simulators.single_point import single_point
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -46,7 +46,7 @@ from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
 from alkit.progress import CampaignProgress
 from alkit.simulators import Label, SimulatorSpec
 from alkit.simulators.base import create_simulator
-from alkit.simulators.relaxation import relax
+from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import XTBSimulator
 
 GFN = ("xtb", "tblite")  # the second where it is installed
@@ -247,7 +247,7 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
         "without a reason": sum(not one.reason for one in failed.values()),
         "first attempts failed": dict(Counter(stumbled.values())),
         "recovered (bar 0.90)": len(saved) / max(len(stumbled), 1),
-        "by": dict(Counter(one.attempts[-1].rung for one in saved if one.attempts[-1].rung != AS_GIVEN)),
+        "by": dict(Counter(last for one in saved if (last := one.attempts[-1].strategy) != AS_GIVEN)),
         "bonds differ": wrong["bonds"],
         "energy differs": wrong["energy"],
         "seconds": seconds,
@@ -257,7 +257,7 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
         rows = csv.writer(file)
         rows.writerow(["smiles", "label_eV", "reason", "attempts", "qm9_eV"])
         for smiles, one in outcomes.items():
-            tries = "; ".join(f"{attempt.rung}: {attempt.reason or 'label'}" for attempt in one.attempts)
+            tries = "; ".join(f"{attempt.strategy}: {attempt.reason or 'label'}" for attempt in one.attempts)
             value, reason = (one.value, "") if isinstance(one, Label) else ("", one.reason)
             rows.writerow([smiles, value, reason, tries, references[smiles]])
 

@@ -17,13 +17,13 @@ from alkit import study
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
-from alkit.baselines import single_point
 from alkit.datasets import Dataset
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import without_stereo
 from alkit.progress import CampaignProgress
+from alkit.simulators.single_point import single_point
 
 if TYPE_CHECKING:
     from ase import Atoms

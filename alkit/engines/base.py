@@ -19,7 +19,7 @@ from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
 
 DEADLINE = "deadline"
-AGAIN = "again"  # the rung of a second try, after a worker that died in the first
+AGAIN = "again"  # the strategy of a second try, after a worker that died in the first
 LABELS_PER_WORKER = 500
 # An empty interpreter with numpy, RDKit and xtb takes 0.15 GB; a limit near that fails before any label.
 LEAST_MEMORY = 0.25
@@ -92,7 +92,7 @@ class Job:
     def _all_tries(self, attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
         if not self.tries:
             return attempts
-        again = (one._replace(rung=AGAIN) if one.rung == AS_GIVEN else one for one in attempts)
+        again = (one._replace(strategy=AGAIN) if one.strategy == AS_GIVEN else one for one in attempts)
         return (*self.tries, *again)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pebble
 
-from alkit import worker
+from alkit.engines import worker
 from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.processes import UNEXPECTED_ZERO, PoolContext
 from alkit.errors import AlkitError

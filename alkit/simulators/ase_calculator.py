@@ -18,7 +18,7 @@ from alkit.molecules.molecule import Molecule
 from alkit.plugins import nearest
 from alkit.simulators.recipes import System, single_point
 from alkit.simulators.references import UNPAIRED
-from alkit.simulators.relaxing import RelaxingSimulator
+from alkit.simulators.simulator import RelaxingSimulator
 
 _VERBOSE = ("verbosity", "label", "directory", "txt", "nthreads")  # arguments that change no number
 # Arguments that are the molecule's, and would be its free atoms' too.

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.references import atom_energies
-from alkit.simulators.relaxing import RelaxingSimulator
+from alkit.simulators.simulator import RelaxingSimulator
 
 METHODS = ("GFN2-xTB", "GFN1-xTB")
 # Solvents that both engines have parameters for with both methods, and the name that both understand.

@@ -18,8 +18,8 @@ from ase.units import invcm
 
 from alkit.errors import LabelError
 from alkit.simulators import vibrations
-from alkit.simulators.ladder import Rung
-from alkit.simulators.relaxation import descend, max_force, relax
+from alkit.simulators.optimizer import descend, max_force, relax
+from alkit.simulators.recovery import Strategy
 
 # SCF thresholds relative to the calculator's own: loose enough to relax on, tight enough to differentiate.
 _RELAXING, _FINAL = 1.0, 1e-3
@@ -91,7 +91,7 @@ Check = Callable[[Atoms], None]
 
 
 def compute(
-    conformers: Sequence[System], recipe: Recipe, rung: Rung, check: Check
+    conformers: Sequence[System], recipe: Recipe, strategy: Strategy, check: Check
 ) -> tuple[Atoms, dict[str, float]]:
     """The lowest of ``conformers`` where it ended, and the parts of its energy in eV.
 
@@ -99,10 +99,10 @@ def compute(
     """
     if not recipe.relax:
         system = conformers[0]
-        parts = {"steps": 0.0} | single_point(system, anneal=rung.scf != "cold")
+        parts = {"steps": 0.0} | single_point(system, anneal=strategy.scf != "cold")
         check(system.atoms)
         return system.atoms, parts
-    system, parts = relaxation(conformers, recipe, rung, check)
+    system, parts = relaxation(conformers, recipe, strategy, check)
     if recipe.target == "u0":
         vibrational(system, recipe, check, parts)
     return system.atoms, parts | energy_and_force(system)
@@ -126,7 +126,7 @@ def energy_and_force(system: System) -> dict[str, float]:
 
 
 def relaxation(
-    conformers: Sequence[System], recipe: Recipe, rung: Rung, check: Check
+    conformers: Sequence[System], recipe: Recipe, strategy: Strategy, check: Check
 ) -> tuple[System, dict[str, float]]:
     """Relax each of ``conformers``; the lowest of those that relaxed, and its number of steps.
 
@@ -137,7 +137,7 @@ def relaxation(
     for i, system in enumerate(conformers):
         try:
             with named_failures():
-                steps = _relax(system, recipe, rung)
+                steps = _relax(system, recipe, strategy)
                 check(system.atoms)
                 ends.append((float(system.atoms.get_potential_energy()), i, steps))
         except LabelError as error:
@@ -188,15 +188,15 @@ def named_failures() -> Iterator[None]:
         raise LabelError("scf_not_converged" if scf else "calculation_failed", said) from error
 
 
-def _relax(system: System, recipe: Recipe, rung: Rung) -> int:
+def _relax(system: System, recipe: Recipe, strategy: Strategy) -> int:
     steps, hessian = 0, None
-    if rung.scf == "hot":
+    if strategy.scf == "hot":
         system.dial(accuracy=_LOOSE, kelvin=_HOT)
         steps += relax(system.atoms, fmax=recipe.fmax, max_steps=recipe.max_steps)
-    if rung.scf != "cold":
+    if strategy.scf != "cold":
         _anneal(system)
     system.dial(accuracy=_RELAXING)
-    if rung.descent == "fire":
+    if strategy.descent == "fire":
         steps += descend(system.atoms, fmax=recipe.fmax * _COARSE, max_steps=recipe.max_steps)
         hessian = _hessian(system, recipe)
         system.dial(accuracy=_ESCAPING)

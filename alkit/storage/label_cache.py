@@ -26,7 +26,7 @@ from alkit.errors import Attempt, CampaignError
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
-from alkit.simulators.relaxing import REVISION
+from alkit.simulators.simulator import REVISION
 from alkit.storage.label_rows import label_hash, level_columns, pack, unpack
 
 _SCHEMA = """

@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.baselines import Baseline
 from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
+from alkit.simulators.single_point import SinglePoint
 from alkit.storage.label_rows import label_hash, level_columns, pack, unpack
 
 Role = Literal["training", "validation", "test"]
@@ -265,7 +265,7 @@ class Ledger:
         ).fetchone()
         return unpack(*row) if row else None
 
-    def add_single_point(self, smiles: str, geometry: str, found: Baseline) -> None:
+    def add_single_point(self, smiles: str, geometry: str, found: SinglePoint) -> None:
         """What a cheap calculation says of a molecule in one of its geometries."""
         self._db.execute(
             "INSERT OR REPLACE INTO single_points VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -279,7 +279,7 @@ class Ledger:
             ),
         )
 
-    def single_point(self, smiles: str, geometry: str) -> Baseline | None:
+    def single_point(self, smiles: str, geometry: str) -> SinglePoint | None:
         row = self._db.execute(
             "SELECT method, property, unit, energy, charges, bond_orders FROM single_points "
             "WHERE smiles = ? AND geometry = ?",
@@ -289,7 +289,7 @@ class Ledger:
             return None
         *level, energy, charges, orders = row
         n = len(charges) // 8
-        return Baseline(
+        return SinglePoint(
             energy, np.frombuffer(charges, "<f8"), np.frombuffer(orders, "<f8").reshape(n, n), Level(*level)
         )
 

@@ -56,8 +56,8 @@ def rows(ledger: Ledger, *, status: str | None = None) -> Iterator[dict[str, Any
         if status not in (None, row["status"]):
             continue
         tries = json.loads(row["attempts"] or "[]")
-        told = ", ".join(f"{rung}: {reason or 'label'} ({seconds:.2f} s)" for rung, reason, seconds in tries)
-        yield row | {"attempts": told, "tries": len(tries)}
+        attempts = ", ".join(f"{name}: {reason or 'label'} ({time:.2f} s)" for name, reason, time in tries)
+        yield row | {"attempts": attempts, "tries": len(tries)}
 
 
 def labels(ledger: Ledger) -> Iterator[Label]:

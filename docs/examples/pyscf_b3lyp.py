@@ -21,7 +21,7 @@ from ase.units import Bohr, Hartree
 from alkit.errors import LabelError
 from alkit.simulators.recipes import System, single_point
 from alkit.simulators.references import UNPAIRED
-from alkit.simulators.relaxing import RelaxingSimulator
+from alkit.simulators.simulator import RelaxingSimulator
 
 
 class PySCF(Calculator):

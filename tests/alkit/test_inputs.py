@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from alkit.baselines import LEVEL, single_point
 from alkit.config.loading import check_config
 from alkit.inputs import build_graph, model_settings, needs_single_point, training_settings
 from alkit.molecules.conformers import embed
+from alkit.simulators.single_point import LEVEL, single_point
 from surrogate import SurrogateError
 
 

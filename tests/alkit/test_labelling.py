@@ -104,8 +104,8 @@ def test_the_ledger_tells_how_each_label_came_about(logged):
         rows = [row for row in state.ledger.histories() if row["status"] == "labelled"]
     assert len(rows) == 23
     for row in rows:
-        ((rung, reason, seconds),) = json.loads(row["attempts"])
-        assert (rung, reason) == ("as given", "")
+        ((strategy, reason, seconds),) = json.loads(row["attempts"])
+        assert (strategy, reason) == ("as given", "")
         assert row["seconds"] == pytest.approx(seconds)
         assert row["host"]
         assert (row["method"], row["property"], row["unit"]) == ("GFN2-xTB", "energy", "eV")

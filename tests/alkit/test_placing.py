@@ -7,7 +7,7 @@ from ase import Atoms
 from alkit.errors import DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.placing import FROM_SMILES, place
-from alkit.simulators.relaxation import max_force
+from alkit.simulators.optimizer import max_force
 from alkit.simulators.xtb import calculator
 
 

@@ -10,13 +10,13 @@ import pytest
 from alkit import pools
 from alkit.acquisition import resolve
 from alkit.acquisition.base import adapt
-from alkit.baselines import single_point
 from alkit.campaign import Campaign, open_campaign
 from alkit.cli import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
+from alkit.simulators.single_point import single_point
 from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 from alkit.units import CHEMICAL_ACCURACY

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import resolve
-from alkit.baselines import single_point
 from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
+from alkit.simulators.single_point import single_point
 from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 

@@ -14,13 +14,13 @@ from alkit.acquisition_study import comparing, report
 from alkit.acquisition_study.running import COLUMNS, Results, Run, run
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Process
-from alkit.baselines import single_point
 from alkit.cli import app
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
 from alkit.progress import CampaignProgress
+from alkit.simulators.single_point import single_point
 
 MOLECULES = 70
 

@@ -40,7 +40,7 @@ def test_every_trouble_costs_one_label_and_has_a_name(tools, spec: SimulatorSpec
     assert details["O"] == "simulator_error: O: RuntimeError: as it happens"
     assert details["S"] == "scf_not_converged: in 250 steps"
     died = next(o for m, o in outcomes if m.smiles == "C")
-    assert [(one.rung, one.reason) for one in died.attempts] == [
+    assert [(one.strategy, one.reason) for one in died.attempts] == [
         ("as given", "worker_died"),
         ("again", "worker_died"),
     ]
@@ -56,8 +56,8 @@ def test_a_hung_worker_is_killed_and_the_others_go_on(tools, spec: SimulatorSpec
         assert fine.result(timeout=60).value == -1.0
         assert not hung.done()
         assert tools.reason(hung) == "timeout"
-        ((rung, reason, seconds),) = hung.exception().attempts
-        assert (rung, reason) == ("as given", "timeout")
+        ((strategy, reason, seconds),) = hung.exception().attempts
+        assert (strategy, reason) == ("as given", "timeout")
         assert 3 <= seconds < 20
         assert 3 <= time.monotonic() - begin < 20
         assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
@@ -230,7 +230,8 @@ def test_closing_while_other_workers_are_starting_is_as_quiet(
 def test_a_death_that_is_not_the_molecules_fault_costs_no_label(tools, spec: SimulatorSpec) -> None:
     with LocalEngine(spec, workers=1, timeout=60) as engine:
         label = engine.submit(tools.molecule("Cl")).result(timeout=60)
-    assert [(one.rung, one.reason) for one in label.attempts] == [("as given", "worker_died"), ("again", "")]
+    tries = [(attempt.strategy, attempt.reason) for attempt in label.attempts]
+    assert tries == [("as given", "worker_died"), ("again", "")]
 
 
 def test_an_exit_in_the_middle_of_a_label_is_a_death_whatever_its_code(tools, spec: SimulatorSpec) -> None:

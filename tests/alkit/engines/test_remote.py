@@ -61,7 +61,7 @@ def test_every_trouble_costs_one_label_and_no_worker(tools, engine: Engine) -> N
         "S": "scf_not_converged",
         "I": "worker_died",
     }
-    assert [one.rung for one in outcomes["C"].attempts] == ["as given", "again"]
+    assert [one.strategy for one in outcomes["C"].attempts] == ["as given", "again"]
     assert not any(tools.gone(int(pid)) for pid in before)
     assert engine.submit(tools.molecule("CC")).result(timeout=60).value == -1.0
 

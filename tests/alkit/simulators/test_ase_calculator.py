@@ -37,7 +37,7 @@ def test_the_ladder_is_there_too() -> None:
     assert simulator.version.startswith("tblite")
     methanol = embed("CO", seed=0)
     label = simulator.label(methanol)
-    assert [attempt.rung for attempt in label.attempts] == ["as given", "annealed SCF"]
+    assert [attempt.strategy for attempt in label.attempts] == ["as given", "annealed SCF"]
     usual = create_simulator(SimulatorSpec("tblite", {"target": "energy"})).label(methanol)
     assert label.value == pytest.approx(usual.value, abs=1e-4)
     with pytest.raises(LabelError, match="no energy of a free") as failure:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import vibrations
-from alkit.simulators.relaxation import relax
+from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import XTBSimulator
 
 xtb = pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")

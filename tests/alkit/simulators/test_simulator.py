@@ -1,4 +1,4 @@
-"""alkit.simulators.relaxing: levels, settings, conformers; its numbers against ASE and the xtb program."""
+"""alkit.simulators.simulator: levels, settings, conformers; its numbers against ASE and the xtb program."""
 
 import os
 import re

@@ -1,16 +1,17 @@
-"""alkit.worker: what a worker process may load, and what it answers."""
+"""alkit.engines.worker: what a worker process may load, and what it answers."""
 
 import subprocess
 import sys
 import types
 
-from alkit import worker
+from alkit.engines import worker
 from alkit.errors import ConfigError, LabelError
 
 
 def test_the_module_loads_nothing_that_reads_the_number_of_threads() -> None:
     code = (
-        "import alkit.worker, sys; print([m for m in ('numpy', 'rdkit', 'torch', 'ase') if m in sys.modules])"
+        "import alkit.engines.worker, sys; "
+        "print([m for m in ('numpy', 'rdkit', 'torch', 'ase') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""alkit.simulators.ladder: every rung is reached by a calculation that really fails."""
+"""alkit.simulators.recovery: every strategy is reached by a calculation that really fails."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from alkit.errors import LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import recipes
-from alkit.simulators.ladder import FIRST, LADDERS, climb
+from alkit.simulators.recovery import FIRST, STRATEGIES, first_success
 from alkit.simulators.xtb import XTBSimulator
 
 pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
@@ -17,13 +17,13 @@ pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Pyth
 def tries(simulator: XTBSimulator, molecule: Molecule) -> tuple[float, list[tuple[str, str]]]:
     label = simulator.label(molecule)
     assert all(attempt.seconds > 0 for attempt in label.attempts)
-    return label.value, [(attempt.rung, attempt.reason) for attempt in label.attempts]
+    return label.value, [(attempt.strategy, attempt.reason) for attempt in label.attempts]
 
 
 def failed(simulator: XTBSimulator, molecule: Molecule) -> tuple[str, list[tuple[str, str]]]:
     with pytest.raises(LabelError) as failure:
         simulator.label(molecule)
-    return failure.value.reason, [(attempt.rung, attempt.reason) for attempt in failure.value.attempts]
+    return failure.value.reason, [(attempt.strategy, attempt.reason) for attempt in failure.value.attempts]
 
 
 def misplaced() -> Molecule:
@@ -105,17 +105,17 @@ def test_a_molecule_that_the_method_does_not_know_fails_with_every_try_named() -
     glycine = embed("[NH3+]CC(=O)[O-]", geometry="etkdg", seed=0)
     reason, climbed = failed(XTBSimulator(target="energy"), glycine)
     assert reason == "identity_changed"
-    rungs = [FIRST, *LADDERS["identity_changed"]]
-    assert climbed == [(rung.name, "identity_changed") for rung in rungs]
+    strategies = [FIRST, *STRATEGIES["identity_changed"]]
+    assert climbed == [(strategy.name, "identity_changed") for strategy in strategies]
     # What MMFF94 has relaxed already is not relaxed with it again.
     _, climbed = failed(XTBSimulator(target="energy"), embed("[NH3+]CC(=O)[O-]", seed=0))
-    assert len(climbed) == len(rungs) - 1
+    assert len(climbed) == len(strategies) - 1
 
 
 def test_the_ladder_of_the_first_failure_goes_on_after_another_one() -> None:
     reason, climbed = failed(XTBSimulator(target="energy", max_steps=1), embed("OCC(N)CO", seed=0))
     assert (reason, climbed[0]) == ("not_relaxed", ("as given", "not_relaxed"))
-    assert len(climbed) == len({rung for rung, _ in climbed}) > 2
+    assert len(climbed) == len({strategy for strategy, _ in climbed}) > 2
 
 
 def test_a_single_point_keeps_its_geometry() -> None:
@@ -123,7 +123,7 @@ def test_a_single_point_keeps_its_geometry() -> None:
         XTBSimulator(target="energy", relax=False, max_iterations=1), embed("CC=O", seed=0)
     )
     assert reason == "scf_not_converged"
-    assert [rung for rung, _ in climbed] == ["as given", "annealed SCF"]
+    assert [strategy for strategy, _ in climbed] == ["as given", "annealed SCF"]
 
 
 def test_a_single_point_of_another_molecule_is_refused() -> None:
@@ -139,9 +139,9 @@ def test_nothing_is_tried_again_where_nothing_can_help_or_nobody_wants_it() -> N
         [("as given", "identity_changed")],
     )
 
-    def attempt(rung: object) -> None:
+    def attempt(strategy: object) -> None:
         raise LabelError("out_of_cheese", "no such reason")
 
     with pytest.raises(LabelError) as failure:
-        climb(attempt, lambda rung: True)
+        first_success(attempt, lambda strategy: True)
     assert len(failure.value.attempts) == 1

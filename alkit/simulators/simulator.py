@@ -1,4 +1,4 @@
-"""What the simulators that compute have in common: settings, level of theory, recipes, ladder and checks."""
+"""Common base of the simulators that compute: settings, level of theory, recipes, recovery, checks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ase import Atoms
 
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
-from alkit.simulators import ladder, recipes, starts
+from alkit.simulators import recipes, recovery, start_geometries
 from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes
 from alkit.threads import one_thread
 
 TARGETS = ("energy", "u0")
-# Of the recipes and the ladder: to be raised by whoever changes what a label comes out as, so that labels
+# The revision of recipes and recovery: raised by whoever changes what a label comes out as, so that labels
 # that were kept are not taken for new ones.
 REVISION = 2
 
@@ -34,7 +34,7 @@ class RelaxingSimulator:
     a saddle and no minimum: the molecule is pushed along the mode and relaxed again, twice at most. Smaller
     ones are noise and count by magnitude. ``charge`` (e), ``unpaired`` (electrons): of the molecule; its free
     atoms stay neutral. ``conformers``: so many are relaxed, and the lowest is taken. ``recover``: whether
-    failures are tried again, see `alkit.simulators.ladder`.
+    failures are tried again, see `alkit.simulators.recovery`.
 
     `label` raises `LabelError` "unsupported_element", "scf_not_converged", "calculation_failed",
     "not_relaxed", "identity_changed" or "imaginary_modes".
@@ -120,17 +120,17 @@ class RelaxingSimulator:
         start = time.perf_counter()
         free = float(self.free_atoms(molecule))
 
-        def attempt(rung: ladder.Rung) -> tuple[Atoms, dict[str, float]]:
-            return self._attempt(molecule, rung)
+        def attempt(strategy: recovery.Strategy) -> tuple[Atoms, dict[str, float]]:
+            return self._attempt(molecule, strategy)
 
-        def usable(rung: ladder.Rung) -> bool:
+        def usable(strategy: recovery.Strategy) -> bool:
             # A single point belongs to its geometry: there, only the way to the density may change.
             if not self.relax:
-                return self.recover and rung == ladder.ANNEALED
-            return self.recover and not rung.start == molecule.geometry == "mmff"
+                return self.recover and strategy == recovery.ANNEALED
+            return self.recover and not strategy.start == molecule.geometry == "mmff"
 
         with one_thread():
-            (atoms, parts), attempts = ladder.climb(attempt, usable)
+            (atoms, parts), attempts = recovery.first_success(attempt, usable)
         value = parts["total_energy"] + parts.get("zpve", 0.0) - free
         parts["atom_energies"] = free
         return Label(
@@ -159,23 +159,23 @@ class RelaxingSimulator:
     def error(self, problem: str) -> ConfigError:
         return ConfigError(f"simulator {self.engine or type(self).__name__}: {problem}")
 
-    def _attempt(self, molecule: Molecule, rung: ladder.Rung) -> tuple[Atoms, dict[str, float]]:
+    def _attempt(self, molecule: Molecule, strategy: recovery.Strategy) -> tuple[Atoms, dict[str, float]]:
         def check(atoms: Atoms) -> None:
             closed = not self.charge and not self.unpaired
             orders = self.bond_orders(atoms) if closed else None
             if problem := changes(molecule.smiles, atoms.numbers, atoms.positions, orders):
                 raise LabelError("identity_changed", problem)
 
-        given = ladder.start_of(molecule, rung)
-        patience = 1 if rung.scf == "cold" else recipes.PATIENCE
+        given = recovery.start_of(molecule, strategy)
+        patience = 1 if strategy.scf == "cold" else recipes.PATIENCE
         systems = [
             recipes.System(self._atoms(one), patience=patience)
-            for one in starts.conformers(given, self.conformers)
+            for one in start_geometries.conformers(given, self.conformers)
         ]
         shared = {field.name for field in fields(recipes.Recipe)}
         recipe = recipes.Recipe(**{name: getattr(self, name) for name in shared})
         try:
-            return recipes.compute(systems, recipe, rung, check)
+            return recipes.compute(systems, recipe, strategy, check)
         except LabelError as error:
             if molecule.smiles in error.detail:
                 raise

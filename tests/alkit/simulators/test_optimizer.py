@@ -1,4 +1,4 @@
-"""alkit.simulators.relaxation, on ASE's own potential and against ASE's BFGS."""
+"""alkit.simulators.optimizer, on ASE's own potential and against ASE's BFGS."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from alkit.errors import LabelError
 from alkit.molecules.conformers import embed
-from alkit.simulators.relaxation import max_force, positive, relax
+from alkit.simulators.optimizer import max_force, positive, relax
 from alkit.simulators.vibrations import hessian
 from alkit.simulators.xtb import XTBSimulator
 

@@ -1,4 +1,4 @@
-"""alkit.simulators.starts: other geometries of the same atoms and the same stereoisomer."""
+"""alkit.simulators.start_geometries: other geometries of the same atoms and the same stereoisomer."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from alkit.errors import LabelError
 from alkit.molecules.bonds import atom_order, same_bond_graph
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import Molecule, with_hydrogens
-from alkit.simulators import starts
+from alkit.simulators import start_geometries
 from alkit.simulators.identity import same_stereo, shaped
-from alkit.simulators.starts import conformers, embedded, mmff_relaxed
+from alkit.simulators.start_geometries import conformers, embedded, mmff_relaxed
 
 OPEN = "CC(O)C(F)C=CC"  # two centres and a double bond, none of them stated
 
@@ -72,7 +72,7 @@ def test_conformers_that_cannot_be_embedded_leave_the_one_given(monkeypatch: pyt
     def fails(*_: object) -> None:
         raise LabelError("embed_failed", "no other geometry")
 
-    monkeypatch.setattr(starts, "_ranked", fails)
+    monkeypatch.setattr(start_geometries, "_ranked", fails)
     given = embed("CCO", seed=0)
     assert conformers(given, 5) == [given]
 

@@ -23,7 +23,7 @@ _MAX_ITERATIONS = 250
 
 
 @dataclass(frozen=True, eq=False)
-class Baseline:
+class SinglePoint:
     """What one single point says of a molecule in one geometry.
 
     Attributes:
@@ -39,7 +39,7 @@ class Baseline:
     level: Level = LEVEL
 
 
-def single_point(numbers: np.ndarray, positions: np.ndarray, *, smiles: str = "") -> Baseline:
+def single_point(numbers: np.ndarray, positions: np.ndarray, *, smiles: str = "") -> SinglePoint:
     """GFN2-xTB (doi:10.1021/acs.jctc.8b01176) of a neutral closed-shell molecule, on one thread.
 
     Args:
@@ -72,4 +72,4 @@ def single_point(numbers: np.ndarray, positions: np.ndarray, *, smiles: str = ""
     np.fill_diagonal(orders, 0.0)
     if not (np.isfinite(energy) and np.isfinite(charges).all() and np.isfinite(orders).all()):
         raise LabelError("not_finite", f"{smiles}: {METHOD} gave a number that is not finite")
-    return Baseline(float(energy), charges, orders)
+    return SinglePoint(float(energy), charges, orders)

@@ -1,4 +1,4 @@
-"""alkit.baselines: the single point that delta mode learns on top of."""
+"""alkit.simulators.single_point: the single point that delta mode learns on top of."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import Hartree
 
-from alkit.baselines import LEVEL, single_point
 from alkit.errors import LabelError
 from alkit.simulators.references import ATOM_ENERGIES
+from alkit.simulators.single_point import LEVEL, single_point
 from alkit.simulators.xtb import calculator
 
 
