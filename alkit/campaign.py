@@ -16,7 +16,7 @@ from alkit.config import loading
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
-from alkit.inputs import model_settings, training_settings
+from alkit.models.graphs import model_settings, training_settings
 from alkit.progress import CampaignProgress
 from alkit.rounds import stages_of
 from alkit.simulators.base import create_simulator

@@ -12,26 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import datasets, evaluation
+from alkit import datasets
 from alkit.datasets import Dataset
 from alkit.engines import create_engine
 from alkit.errors import DataError, LabelError
 from alkit.files import digest, growing_table, made, output
-from alkit.inputs import baseline_energies, build_graph, needs_single_point
-from alkit.models import (
-    CHUNK,
-    PredictionRow,
-    Provenance,
-    load_model,
-    model_files,
-    model_home,
-    predict_smiles,
-    predict_structures,
-    refuse_trained,
-)
+from alkit.models import metrics as evaluation
+from alkit.models.geometries import make_geometry
+from alkit.models.graphs import baseline_energies, build_graph, needs_single_point
+from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
+from alkit.models.store import Provenance, load_model, model_files, model_home, refuse_trained
 from alkit.molecules.conformers import CONFORMERS, embed
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
-from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
 from alkit.simulators.single_point import LEVEL, single_point
@@ -179,7 +171,7 @@ class _Labelled:
         if self.geometry == "dataset" and self.dataset is not None:
             placed = Molecule(smiles, self.dataset.numbers(i), self.dataset.positions(i), "dataset")
         else:
-            placed = place(smiles, geometry=self.geometry, seed=self.seed)
+            placed = make_geometry(smiles, geometry=self.geometry, seed=self.seed)
         needed = needs_single_point(self.settings)
         found = single_point(placed.numbers, placed.positions, smiles=smiles) if needed else None
         return build_graph(self.settings, smiles, placed, found)

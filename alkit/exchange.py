@@ -10,7 +10,7 @@ from alkit.datasets.qm9 import ATOMREFS
 from alkit.datasets.qm9 import LEVEL as QM9_LEVEL
 from alkit.errors import DataError
 from alkit.files import refuse_existing, replace_file
-from alkit.models import Provenance, load_model, refuse_trained
+from alkit.models.store import Provenance, load_model, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.simulators.references import ATOM_ENERGIES
 

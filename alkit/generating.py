@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from alkit import datasets
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import made, output, refuse_existing
-from alkit.models import newest
+from alkit.models.store import newest
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import without_stereo
 from alkit.progress import CampaignProgress

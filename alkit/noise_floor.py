@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from alkit.errors import DataError, LabelError
+from alkit.models.geometries import make_geometry
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import canonical, without_stereo
-from alkit.placing import place
 from alkit.simulators.single_point import single_point
 
 _MOST_ISOMERS = 8
@@ -101,5 +101,5 @@ def _mirror(smiles: str) -> str:
 
 
 def _energy(smiles: str, seed: int, conformers: int) -> float:
-    placed = place(canonical(smiles), geometry="xtb", seed=seed, conformers=conformers)
+    placed = make_geometry(canonical(smiles), geometry="xtb", seed=seed, conformers=conformers)
     return single_point(placed.numbers, placed.positions, smiles=smiles).energy

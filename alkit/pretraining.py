@@ -9,8 +9,8 @@ import numpy as np
 
 from alkit.candidates import held_out_graphs
 from alkit.errors import CampaignError, LabelError
-from alkit.inputs import training_settings
-from alkit.models import Provenance, load_model
+from alkit.models.graphs import training_settings
+from alkit.models.store import Provenance, load_model
 from alkit.molecules.molecule import without_stereo
 from alkit.simulators.single_point import LEVEL
 from alkit.state import RoundState

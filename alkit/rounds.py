@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from alkit import candidates, evaluation, pools, pretraining, proposers
+from alkit import candidates, pools, pretraining, proposers
 from alkit.acquisition.base import select
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.files import replace_file
-from alkit.inputs import baseline_energies, model_settings, training_settings
 from alkit.labelling import label_batch
-from alkit.models import Provenance
+from alkit.models import metrics as evaluation
+from alkit.models.graphs import baseline_energies, model_settings, training_settings
+from alkit.models.store import Provenance
 from alkit.molecules.molecule import without_stereo
 from alkit.proposers import gan
 from alkit.proposers.learning import recorded, save_values

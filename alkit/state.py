@@ -14,10 +14,10 @@ from alkit.candidates import in_domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.inputs import build_graph, model_settings, needs_single_point
+from alkit.models.geometries import make_geometry
+from alkit.models.graphs import build_graph, model_settings, needs_single_point
 from alkit.molecules.molecule import Molecule
 from alkit.molecules.soap import Described
-from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
 from alkit.simulators.single_point import SinglePoint, single_point
@@ -137,7 +137,7 @@ class RoundState:
         Where the surrogate needs a cheap calculation in that geometry, it is made here as well.
 
         Raises:
-            LabelError: ``not_in_dataset``, or a reason of `alkit.placing.place` or
+            LabelError: ``not_in_dataset``, or a reason of `alkit.models.geometries.make_geometry` or
                 `alkit.simulators.single_point.single_point`.
         """
         source, conformers = self.config.surrogate.geometry, self.config.surrogate.conformers
@@ -145,7 +145,7 @@ class RoundState:
             if self.dataset is None or smiles not in self.dataset:
                 raise LabelError("not_in_dataset", smiles)
         elif self.ledger.geometry(smiles, source) is None:
-            made = place(smiles, geometry=source, seed=self.config.seed, conformers=conformers)
+            made = make_geometry(smiles, geometry=source, seed=self.config.seed, conformers=conformers)
             self.ledger.add_geometry(smiles, source, made.numbers, made.positions)
         if needs_single_point(self.model_settings):
             self.single_point(smiles)

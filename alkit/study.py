@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import evaluation
 from alkit.datasets import Dataset
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import replace_file, write_text
-from alkit.inputs import build_graph
+from alkit.models import metrics as evaluation
+from alkit.models.geometries import make_geometry
+from alkit.models.graphs import build_graph
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
-from alkit.placing import place
 from alkit.progress import CampaignProgress
 from alkit.statistics import regression_metrics
 from alkit.study_settings import ARMS, FEWEST_VALIDATION, StudySettings
@@ -247,7 +247,7 @@ class _Molecules:
         if source == "dataset":
             placed = Molecule(smiles, self.data.numbers(i), self.data.positions(i), source)
         elif source != "none":
-            placed = place(smiles, geometry=source, seed=self.settings.seed)
+            placed = make_geometry(smiles, geometry=source, seed=self.settings.seed)
         return build_graph(self._models[arm], smiles, placed)
 
     def _of(self, arm: str, indices: list[int]) -> list[Graph]:

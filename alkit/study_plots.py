@@ -110,7 +110,7 @@ def by_size(results: Results, path: Path) -> Path:
 
 def by_element(results: Results, path: Path) -> Path:
     """MAE of the molecules that contain an element at the largest size, all seeds."""
-    from alkit.evaluation import element_counts
+    from alkit.models.metrics import element_counts
 
     found = [set(element_counts(one)) - {"H"} for one in results.smiles]
     elements = sorted(set().union(*found))

@@ -120,7 +120,7 @@ def explanation(results: Results, with_references: Results) -> list[str]:
         results: of total energies.
         with_references: the same molecules and settings, with atom references.
     """
-    from alkit.evaluation import element_counts
+    from alkit.models.metrics import element_counts
 
     counts = [element_counts(one) for one in results.smiles]
     present = sorted(set().union(*counts))

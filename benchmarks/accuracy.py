@@ -30,7 +30,7 @@ from rich.console import Console
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
 from alkit.files import replace_file
-from alkit.placing import place
+from alkit.models.geometries import make_geometry
 from alkit.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
@@ -139,7 +139,7 @@ class QM9:
         path = self._cache / geometry / f"{i}.npz"
         if not path.exists():
             try:
-                placed = place(smiles, geometry=geometry)
+                placed = make_geometry(smiles, geometry=geometry)
                 arrays = {"numbers": placed.numbers, "positions": placed.positions}
             except LabelError as error:
                 print(f"molecule {i}: {error}", flush=True)

@@ -27,7 +27,8 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from alkit.models import Provenance, predict_smiles
+from alkit.models.prediction import predict_smiles
+from alkit.models.store import Provenance
 from alkit.molecules.molecule import canonical
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import t as student
 
-from alkit import evaluation
+from alkit.models import metrics as evaluation
 from alkit.progress import CampaignProgress
 from surrogate import Calibration, Ensemble, Graph, ModelSettings, Prediction, TrainingSettings
 

@@ -162,7 +162,7 @@ def samples() -> Samples:
 def _samples(folder: Path) -> Samples:
     from alkit import exchange
     from alkit.datasets import Record, create_database
-    from alkit.models import Provenance
+    from alkit.models.store import Provenance
     from alkit.molecules.conformers import embed
     from generator import GeneratorSettings, GraphGAN
     from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_3d

@@ -15,7 +15,8 @@ import pytest
 
 from alkit.campaign import Campaign, open_campaign
 from alkit.errors import AcquisitionError, CampaignError, ConfigError
-from alkit.models import load_model, predict_smiles
+from alkit.models.prediction import predict_smiles
+from alkit.models.store import load_model
 from alkit.rounds import FIRST_STAGES, STAGES
 
 # Runs a campaign and kills it (kill -9) in one stage: at the end of its work, before the ledger has it; in

@@ -9,7 +9,7 @@ import torch
 from alkit import cli
 from alkit.errors import DataError
 from alkit.exchange import atom_energies, export, read
-from alkit.models import Provenance, load_model
+from alkit.models.store import Provenance, load_model
 from surrogate import AtomReferences, Ensemble, ModelSettings, graph_3d
 from surrogate.schnet import build_model
 

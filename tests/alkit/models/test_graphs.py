@@ -1,10 +1,10 @@
-"""alkit.inputs: one molecule gives one graph, whoever builds it."""
+"""alkit.models.graphs: one molecule gives one graph, whoever builds it."""
 
 import numpy as np
 import pytest
 
 from alkit.config.loading import check_config
-from alkit.inputs import build_graph, model_settings, needs_single_point, training_settings
+from alkit.models.graphs import build_graph, model_settings, needs_single_point, training_settings
 from alkit.molecules.conformers import embed
 from alkit.simulators.single_point import LEVEL, single_point
 from surrogate import SurrogateError

@@ -21,7 +21,7 @@ FROM_SMILES = (*EMBEDDABLE, "xtb")
 _FMAX, _MAX_STEPS, _MAX_ITERATIONS = 0.02, 300, 250
 
 
-def place(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
+def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
     """A 3D geometry made from the SMILES alone, in Å; the same one for the same seed.
 
     Args:

@@ -1,12 +1,12 @@
-"""alkit.placing: geometries from SMILES by a named source."""
+"""alkit.models.geometries: geometries from SMILES by a named source."""
 
 import numpy as np
 import pytest
 from ase import Atoms
 
 from alkit.errors import DataError, LabelError
+from alkit.models.geometries import FROM_SMILES, make_geometry
 from alkit.molecules.conformers import embed
-from alkit.placing import FROM_SMILES, place
 from alkit.simulators.optimizer import max_force
 from alkit.simulators.xtb import calculator
 
@@ -14,12 +14,12 @@ from alkit.simulators.xtb import calculator
 @pytest.mark.parametrize("geometry", ["etkdg", "mmff"])
 def test_force_field_sources_are_those_of_embed(geometry: str) -> None:
     expected = embed("CCO", geometry=geometry, seed=4, conformers=3)
-    found = place("CCO", geometry=geometry, seed=4, conformers=3)
+    found = make_geometry("CCO", geometry=geometry, seed=4, conformers=3)
     np.testing.assert_array_equal(found.positions, expected.positions)
 
 
 def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
-    found, start = place("OCC", geometry="xtb", seed=4), embed("CCO", seed=4)
+    found, start = make_geometry("OCC", geometry="xtb", seed=4), embed("CCO", seed=4)
     assert found.geometry == "xtb"
     assert found.smiles == "CCO"
     atoms = Atoms(found.numbers, found.positions)
@@ -30,15 +30,15 @@ def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
         - np.linalg.norm(start.positions[:, None] - start.positions[None], axis=-1)
     )
     assert 1e-3 < moved / len(atoms) < 0.3
-    np.testing.assert_array_equal(place("CCO", geometry="xtb", seed=4).positions, found.positions)
+    np.testing.assert_array_equal(make_geometry("CCO", geometry="xtb", seed=4).positions, found.positions)
 
 
 def test_what_cannot_be_placed_is_named() -> None:
     assert FROM_SMILES == ("etkdg", "mmff", "xtb")
     with pytest.raises(DataError, match="geometry 'dataset' cannot be made from a SMILES"):
-        place("CCO", geometry="dataset")
+        make_geometry("CCO", geometry="dataset")
     with pytest.raises(DataError, match="not a SMILES"):
-        place("C1CC", geometry="xtb")
+        make_geometry("C1CC", geometry="xtb")
     with pytest.raises(LabelError) as caught:
-        place("[GeH4]", geometry="xtb")
+        make_geometry("[GeH4]", geometry="xtb")
     assert caught.value.reason in ("mmff_failed", "unsupported_element")

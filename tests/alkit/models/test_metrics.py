@@ -1,4 +1,4 @@
-"""alkit.evaluation: error metrics against scikit-learn and scipy, and the trivial baselines."""
+"""alkit.models.metrics: error metrics against scikit-learn and scipy, and the trivial baselines."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import max_error, mean_absolute_error, r2_score, root_mean_squared_error
 
-from alkit.evaluation import baseline_metrics, bond_counts, element_counts, error_metrics
+from alkit.models.metrics import baseline_metrics, bond_counts, element_counts, error_metrics
 from alkit.molecules.enumeration import seed_molecules
 from alkit.units import CHEMICAL_ACCURACY
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from alkit.errors import CampaignError, DataError
-from alkit.models import Provenance, load_model, predict_smiles, predict_structures
+from alkit.models.prediction import predict_smiles, predict_structures
+from alkit.models.store import Provenance, load_model
 from alkit.molecules.conformers import embed
 from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_2d, graph_3d
 

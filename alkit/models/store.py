@@ -1,0 +1,103 @@
+"""A saved surrogate with the metadata needed to use it: geometry source and level of theory."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alkit.errors import CampaignError, DataError
+from alkit.files import replace_file
+from alkit.molecules.molecule import GEOMETRIES
+
+if TYPE_CHECKING:
+    from surrogate import Ensemble
+
+_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the molecules of a model get their geometry, and what its numbers are.
+
+    Attributes:
+        geometry: source of 3D geometries, the same in training and prediction.
+        seed: of the embedding.
+        conformers: of which ``mmff`` and ``xtb`` take the lowest.
+        level: level of theory of the labels.
+        labels: how many labels it has seen, validation included.
+        energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
+    """
+
+    geometry: str
+    seed: int
+    conformers: int
+    level: str
+    labels: int
+    energy: str = "atomization"
+
+    def check(self) -> None:
+        """Raises ValueError for values that no model has."""
+        counts = {"seed": 0, "conformers": 1, "labels": 0}
+        for name, least in counts.items():
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value < 2**63:
+                raise ValueError(f"{name} is {value!r}")
+        if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
+            raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
+        if self.energy not in ("atomization", "total"):
+            raise ValueError(f"energy is {self.energy!r}")
+
+    def save(self, folder: Path) -> None:
+        replace_file(folder / _FILE, lambda path: _dump(path, asdict(self)))
+
+
+def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
+    """A model from its folder, or the newest of a campaign's folder.
+
+    Raises:
+        SurrogateError, CampaignError: there is none.
+    """
+    from surrogate import Ensemble
+
+    home = model_home(folder)
+    ensemble = Ensemble.load(home)
+    try:
+        provenance = Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
+        provenance.check()
+        return ensemble, provenance
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise CampaignError(
+            f"{home / _FILE} is missing or damaged; it says where the model's geometries come from."
+        ) from None
+
+
+def refuse_trained(out: Path) -> None:
+    """Raise `DataError` if the folder holds a trained model; called before long work."""
+    if (out / "ensemble.json").exists():
+        raise DataError(f"{out} holds a trained model already; give another --out.")
+
+
+def model_home(folder: Path) -> Path:
+    """The folder itself, or that of the newest model in a campaign's folder."""
+    found = newest(Path(folder), "model/ensemble.json")
+    return found.parent if found else Path(folder)
+
+
+def model_files(home: Path) -> list[Path]:
+    """What a model consists of, in one order."""
+    parts = [home / "ensemble.json", home / _FILE, *sorted(home.glob("*.pt"))]
+    return [path for path in parts if path.is_file()]
+
+
+def newest(campaign: Path, name: str) -> Path | None:
+    """The file of that name in a campaign folder's last round that has one."""
+    found = [path for path in campaign.glob(f"rounds/*/{name}") if _round(campaign, path).isdecimal()]
+    return max(found, key=lambda path: int(_round(campaign, path)), default=None)
+
+
+def _round(campaign: Path, path: Path) -> str:
+    return path.relative_to(campaign).parts[1]
+
+
+def _dump(path: Path, values: dict) -> None:
+    path.write_text(json.dumps(values, indent=2))
