@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from alkit.config.schema import Domain
+from alkit.config.schema import DomainConfig
 from alkit.errors import DataError
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.storage.ledger import Candidate, Role
@@ -22,7 +22,7 @@ class Verdict:
 
 def examine(
     smiles: str,
-    domain: Domain,
+    domain: DomainConfig,
     taken: Mapping[str, Candidate],
     seen: set[str],
     held_out: Mapping[str, Role] | None = None,
@@ -72,7 +72,7 @@ def held_out_graphs(candidates: Iterable[Candidate]) -> dict[str, Role]:
     return {without_stereo(c.smiles): c.role for c in candidates if c.role in _WHERE_KNOWN}
 
 
-def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:
+def in_domain(smiles: Iterable[str], domain: DomainConfig) -> list[str]:
     """Canonical, unique molecules of the domain, in the order given."""
     seen: set[str] = set()
     kept = []
@@ -84,7 +84,7 @@ def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:
     return kept
 
 
-def _outside(smiles: str, domain: Domain) -> tuple[str, str] | None:
+def _outside(smiles: str, domain: DomainConfig) -> tuple[str, str] | None:
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)

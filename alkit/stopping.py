@@ -6,10 +6,10 @@ has no part in it: rules that need an error take the validation error.
 
 from collections.abc import Sequence
 
-from alkit.config.schema import Stop
+from alkit.config.schema import StopConfig
 
 
-def reason_to_stop(stop: Stop, metrics: Sequence[dict[str, float]], seconds: float) -> str | None:
+def reason_to_stop(stop: StopConfig, metrics: Sequence[dict[str, float]], seconds: float) -> str | None:
     """The rule that ends the campaign after the last evaluated round, in words, or None.
 
     Args:

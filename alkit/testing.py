@@ -23,7 +23,7 @@ import numpy as np
 from alkit import plugins
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
 from alkit.acquisition.base import adapt as adapt_acquisition
-from alkit.config.schema import Domain
+from alkit.config.schema import DomainConfig
 from alkit.engines import LocalEngine
 from alkit.errors import AcquisitionError
 from alkit.molecules.conformers import embed
@@ -320,4 +320,4 @@ def _usable(smiles: list[str]) -> list[str]:
     """Different molecules that a campaign with the default domain would let through, canonical."""
     from alkit.candidates import in_domain
 
-    return in_domain(smiles, Domain.model_validate({}))
+    return in_domain(smiles, DomainConfig.model_validate({}))

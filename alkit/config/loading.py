@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from alkit.config.messages import repeated_key, sentence
-from alkit.config.proposer import CustomProposer, MixProposer, PoolProposer
+from alkit.config.proposer import CustomConfig, MixConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError
@@ -121,12 +121,12 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
 
 
 def _resolved_proposer(proposer: Any, base: Path) -> Any:
-    if isinstance(proposer, MixProposer):
+    if isinstance(proposer, MixConfig):
         parts = [_resolved_proposer(part, base) for part in proposer.parts]
         return proposer.model_copy(update={"parts": parts})
-    if isinstance(proposer, PoolProposer) and proposer.file is not None:
+    if isinstance(proposer, PoolConfig) and proposer.file is not None:
         return proposer.model_copy(update={"file": _existing(base, proposer.file, "proposer.file")})
-    if isinstance(proposer, CustomProposer):
+    if isinstance(proposer, CustomConfig):
         return proposer.model_copy(update={"name": absolute_code_path(proposer.name, base)})
     return proposer
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section
 
 
-class PoolProposer(Section):
+class PoolConfig(Section):
     kind: Literal["pool"] = Field(description="pool, generator, evolution, custom or mix.")
     file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
     per_round: PositiveInt | None = Field(
@@ -22,7 +22,7 @@ class PoolProposer(Section):
         return self.per_round or sys.maxsize
 
 
-class GeneratorProposer(Section):
+class GeneratorConfig(Section):
     kind: Literal["generator"] = Field(description="generator (a GAN), pool, evolution, custom or mix.")
     per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
     steps: PositiveInt = Field(1000, description="Likelihood updates before the first round, on the seeds.")
@@ -49,13 +49,13 @@ class GeneratorProposer(Section):
         return self.per_round
 
     @model_validator(mode="after")
-    def _steerable(self) -> "GeneratorProposer":
+    def _steerable(self) -> "GeneratorConfig":
         if self.steering and not self.adversarial_steps:
             raise ValueError("steering needs adversarial_steps; give some, or steering: 0")
         return self
 
 
-class EvolutionProposer(Section):
+class EvolutionConfig(Section):
     kind: Literal["evolution"] = Field(description="evolution (mutation, crossover), or another kind.")
     per_round: PositiveInt = Field(500, description="Children proposed each round.")
     crossover: Annotated[float, Field(ge=0, le=1), NotTruth] = Field(
@@ -71,7 +71,7 @@ class EvolutionProposer(Section):
         return self.per_round
 
 
-class CustomProposer(Section):
+class CustomConfig(Section):
     """The user's own: a class, or a function ``propose(n, context)``."""
 
     kind: Literal["custom"] = Field(description="custom: your own code, or another kind.")
@@ -85,14 +85,14 @@ class CustomProposer(Section):
         return self.per_round
 
 
-SingleProposer = Annotated[
-    PoolProposer | GeneratorProposer | EvolutionProposer | CustomProposer, Field(discriminator="kind")
+SingleProposerConfig = Annotated[
+    PoolConfig | GeneratorConfig | EvolutionConfig | CustomConfig, Field(discriminator="kind")
 ]
 
 
-class MixProposer(Section):
+class MixConfig(Section):
     kind: Literal["mix"] = Field(description="mix: several kinds at once.")
-    parts: list[SingleProposer] = Field(min_length=1, description="Proposers, each with its per_round.")
+    parts: list[SingleProposerConfig] = Field(min_length=1, description="Proposers, each with its per_round.")
 
     @property
     def count(self) -> int:
@@ -109,13 +109,13 @@ class MixProposer(Section):
         return data
 
     @model_validator(mode="after")
-    def _one_generator(self) -> "MixProposer":
-        if sum(isinstance(part, GeneratorProposer) for part in self.parts) > 1:
+    def _one_generator(self) -> "MixConfig":
+        if sum(isinstance(part, GeneratorConfig) for part in self.parts) > 1:
             raise ValueError("a mix has one generator at most")
         return self
 
 
-Proposer = Annotated[
-    PoolProposer | GeneratorProposer | EvolutionProposer | CustomProposer | MixProposer,
+ProposerConfig = Annotated[
+    PoolConfig | GeneratorConfig | EvolutionConfig | CustomConfig | MixConfig,
     Field(discriminator="kind"),
 ]

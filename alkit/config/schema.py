@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from alkit.config.proposer import GeneratorProposer, MixProposer, PoolProposer, Proposer, SingleProposer
-from alkit.config.simulator import Simulator
+from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
+from alkit.config.simulator import SimulatorConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 
 
-class Domain(Section):
+class DomainConfig(Section):
     """Which molecules the campaign is about; anything else is rejected with the reason."""
 
     elements: list[str] = Field(
@@ -19,7 +19,7 @@ class Domain(Section):
     max_heavy_atoms: PositiveInt = Field(9, description="Most atoms other than hydrogen.")
 
     @model_validator(mode="after")
-    def _known_elements(self) -> "Domain":
+    def _known_elements(self) -> "DomainConfig":
         from ase.data import atomic_numbers
 
         if len(set(self.elements)) < len(self.elements):
@@ -30,7 +30,7 @@ class Domain(Section):
         return self
 
 
-class Start(Section):
+class StartConfig(Section):
     """Random molecules labelled before the first round; drawn once, from the seed."""
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
@@ -42,7 +42,7 @@ class Start(Section):
     )
 
 
-class Surrogate(Section):
+class SurrogateConfig(Section):
     """The SchNet ensemble and its trainer."""
 
     mode: Literal["2d", "3d"] = Field("3d", description="2d needs the SMILES alone; 3d a geometry.")
@@ -102,7 +102,7 @@ class Surrogate(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
 
     @model_validator(mode="after")
-    def _agree(self) -> "Surrogate":
+    def _agree(self) -> "SurrogateConfig":
         if self.ema and self.precision == "64":
             raise ValueError("ema averages weights in 32 bits: with precision 64 leave it at 0")
         warm = self.warm_start or self.learning == "pretrain"
@@ -116,7 +116,7 @@ class Surrogate(Section):
         return self
 
 
-class Acquisition(Section):
+class AcquisitionConfig(Section):
     name: str = Field(description="A built-in, an installed plug-in, or './file.py:function'.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
@@ -127,7 +127,7 @@ class Acquisition(Section):
     )
 
 
-class Stop(Section):
+class StopConfig(Section):
     """Any one of these ends the campaign; the report names which."""
 
     rounds: PositiveInt | None = Field(5, description="Rounds of acquisition.")
@@ -139,7 +139,7 @@ class Stop(Section):
     plateau: PositiveInt | None = Field(None, description="Rounds without a better validation MAE.")
 
     @model_validator(mode="after")
-    def _ends(self) -> "Stop":
+    def _ends(self) -> "StopConfig":
         if self.rounds is None and self.labels is None and self.hours is None:
             raise ValueError(
                 "at least one of rounds, labels and hours must be set, or the campaign never ends"
@@ -147,7 +147,7 @@ class Stop(Section):
         return self
 
 
-class Tracking(Section):
+class TrackingConfig(Section):
     uri: str = Field("sqlite:///mlflow.db", description="MLflow tracking store.")
     experiment: str = Field("alkit", description="MLflow experiment.")
 
@@ -167,15 +167,15 @@ class CampaignConfig(Section):
         None, description="SMILES file the start and test sets come from; built in by default."
     )
     dataset: Path | None = Field(None, description="ASE database that `alkit data import` wrote.")
-    domain: Domain = Field(default_factory=lambda: Domain.model_validate({}))
-    start: Start = Field(default_factory=lambda: Start.model_validate({}))
-    proposer: Proposer
-    surrogate: Surrogate = Field(default_factory=lambda: Surrogate.model_validate({}))
-    acquisition: Acquisition = Field(default_factory=lambda: Acquisition(name="bias"))
+    domain: DomainConfig = Field(default_factory=lambda: DomainConfig.model_validate({}))
+    start: StartConfig = Field(default_factory=lambda: StartConfig.model_validate({}))
+    proposer: ProposerConfig
+    surrogate: SurrogateConfig = Field(default_factory=lambda: SurrogateConfig.model_validate({}))
+    acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig(name="bias"))
     batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
-    simulator: Simulator = Field(default_factory=lambda: Simulator.model_validate({}))
-    stop: Stop = Field(default_factory=lambda: Stop.model_validate({}))
-    tracking: Tracking = Field(default_factory=lambda: Tracking.model_validate({}))
+    simulator: SimulatorConfig = Field(default_factory=lambda: SimulatorConfig.model_validate({}))
+    stop: StopConfig = Field(default_factory=lambda: StopConfig.model_validate({}))
+    tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig.model_validate({}))
 
     @model_validator(mode="before")
     @classmethod
@@ -190,7 +190,7 @@ class CampaignConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CampaignConfig":
-        inventive = [part.kind for part in self.proposers if not isinstance(part, PoolProposer)]
+        inventive = [part.kind for part in self.proposers if not isinstance(part, PoolConfig)]
         if inventive and (self.simulator.kind == "lookup" or self.surrogate.geometry == "dataset"):
             raise ValueError(
                 f"proposer: {inventive[0]} proposes molecules that no data set holds; with simulator: lookup "
@@ -201,19 +201,19 @@ class CampaignConfig(Section):
                 raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")
             if self.surrogate.mode == "3d" and self.surrogate.geometry == "dataset":
                 raise ValueError("surrogate.geometry: dataset needs `dataset`; or choose mmff or etkdg")
-            if any(isinstance(part, PoolProposer) and part.file is None for part in self.proposers):
+            if any(isinstance(part, PoolConfig) and part.file is None for part in self.proposers):
                 raise ValueError("proposer: pool needs `file`, or `dataset` for the whole campaign")
         return self
 
     @property
-    def proposers(self) -> list[SingleProposer]:
+    def proposers(self) -> list[SingleProposerConfig]:
         """The proposer, or the parts of a mix."""
-        return self.proposer.parts if isinstance(self.proposer, MixProposer) else [self.proposer]
+        return self.proposer.parts if isinstance(self.proposer, MixConfig) else [self.proposer]
 
     @property
-    def generator(self) -> GeneratorProposer | None:
+    def generator(self) -> GeneratorConfig | None:
         """The settings of the GAN, where there is one."""
-        return next((part for part in self.proposers if isinstance(part, GeneratorProposer)), None)
+        return next((part for part in self.proposers if isinstance(part, GeneratorConfig)), None)
 
     @property
     def campaign_folder(self) -> Path:

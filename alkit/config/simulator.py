@@ -13,7 +13,7 @@ MEANS = (
 )  # fmt: skip
 
 
-class Simulator(Section):
+class SimulatorConfig(Section):
     """What labels, and how."""
 
     kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
@@ -33,7 +33,7 @@ class Simulator(Section):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> "Simulator":
+    def _fits(self) -> "SimulatorConfig":
         for name in ("parsl", "dask"):
             if getattr(self, name) is not None and self.engine != name:
                 raise ValueError(f"simulator.{name} needs engine: {name}")

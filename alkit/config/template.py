@@ -6,14 +6,14 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from alkit.config.proposer import CustomProposer, EvolutionProposer, GeneratorProposer, PoolProposer
+from alkit.config.proposer import CustomConfig, EvolutionConfig, GeneratorConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
 
 _PROPOSERS: dict[str, type[BaseModel]] = {
-    "generator": GeneratorProposer,
-    "pool": PoolProposer,
-    "evolution": EvolutionProposer,
-    "custom": CustomProposer,
+    "generator": GeneratorConfig,
+    "pool": PoolConfig,
+    "evolution": EvolutionConfig,
+    "custom": CustomConfig,
 }
 _WIDTH = 34
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from alkit import plugins
 from alkit.config.proposer import (
-    CustomProposer,
-    EvolutionProposer,
-    GeneratorProposer,
-    MixProposer,
-    PoolProposer,
-    SingleProposer,
+    CustomConfig,
+    EvolutionConfig,
+    GeneratorConfig,
+    MixConfig,
+    PoolConfig,
+    SingleProposerConfig,
 )
 from alkit.errors import ConfigError
 from alkit.proposers import gan, pool
@@ -26,31 +26,31 @@ __all__ = ["ProposalContext", "Proposer", "adapt", "build", "check", "context", 
 _GROUP = "alkit.proposers"
 
 
-def build(state: RoundState, section: SingleProposer | MixProposer | None = None) -> Proposer:
+def build(state: RoundState, section: SingleProposerConfig | MixConfig | None = None) -> Proposer:
     """The proposer of this round.
 
     Raises:
         ConfigError: the user's own cannot be loaded.
     """
     section = state.config.proposer if section is None else section
-    if isinstance(section, MixProposer):
+    if isinstance(section, MixConfig):
         from alkit.proposers import mix
 
         return mix.MixProposer(
             tuple(mix.Part(build(state, part), part.kind, part.count) for part in section.parts)
         )
-    if isinstance(section, PoolProposer):
+    if isinstance(section, PoolConfig):
         return pool.build(state, section)
-    if isinstance(section, GeneratorProposer):
+    if isinstance(section, GeneratorConfig):
         return gan.build(state)
-    if isinstance(section, EvolutionProposer):
+    if isinstance(section, EvolutionConfig):
         from alkit.proposers import evolution
 
         return evolution.EvolutionProposer(section.crossover, section.elitism)
     return custom(section)
 
 
-def custom(section: CustomProposer) -> Proposer:
+def custom(section: CustomConfig) -> Proposer:
     """The user's own proposer.
 
     Raises:
@@ -98,7 +98,7 @@ class _Function:
 def context(state: RoundState) -> ProposalContext:
     """What this round's proposer is told."""
     folder, rng = state.folder / "proposer", state.rng("propose")
-    if all(isinstance(section, PoolProposer) for section in state.config.proposers):
+    if all(isinstance(section, PoolConfig) for section in state.config.proposers):
         return ProposalContext(state.round, rng, folder=folder)  # a large pool is not read once more
     labelled = state.ledger.labelled("training", up_to_round=state.round - 1)
     return ProposalContext(
@@ -118,9 +118,9 @@ def check(state: RoundState) -> None:
         ConfigError: the first thing found.
     """
     for section in state.config.proposers:
-        if isinstance(section, PoolProposer):
+        if isinstance(section, PoolConfig):
             pool.check(state, section)
-        elif isinstance(section, GeneratorProposer):
+        elif isinstance(section, GeneratorConfig):
             gan.check(state)
-        elif isinstance(section, CustomProposer):
+        elif isinstance(section, CustomConfig):
             custom(section)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alkit.candidates import in_domain
-from alkit.config import proposer as sections
+from alkit.config import proposer
 from alkit.errors import ConfigError
 from alkit.proposers.base import ProposalContext
 
@@ -29,14 +29,14 @@ class PoolProposer:
         return [free[i] for i in sorted(context.rng.choice(len(free), n, replace=False))]
 
 
-def build(state: RoundState, section: sections.PoolProposer) -> PoolProposer:
+def build(state: RoundState, section: proposer.PoolConfig) -> PoolProposer:
     # What was rejected once for what it is will be again; `known` alone would propose it every round.
     rejected = {c.smiles for c in state.ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
     taken = set(state.ledger.known()) | rejected
     return PoolProposer(tuple(molecules(state, section)), frozenset(taken))
 
 
-def molecules(state: RoundState, section: sections.PoolProposer) -> list[str]:
+def molecules(state: RoundState, section: proposer.PoolConfig) -> list[str]:
     """The pool as given, one molecule once; screening says what is wrong with which."""
     if section.file is None:
         return list(dict.fromkeys(state.given_seeds))
@@ -45,7 +45,7 @@ def molecules(state: RoundState, section: sections.PoolProposer) -> list[str]:
     return list(dict.fromkeys(read_smiles(section.file)))
 
 
-def check(state: RoundState, section: sections.PoolProposer) -> None:
+def check(state: RoundState, section: proposer.PoolConfig) -> None:
     """Once, before work begins: every round's screening judges the pool's molecules anyway.
 
     Raises:

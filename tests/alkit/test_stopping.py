@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alkit.config.schema import Stop
+from alkit.config.schema import StopConfig
 from alkit.stopping import reason_to_stop
 
 NEVER = {"rounds": 10**6}
@@ -15,11 +15,11 @@ def rows(*errors: float) -> list[dict[str, float]]:
 
 
 def reason(errors: tuple[float, ...] = (0.5, 0.4), seconds: float = 0.0, **rules: float) -> str | None:
-    return reason_to_stop(Stop(**{**NEVER, **rules}), rows(*errors), seconds)
+    return reason_to_stop(StopConfig(**{**NEVER, **rules}), rows(*errors), seconds)
 
 
 def test_nothing_stops_before_the_first_evaluation() -> None:
-    stop = Stop(rounds=1, labels=1, hours=1e-9, target_mae=1e9, plateau=1)
+    stop = StopConfig(rounds=1, labels=1, hours=1e-9, target_mae=1e9, plateau=1)
     assert reason_to_stop(stop, [], 1e9) is None
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from alkit.config import schema
 from alkit.config import schema as module
 from alkit.config.loading import absolute_code_path, check_config, difference, load_config
 from alkit.config.schema import CampaignConfig
@@ -48,7 +49,7 @@ def test_two_keys_make_a_campaign(load) -> None:
     config = load(BASE)
     assert config.campaign_folder == Path("runs/first")
     assert config.proposer.kind == "generator"
-    assert config.surrogate == module.Surrogate()
+    assert config.surrogate == schema.SurrogateConfig()
     assert (config.acquisition.name, config.simulator.kind) == ("bias", "xtb")
 
 
@@ -190,12 +191,12 @@ def all_keys(schema: type[BaseModel]) -> list[str]:
     return sorted(schema.model_fields)
 
 
-@given(st.sampled_from(all_keys(module.Surrogate)), st.integers(0, 100), st.sampled_from("qxz_"))
+@given(st.sampled_from(all_keys(schema.SurrogateConfig)), st.integers(0, 100), st.sampled_from("qxz_"))
 @settings(max_examples=40, deadline=None)
 def test_one_wrong_letter_is_always_pointed_back(key: str, position: int, letter: str) -> None:
     position %= len(key)
     wrong = key[:position] + letter + key[position:]
-    if wrong in module.Surrogate.model_fields:
+    if wrong in schema.SurrogateConfig.model_fields:
         return
     with pytest.raises(
         ConfigError, match=f"unknown key 'surrogate.{wrong}'; the nearest valid key is '{key}'"

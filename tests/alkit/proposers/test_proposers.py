@@ -10,7 +10,7 @@ from rdkit import Chem
 
 from alkit import proposers
 from alkit.config.loading import check_config
-from alkit.config.proposer import CustomProposer
+from alkit.config.proposer import CustomConfig
 from alkit.errors import ConfigError, ProposalError
 from alkit.molecules.enumeration import seed_molecules
 from alkit.proposers import ProposalContext, adapt, proposals
@@ -100,9 +100,9 @@ def test_code_that_is_no_proposer(tmp_path, code, settings, message):
     path = tmp_path / "mine.py"
     path.write_text(code)
     with pytest.raises(ConfigError, match=message):
-        proposers.custom(CustomProposer(kind="custom", name=f"{path}:Mine", settings=settings))
+        proposers.custom(CustomConfig(kind="custom", name=f"{path}:Mine", settings=settings))
     with pytest.raises(ConfigError, match="no proposer 'absent'"):
-        proposers.custom(CustomProposer(kind="custom", name="absent"))
+        proposers.custom(CustomConfig(kind="custom", name="absent"))
 
 
 def test_parts_of_a_mix_have_their_own_numbers_and_folders(tmp_path):
