@@ -49,7 +49,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
 def campaign_run(config: Config, set_: Overrides = None) -> None:
     """Run a campaign; the same command goes on with one that was interrupted."""
     from alkit import report
-    from alkit.campaign import Campaign
+    from alkit.campaign.campaign import Campaign
 
     out, progress = _console()
     started = Campaign(_loaded(config, set_), progress=progress)
@@ -113,7 +113,7 @@ def campaign_report(folder: Folder) -> None:
 @campaign.command("validate")
 def campaign_validate(config: Config, set_: Overrides = None) -> None:
     """Check a campaign file and everything it names, without running it."""
-    from alkit.campaign import Campaign
+    from alkit.campaign.campaign import Campaign
 
     Campaign(_loaded(config, set_)).check()
     typer.echo(f"{config} is a valid campaign.")
@@ -351,7 +351,7 @@ def _loaded(path: Path, overrides: list[str] | None) -> Any:
 
 def _opened(folder: Path) -> Any:
     """The config and the ledger of a campaign's folder."""
-    from alkit.campaign import open_campaign
+    from alkit.campaign.campaign import open_campaign
     from alkit.errors import CampaignError
 
     try:

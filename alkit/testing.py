@@ -28,7 +28,8 @@ from alkit.engines import LocalEngine
 from alkit.errors import AcquisitionError
 from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
-from alkit.proposers import ProposalContext, adapt, proposals
+from alkit.proposers import ProposalContext, proposals
+from alkit.proposers.registry import adapt_proposer
 from alkit.simulators import Label, SimulatorSpec, create_simulator
 
 _LEARNED, _ASKED, _LEAST_USABLE = 300, 40, 0.1
@@ -87,7 +88,7 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
         proposed = [
             list(
                 proposals(
-                    adapt(given, name, settings),
+                    adapt_proposer(given, name, settings),
                     name,
                     _ASKED,
                     ProposalContext(round_, np.random.default_rng(seed), known, learned, worth, Path(folder)),
@@ -318,6 +319,6 @@ def _name(given: Any) -> str:
 
 def _usable(smiles: list[str]) -> list[str]:
     """Different molecules that a campaign with the default domain would let through, canonical."""
-    from alkit.candidates import in_domain
+    from alkit.campaign.candidates import in_domain
 
     return in_domain(smiles, DomainConfig.model_validate({}))

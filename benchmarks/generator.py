@@ -35,7 +35,7 @@ from rdkit import RDLogger
 from rich.console import Console
 from rich.table import Table
 
-from alkit.candidates import in_domain
+from alkit.campaign.candidates import in_domain
 from alkit.config.schema import DomainConfig
 from alkit.errors import LabelError
 from alkit.molecules.conformers import embed

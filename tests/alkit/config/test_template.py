@@ -7,11 +7,12 @@ import yaml
 from pydantic import BaseModel
 
 from alkit.config.loading import load_config
-from alkit.config.schema import CampaignConfig, GeneratorProposer, PoolProposer
+from alkit.config.proposer import GeneratorConfig, PoolConfig
+from alkit.config.schema import CampaignConfig
 from alkit.config.template import template
 from alkit.errors import ConfigError
 
-PROPOSERS = {"generator": GeneratorProposer, "pool": PoolProposer}
+PROPOSERS = {"generator": GeneratorConfig, "pool": PoolConfig}
 
 
 def expected_keys(schema: type[BaseModel], proposer: type[BaseModel]) -> dict:
@@ -52,7 +53,7 @@ def test_the_pool_template_runs_once_a_file_is_named(tmp_path: Path) -> None:
         load_config(path)
     (tmp_path / "pool.smi").write_text("C\n")
     config = load_config(path, ["proposer.file=pool.smi"])
-    assert config.proposer == PoolProposer(kind="pool", file=tmp_path / "pool.smi")
+    assert config.proposer == PoolConfig(kind="pool", file=tmp_path / "pool.smi")
 
 
 @pytest.mark.parametrize("kind", ["generator", "pool"])

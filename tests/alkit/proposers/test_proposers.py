@@ -13,9 +13,10 @@ from alkit.config.loading import check_config
 from alkit.config.proposer import CustomConfig
 from alkit.errors import ConfigError, ProposalError
 from alkit.molecules.enumeration import seed_molecules
-from alkit.proposers import ProposalContext, adapt, proposals
+from alkit.proposers import ProposalContext, proposals, registry
 from alkit.proposers.evolution import EvolutionProposer
 from alkit.proposers.mix import MixProposer, Part
+from alkit.proposers.registry import adapt_proposer
 from alkit.testing import check_proposer
 
 MOLECULES = tuple(seed_molecules()[:80])
@@ -75,7 +76,7 @@ def test_what_a_proposer_of_the_users_gets_wrong_is_told_by_its_name():
         (lambda n, context: None, "proposer mine failed: TypeError"),
     ):
         with pytest.raises(ProposalError, match=message):
-            list(proposals(adapt(function, "mine"), "mine", 5, context()))
+            list(proposals(adapt_proposer(function, "mine"), "mine", 5, context()))
 
 
 def test_no_more_is_taken_than_was_asked_for():
@@ -83,7 +84,7 @@ def test_no_more_is_taken_than_was_asked_for():
         yield from ["CCO"] * 3
         raise AssertionError("a fourth was asked for")
 
-    assert list(proposals(adapt(endless, "mine"), "mine", 3, context())) == ["CCO"] * 3
+    assert list(proposals(adapt_proposer(endless, "mine"), "mine", 3, context())) == ["CCO"] * 3
 
 
 @pytest.mark.parametrize(
@@ -100,9 +101,9 @@ def test_code_that_is_no_proposer(tmp_path, code, settings, message):
     path = tmp_path / "mine.py"
     path.write_text(code)
     with pytest.raises(ConfigError, match=message):
-        proposers.custom(CustomConfig(kind="custom", name=f"{path}:Mine", settings=settings))
+        registry.custom_proposer(CustomConfig(kind="custom", name=f"{path}:Mine", settings=settings))
     with pytest.raises(ConfigError, match="no proposer 'absent'"):
-        proposers.custom(CustomConfig(kind="custom", name="absent"))
+        registry.custom_proposer(CustomConfig(kind="custom", name="absent"))
 
 
 def test_parts_of_a_mix_have_their_own_numbers_and_folders(tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alkit.acquisition.base import Acquisition
-from alkit.candidates import in_domain
+from alkit.campaign.candidates import in_domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError, LabelError

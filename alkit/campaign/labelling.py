@@ -20,7 +20,8 @@ from alkit.storage.label_cache import LabelCache
 from alkit.storage.ledger import Candidate, Source
 
 if TYPE_CHECKING:
-    from alkit.state import RoundState
+    from alkit.campaign.round_state import RoundState
+
 
 _POLL = 0.5  # seconds between two looks at what others compute
 
@@ -125,3 +126,8 @@ class _Batch:
 def _is_late(outcome: Label | LabelError) -> bool:
     """Whether a worker is still at it."""
     return isinstance(outcome, LabelError) and outcome.reason == DEADLINE and bool(outcome.attempts)
+
+
+def label(state: RoundState) -> None:
+    """Label the batch in worker processes; every label is on disk the moment it arrives."""
+    label_batch(state, state.ledger.candidates(round_=state.round, status=("acquired",)))

@@ -1,11 +1,11 @@
-"""alkit.candidates: every reason for which a proposal is rejected, and pools."""
+"""alkit.campaign.candidates: every reason for which a proposal is rejected, and pools."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.candidates import Verdict, examine, held_out_graphs, in_domain
+from alkit.campaign.candidates import Verdict, examine, held_out_graphs, in_domain
 from alkit.config.schema import DomainConfig
 from alkit.molecules.molecule import canonical
 from alkit.proposers.base import ProposalContext

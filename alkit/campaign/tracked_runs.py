@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from alkit import report
+from alkit.campaign.round_state import RoundState
 from alkit.config.schema import CampaignConfig
-from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 from alkit.tracking import Ending, Tracker
 

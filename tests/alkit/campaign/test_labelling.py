@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from alkit import rounds
-from alkit.campaign import Campaign
+from alkit.campaign import starting
+from alkit.campaign.campaign import Campaign
+from alkit.campaign.labelling import label_batch
 from alkit.errors import ConfigError
-from alkit.labelling import label_batch
 from alkit.storage.label_cache import LabelCache
 from alkit.storage.ledger import Ledger
 
@@ -53,7 +53,7 @@ def started(config: dict):
     with closing(Ledger(campaign.folder / "ledger.sqlite")) as ledger:
         state = campaign._state(ledger)
         with ledger.stage(0, "start"):
-            rounds.start(state)
+            starting.start(state)
         yield state
         state.close(wait=True)
 

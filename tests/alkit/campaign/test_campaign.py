@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alkit.campaign import Campaign, open_campaign
+from alkit.campaign.campaign import Campaign, open_campaign
+from alkit.campaign.stages import FIRST_STAGES, STAGES
 from alkit.errors import AcquisitionError, CampaignError, ConfigError
 from alkit.models.prediction import predict_smiles
 from alkit.models.store import load_model
-from alkit.rounds import FIRST_STAGES, STAGES
 
 # Runs a campaign and kills it (kill -9) in one stage: at the end of its work, before the ledger has it; in
 # the labelling stages, after the third label was written.

@@ -1,11 +1,11 @@
-"""alkit.stopping: each rule by itself, and that one is enough."""
+"""alkit.campaign.stopping: each rule by itself, and that one is enough."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alkit.campaign.stopping import reason_to_stop
 from alkit.config.schema import StopConfig
-from alkit.stopping import reason_to_stop
 
 NEVER = {"rounds": 10**6}
 

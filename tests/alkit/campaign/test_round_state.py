@@ -1,4 +1,4 @@
-"""alkit.state: seeds, files put in place whole, and geometries that are made once."""
+"""alkit.campaign.round_state: seeds, files put in place whole, and geometries that are made once."""
 
 import contextlib
 import dataclasses
@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import resolve
+from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
-from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 
 PURPOSES = ["start", "propose", "acquire", "train", "generator"]
@@ -65,7 +65,8 @@ def test_a_seed_is_always_the_same_and_fits_every_library(seed: int, round_: int
 
 def test_seeds_do_not_depend_on_the_process(state: RoundState) -> None:
     code = (
-        "from pathlib import Path; from alkit.config import check_config; from alkit.state import RoundState;"
+        "from pathlib import Path; from alkit.config import check_config;"
+        "from alkit.campaign.round_state import RoundState;"
         "config = check_config({'name': 'a', 'proposer': 'generator', 'seed': 7});"
         "print(RoundState(config, Path(), None, None, None, 1).seed('propose'))"
     )
@@ -134,7 +135,7 @@ def test_a_molecule_gets_its_geometry_once(state: RoundState, monkeypatch) -> No
     found = state.molecule("CCO")
     assert found.geometry == "mmff"
     np.testing.assert_array_equal(found.positions, expected.positions)
-    monkeypatch.setattr("alkit.state.place", lambda *_, **__: pytest.fail("embedded again"))
+    monkeypatch.setattr("alkit.campaign.round_state.place", lambda *_, **__: pytest.fail("embedded again"))
     state.place("CCO")
     other_round = dataclasses.replace(state, round=4)
     other_round.place("CCO")
@@ -203,7 +204,9 @@ def test_delta_computes_its_single_point_once_and_keeps_it(state: RoundState, mo
     state.place("CCO")
     molecule = state.molecule("CCO")
     expected = single_point(molecule.numbers, molecule.positions)
-    monkeypatch.setattr("alkit.state.single_point", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "alkit.campaign.round_state.single_point", lambda *_, **__: pytest.fail("computed again")
+    )
     found = state.single_point("CCO")
     assert (found.energy, found.level) == (expected.energy, expected.level)
     np.testing.assert_array_equal(found.bond_orders, expected.bond_orders)

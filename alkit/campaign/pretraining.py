@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alkit.candidates import held_out_graphs
+from alkit.campaign.candidates import held_out_graphs
+from alkit.campaign.round_state import RoundState
 from alkit.errors import CampaignError, LabelError
 from alkit.models.graphs import training_settings
 from alkit.models.store import Provenance, load_model
 from alkit.molecules.molecule import without_stereo
 from alkit.simulators.single_point import LEVEL
-from alkit.state import RoundState
 
 if TYPE_CHECKING:
     from surrogate import Ensemble

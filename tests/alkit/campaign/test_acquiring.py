@@ -1,4 +1,4 @@
-"""alkit.pools: what a campaign gives its acquisition function, and says before it begins that it cannot."""
+"""alkit.campaign.acquiring: what an acquisition function gets, and what a campaign says it cannot give."""
 
 import contextlib
 from dataclasses import replace
@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alkit import pools
 from alkit.acquisition import resolve
 from alkit.acquisition.base import adapt
-from alkit.campaign import Campaign, open_campaign
+from alkit.campaign import acquiring, features
+from alkit.campaign.campaign import Campaign, open_campaign
+from alkit.campaign.round_state import RoundState
 from alkit.cli import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
-from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 from alkit.units import CHEMICAL_ACCURACY
 
@@ -104,7 +104,9 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
         assert "cheap" not in arrays.files
     _, before = open_campaign(plain.folder)
     lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
-    monkeypatch.setattr("alkit.state.single_point", failing_for(lambda smiles: smiles in ("CCO", lost)))
+    monkeypatch.setattr(
+        "alkit.campaign.round_state.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
+    )
     small["folder"] += "-cheap"
     small["tracking"] = small["tracking"] | {"experiment": "cheap"}
     biased = Biased()
@@ -147,7 +149,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
     def described() -> np.ndarray:
         state = make_state(tmp_path, ledger)  # a new one knows nothing
-        return pools.features(state, [c for c in ledger.candidates(round_=1) if c.status != "rejected"])
+        return features.features(state, [c for c in ledger.candidates(round_=1) if c.status != "rejected"])
 
     state = make_state(tmp_path, ledger)
     for round_, role, names in (
@@ -171,7 +173,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
-    monkeypatch.setattr("alkit.state.single_point", failing_for(lambda _: True))
+    monkeypatch.setattr("alkit.campaign.round_state.single_point", failing_for(lambda _: True))
     result = Campaign(small, acquisition=Biased()).run()
     assert result.stopped_by == "round 1: no proposal was left after screening"
 
@@ -213,7 +215,7 @@ def test_what_came_too_late_is_pending(tmp_path, ledger):
     ):
         ledger.add_candidates(round_, [smiles])
         ledger.mark(ledger.candidates()[-1].id, status, reason=reason)
-    given = pools.context(state, {"labelled_embeddings": np.zeros((0, 4), np.float32)})
+    given = acquiring.round_context(state, {"labelled_embeddings": np.zeros((0, 4), np.float32)})
     assert given.pending == ("CCO",)
     assert given.smiles == ()
 
@@ -229,15 +231,15 @@ def asking(*names):
 
 def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
     iron = {"elements": ["H", "C", "Fe"]}
-    pools.check(make_state(tmp_path, ledger, asking("cheap", "members")))
-    pools.check(make_state(tmp_path, ledger, domain=iron))
+    acquiring.check_acquisition(make_state(tmp_path, ledger, asking("cheap", "members")))
+    acquiring.check_acquisition(make_state(tmp_path, ledger, domain=iron))
     with pytest.raises(ConfigError, match=r"acquisition bias needs GFN2-xTB .* element Fe; take it out"):
-        pools.check(make_state(tmp_path, ledger, asking("cheap"), domain=iron))
+        acquiring.check_acquisition(make_state(tmp_path, ledger, asking("cheap"), domain=iron))
     state = make_state(tmp_path, ledger, asking("members"))
     one = state.config.surrogate.model_copy(update={"members": 1})  # no campaign file can say so today
     state = replace(state, config=state.config.model_copy(update={"surrogate": one}))
     with pytest.raises(ConfigError, match=r"needs an ensemble, but surrogate\.members is 1; set 2"):
-        pools.check(state)
+        acquiring.check_acquisition(state)
 
 
 def test_validate_says_it_too(small, write_config, tmp_path, capsys):

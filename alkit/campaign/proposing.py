@@ -1,4 +1,5 @@
-"""What proposers may learn from: molecules that are not held out, and what candidates were worth."""
+"""The propose stage, and what proposers may learn from: molecules that are not held out, and what candidates
+were worth to the acquisition function."""
 
 from __future__ import annotations
 
@@ -11,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
+from alkit.campaign.build_proposers import build_proposer
+from alkit.config.proposer import PoolConfig
 from alkit.files import replace_file
 from alkit.molecules.molecule import without_stereo
+from alkit.proposers.base import ProposalContext, proposals
 
 if TYPE_CHECKING:
-    from alkit.state import RoundState
+    from alkit.campaign.round_state import RoundState
+
 
 _VALUES = "values.csv"
 
@@ -74,3 +79,26 @@ def values(state: RoundState, round_: int) -> dict[str, float]:
         return {}
     with path.open(newline="", encoding="utf-8") as file:
         return {row["smiles"]: float(row["value"]) for row in csv.DictReader(file)}
+
+
+def propose(state: RoundState) -> None:
+    """Ask the proposer for candidates."""
+    section = state.config.proposer
+    proposer, context = build_proposer(state), proposal_context(state)
+    state.ledger.add_candidates(state.round, proposals(proposer, section.kind, section.count, context))
+
+
+def proposal_context(state: RoundState) -> ProposalContext:
+    """What this round's proposer may know."""
+    folder, rng = state.folder / "proposer", state.rng("propose")
+    if all(isinstance(section, PoolConfig) for section in state.config.proposers):
+        return ProposalContext(state.round, rng, folder=folder)  # a large pool is not read once more
+    labelled = state.ledger.labelled("training", up_to_round=state.round - 1)
+    return ProposalContext(
+        state.round,
+        rng,
+        molecules=tuple(learned_molecules(state)),
+        labels={candidate.smiles: value for candidate, value in labelled},
+        values=values(state, state.round - 1),
+        folder=folder,
+    )

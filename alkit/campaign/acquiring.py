@@ -1,35 +1,33 @@
-"""What an acquisition function is given: a round's pool and context, made from the campaign's state."""
+"""The predict and acquire stages: the pool and context of a round, and the batch chosen from them."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.acquisition.base import Pool, RoundContext, needs, on_soap
+from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
+from alkit.campaign.features import features
+from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
+from alkit.campaign.proposing import recorded, save_values
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
-from alkit.molecules import soap
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.simulators.single_point import METHOD
 from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
 
 if TYPE_CHECKING:
-    from ase import Atoms
+    from alkit.campaign.round_state import RoundState
 
-    from alkit.state import RoundState
 
-_FILE = "predictions.npz"
 _COMMIT_EVERY = 50
 _FEWEST_TIMED = 10
 
 
-def check(state: RoundState) -> None:
+def check_acquisition(state: RoundState) -> None:
     """Whether the campaign can give its acquisition function all that it needs.
 
     Raises:
@@ -92,66 +90,12 @@ def cheap_energies(state: RoundState) -> dict[str, float]:
                 if candidate.status == "screened":
                     state.ledger.mark(candidate.id, "rejected", reason=error.reason, detail=error.detail)
             if k % _COMMIT_EVERY == 0:
-                state.ledger.commit()  # a large pool takes minutes, and a kill shall lose seconds
+                state.ledger.commit()  # a large pool takes minutes, and a kill must cost seconds
             advance(1)
     return found
 
 
-def features(state: RoundState, molecules: Sequence[Candidate]) -> NDArray[np.float32]:
-    """``(n, d)`` SOAP features, the same in every round; a campaign that goes on computes them anew."""
-    kept = state.described
-    if kept.soap is None:
-        kept.soap = _soap(state)
-    new = [c.smiles for c in molecules if c.smiles not in kept.rows]
-    with state.progress.steps("features", len(new)) as advance:
-        found = kept.soap.features([_atoms(state, smiles) for smiles in new], advance)
-    kept.rows.update(zip(new, found, strict=True))
-    return np.array([kept.rows[c.smiles] for c in molecules])
-
-
-def _soap(state: RoundState) -> soap.Soap:
-    """Of the start and the first round's candidates: what they are does not change any more."""
-    from ase.data import atomic_numbers
-
-    start = [c for role in ("training", "validation") for c, _ in state.ledger.labelled(role, up_to_round=0)]
-    first = [c for c in state.ledger.candidates(round_=1) if c.status not in ("proposed", "rejected")]
-    return soap.Soap.fit(
-        [_atoms(state, c.smiles) for c in (*start, *first)],
-        np.random.default_rng(state.config.seed),
-        elements=[atomic_numbers[symbol] for symbol in state.config.domain.elements],
-    )
-
-
-def _atoms(state: RoundState, smiles: str) -> Atoms:
-    from ase import Atoms
-
-    molecule = state.molecule(smiles)
-    return Atoms(molecule.numbers, molecule.positions)
-
-
-def save_predictions(state: RoundState, arrays: dict[str, Any]) -> None:
-    from alkit.files import replace_file
-
-    replace_file(state.path(_FILE), lambda path: np.savez_compressed(path, **arrays))
-
-
-def read_predictions(state: RoundState) -> dict[str, NDArray]:
-    """What `save_predictions` has kept.
-
-    Raises:
-        CampaignError: the file is missing or damaged.
-    """
-    path = state.path(_FILE)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile):
-        raise CampaignError(
-            f"{path} is missing or damaged; put the folder's files back, or start a new campaign."
-        ) from None
-
-
-def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:
+def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:
     """The screened candidates, and what the acquisition function sees of them.
 
     Raises:
@@ -159,7 +103,7 @@ def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate]
     """
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
     if arrays["ids"].tolist() != [c.id for c in screened]:
-        raise CampaignError(f"{state.path(_FILE)} belongs to other candidates than the ledger's.")
+        raise CampaignError(f"{state.path(PREDICTIONS_FILE)} belongs to other candidates than the ledger's.")
     smiles = tuple(c.smiles for c in screened)
     return screened, Pool(
         smiles=smiles,
@@ -171,7 +115,7 @@ def pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate]
     )
 
 
-def context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext:
+def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext:
     """What the campaign knows in this round. Nothing of the test set is in it."""
     known, embeddings, cheap = counted_labels(state), arrays["labelled_embeddings"], None
     if needs_soap(state):
@@ -210,3 +154,47 @@ def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.
         return np.full(len(smiles), seconds.mean() if len(timed) else 1.0)
     exponent, offset = np.polyfit(np.log(atoms), np.log(seconds), 1)
     return np.exp(offset) * sizes**exponent
+
+
+def predict(state: RoundState) -> None:
+    """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled;
+    with their cheap energies, where the acquisition function needs them."""
+    from surrogate import Ensemble
+
+    ensemble = Ensemble.load(state.path("model", round_=state.round - 1))
+    cheap = cheap_energies(state) if needs_cheap(state) else None
+    screened = state.ledger.candidates(round_=state.round, status=("screened",))
+    if not screened:  # none of them has a cheap energy: the campaign ends here
+        return
+    known = [candidate for candidate, _ in counted_labels(state)]
+    with state.progress.steps("predicting", len(screened) + len(known)) as advance:
+        device = state.config.surrogate.device
+        pool = ensemble.predict(state.graphs(c.smiles for c in screened), device=device, on_batch=advance)
+        labelled = ensemble.predict(state.graphs(c.smiles for c in known), device=device, on_batch=advance)
+    arrays = {
+        "ids": np.array([c.id for c in screened], dtype=np.int64),
+        "samples": pool.samples,
+        "std": pool.std,
+        "embeddings": pool.embeddings,
+        "labelled_embeddings": labelled.embeddings,
+    }
+    if cheap is not None:
+        for key, molecules in (("cheap", screened), ("labelled_cheap", known)):
+            arrays[key] = np.array([cheap.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
+    save_predictions(state, arrays)
+
+
+def acquire(state: RoundState) -> None:
+    """Let the acquisition function choose the batch."""
+    arrays = read_predictions(state)
+    if needs_cheap(state) and "cheap" not in arrays:  # the function asks for them since it was changed
+        predict(state)
+        arrays = read_predictions(state)
+    screened, pool = candidate_pool(state, arrays)
+    name, scores = state.config.acquisition.name, list[Any]()
+    acquisition = recorded(state.acquisition, scores)
+    context = round_context(state, arrays)
+    chosen = set(select(acquisition, name, pool, context, state.config.batch_size))
+    save_values(state, pool, scores)
+    for index, candidate in enumerate(screened):
+        state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")

@@ -10,20 +10,21 @@ from typing import Any
 
 import yaml
 
-from alkit import pools, proposers, report
+from alkit import report
 from alkit.acquisition.base import adapt, resolve
+from alkit.campaign import acquiring, build_proposers
+from alkit.campaign.round_state import RoundState
+from alkit.campaign.stages import stages_of
+from alkit.campaign.stopping import reason_to_stop
+from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
 from alkit.models.graphs import model_settings, training_settings
 from alkit.progress import CampaignProgress
-from alkit.rounds import stages_of
 from alkit.simulators.base import create_simulator
-from alkit.state import RoundState
-from alkit.stopping import reason_to_stop
 from alkit.storage.ledger import Ledger
-from alkit.tracked_runs import CampaignRuns
 from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device
 
@@ -95,8 +96,8 @@ class Campaign:
                 f"start asks for {wanted} molecules, and the seeds hold {found} in the domain; lower "
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
-        proposers.check(state)
-        pools.check(state)
+        build_proposers.check_proposers(state)
+        acquiring.check_acquisition(state)
         model_settings(self.config)
         training_settings(self.config)
         pick_device(self.config.surrogate.device)

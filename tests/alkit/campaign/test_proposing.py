@@ -5,15 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from alkit import proposers
 from alkit.acquisition.base import Pool, RoundContext, adapt, resolve, select
+from alkit.campaign import build_proposers, proposing, training
+from alkit.campaign.proposing import recorded, save_values, values
+from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
 from alkit.molecules.conformers import embed
 from alkit.progress import CampaignProgress
-from alkit.proposers import ProposalContext, gan
-from alkit.proposers.learning import recorded, save_values, values
+from alkit.proposers import ProposalContext
 from alkit.simulators.base import Label, Level
-from alkit.state import RoundState
 from alkit.storage.ledger import Ledger
 
 
@@ -47,9 +47,9 @@ def test_test_molecules_and_ions_are_not_learned_and_acquired_ones_count_more(st
         save = staticmethod(lambda path: path.write_text("x"))
 
     monkeypatch.setattr("generator.GraphGAN", Spy, raising=False)
-    gan.train(state)
+    training.train_generator(state)
     assert taught == {"CCO": 1.0, "CCN": 1.0, "C=O": 1.0, "CC=O": 3.0}
-    context = proposers.context(state)
+    context = proposing.proposal_context(state)
     assert context.molecules == ("CCO", "CCN", "C[N+](=O)[O-]", "C=O", "CC=O")
     assert context.labels == {"CCO": -30.0}  # of rounds before this one
     assert context.values == {}
@@ -61,7 +61,7 @@ def test_a_pool_offers_what_is_not_taken(state, tmp_path):
     given = {"kind": "pool", "file": str(pool)}
     state.config = check_config({"name": "x", "proposer": given})
     state.ledger.add_candidates(0, ["CCC"], status="labelled", role="test")
-    proposer = proposers.build(state)
+    proposer = build_proposers.build_proposer(state)
     assert list(proposer.propose(10, ProposalContext(1, state.rng("propose")))) == ["CCO", "CCF", "CCCl"]
     drawn = [list(proposer.propose(1, ProposalContext(1, state.rng("propose")))) for _ in range(2)]
     assert drawn[0] == drawn[1]  # the same seed
@@ -82,7 +82,7 @@ def test_values_are_scores_where_there_are_and_deviations_elsewhere(state):
         save_values(state, pool, scores)
         assert values(state, 1) == dict(zip(("CCO", "C#N"), expected, strict=True))
     state.round = 2
-    assert proposers.context(state).values == {"CCO": 5.0, "C#N": -1.0}
+    assert proposing.proposal_context(state).values == {"CCO": 5.0, "C#N": -1.0}
 
 
 def test_scores_are_those_that_the_batch_was_chosen_by(state):
@@ -111,5 +111,7 @@ def test_a_pool_offers_again_what_was_only_a_repeat(state, tmp_path):
         state.ledger.add_candidates(1, [smiles])
         state.ledger.mark(state.ledger.candidates(round_=1)[-1].id, "rejected", reason=reason)
     section = state.config.proposer.parts[0]
-    found = list(proposers.build(state, section).propose(9, ProposalContext(2, state.rng("propose"))))
+    found = list(
+        build_proposers.build_proposer(state, section).propose(9, ProposalContext(2, state.rng("propose")))
+    )
     assert found == ["CCO"]

@@ -1,0 +1,14 @@
+"""The active-learning loop: a campaign, its stages, and what a round reads and leaves."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from alkit.campaign.campaign import Campaign as Campaign
+    from alkit.campaign.campaign import Result as Result
+    from alkit.campaign.campaign import open_campaign as open_campaign
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"campaign": ["Campaign", "Result", "open_campaign"]}
+)

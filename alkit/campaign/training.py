@@ -1,0 +1,109 @@
+"""The train stage: the surrogate learns from all labels, the generator from all molecules."""
+
+import csv
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from alkit.campaign import pretraining
+from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, generator_settings
+from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
+from alkit.campaign.round_state import RoundState
+from alkit.files import replace_file
+from alkit.models.graphs import model_settings, training_settings
+from alkit.models.store import Provenance
+from alkit.molecules.molecule import without_stereo
+
+
+def train(state: RoundState) -> None:
+    """The surrogate learns from all labels so far, and the generator from all molecules so far."""
+    if not (state.path("model") / "ensemble.json").exists():  # written last: the ensemble is complete
+        _train_surrogate(state)
+    train_generator(state)
+
+
+def _train_surrogate(state: RoundState) -> None:
+    from surrogate import Ensemble
+
+    settings = state.config.surrogate.model_dump()
+    sets = {}
+    for role in ("training", "validation"):
+        rows = state.ledger.labelled(role, up_to_round=state.round)
+        sets[role] = (state.graphs(c.smiles for c, _ in rows), np.array([value for _, value in rows]))
+    start = None
+    if settings["warm_start"] and state.round > 0:
+        start = Ensemble.load(state.path("model", round_=state.round - 1))
+    elif settings["learning"] == "pretrain":
+        start = pretraining.pretrained(state)
+    with state.progress.steps("training", settings["members"] * settings["epochs"]) as advance:
+        ensemble = Ensemble.fit(
+            model_settings(state.config),
+            training_settings(state.config),
+            training=sets["training"],
+            validation=sets["validation"],
+            members=settings["members"],
+            seed=state.seed("train"),
+            warm_start=start,
+            on_epoch=lambda member, epoch, row: advance(1),
+        )
+    replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
+    counted = sum(len(labels) for _, labels in sets.values())
+    geometry, conformers = settings["geometry"], settings["conformers"]
+    provenance = Provenance(geometry, state.config.seed, conformers, str(state.ledger.level), counted)
+    provenance.save(state.path("model"))
+    ensemble.save(state.path("model"))
+
+
+def _write_histories(path: Path, ensemble) -> None:
+    with path.open("w", newline="") as file:
+        names = sorted({name for history in ensemble.histories for row in history.epochs for name in row})
+        rows = csv.DictWriter(file, ["member", "epoch", *names])
+        rows.writeheader()
+        for member, history in enumerate(ensemble.histories):
+            for epoch, row in enumerate(history.epochs):
+                rows.writerow({"member": member, "epoch": epoch, **row})
+
+
+def train_generator(state: RoundState) -> None:
+    """Train the generator of this round: on the seeds at first, then further on seeds and acquired molecules,
+    steered by what the round's candidates were worth to the acquisition function."""
+    section = state.config.generator
+    if section is None:
+        return
+    from generator import GraphGAN
+    from generator.graphs import learnable
+
+    if state.round == 0:
+        gan, steps = GraphGAN(generator_settings(state.config), seed=state.seed("generator")), section.steps
+    else:
+        gan = GraphGAN.load(state.path(GENERATOR_FILE, round_=state.round - 1))
+        steps = section.steps_per_round
+    domain = generator_settings(state.config)
+    smiles = learnable(learned_molecules(state), domain)
+    acquired = set(acquired_molecules(state))
+    found = values(state, state.round) if section.steering else {}
+    worth = {one: found[one] for one in learnable(found, domain)}
+    enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
+    with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
+        history = gan.fit(
+            smiles,
+            steps=steps,
+            adversarial_steps=section.adversarial_steps,
+            seed=state.seed("generator training"),
+            weights=[section.replay if one in acquired else 1.0 for one in smiles],
+            values=worth if enough else None,
+            steering=section.steering if enough else 0.0,
+            on_progress=lambda done, total: advance(1),
+        )
+    if history.warning:
+        state.progress.say(f"generator: {history.warning}", style="yellow")
+    elif enough:
+        steered = "steered" if history.steered else "not steered"
+        state.progress.say(
+            f"generator: {steered}, its reward head orders candidates it has not seen with a rank "
+            f"correlation of {history.steering:.2f}"
+        )
+    elif found:
+        state.progress.say(f"generator: not steered, {len(worth)} candidates are too few or worth the same")
+    replace_file(state.path(GENERATOR_FILE), partial(gan.save))
