@@ -48,8 +48,8 @@ Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
 @campaign.command("run")
 def campaign_run(config: Config, set_: Overrides = None) -> None:
     """Run a campaign; the same command goes on with one that was interrupted."""
-    from alkit import report
     from alkit.campaign.campaign import Campaign
+    from alkit.reporting import campaign_report
 
     out, progress = _console()
     started = Campaign(_loaded(config, set_), progress=progress)
@@ -57,23 +57,23 @@ def campaign_run(config: Config, set_: Overrides = None) -> None:
         started.check()  # so that a campaign that cannot begin leaves no folder
     result = started.run()
     ending = "was finished already" if result.already_finished else "finished"
-    out.print(report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
+    out.print(campaign_report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
     if result.metrics:
-        out.print(report.verdict(result.metrics))
+        out.print(campaign_report.verdict(result.metrics))
     out.print(f"Report: {_shown(result.folder / 'report.html')}", soft_wrap=True)
 
 
 @campaign.command("status")
 def campaign_status(folder: Folder) -> None:
     """Show how far a campaign is and what became of its candidates."""
-    from alkit import report
+    from alkit.reporting import campaign_report
 
     out, _ = _console()
     config, ledger = _opened(folder)
-    out.print(report.status(ledger, config), soft_wrap=True)
+    out.print(campaign_report.status(ledger, config), soft_wrap=True)
     if metrics := ledger.metrics():
-        out.print(report.table(metrics, "Rounds so far"))
-    out.print(report.fates_table(ledger))
+        out.print(campaign_report.table(metrics, "Rounds so far"))
+    out.print(campaign_report.fates_table(ledger))
 
 
 @campaign.command("ledger")
@@ -87,7 +87,7 @@ def campaign_ledger(
     last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
 ) -> None:
     """Show or export what happened to every candidate and every label."""
-    from alkit import report
+    from alkit.reporting import campaign_report
     from alkit.storage import ledger_export
 
     console, _ = _console()
@@ -97,17 +97,17 @@ def campaign_ledger(
         what = "candidates" if out.suffix.lower() in ledger_export.TABLES else "labels"
         console.print(f"{_shown(out.resolve())}: {count} {what}.", soft_wrap=True)
         return
-    console.print(report.fates_table(ledger))
-    console.print(report.histories_table(ledger_export.rows(ledger, status=status), last))
+    console.print(campaign_report.fates_table(ledger))
+    console.print(campaign_report.histories_table(ledger_export.rows(ledger, status=status), last))
 
 
 @campaign.command("report")
 def campaign_report(folder: Folder) -> None:
     """Write the campaign's report.html anew."""
-    from alkit import report
+    from alkit.reporting import campaign_report
 
     config, ledger = _opened(folder)
-    typer.echo(_shown(report.write(ledger, config, folder)))
+    typer.echo(_shown(campaign_report.write(ledger, config, folder)))
 
 
 @campaign.command("validate")
@@ -176,7 +176,8 @@ def train(
     seed: Seed = 0,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
-    from alkit import commands, report
+    from alkit import commands
+    from alkit.reporting import campaign_report
 
     console, progress = _console()
     metrics = commands.train(
@@ -199,8 +200,8 @@ def train(
         seed=seed,
         progress=progress,
     )
-    console.print(report.table([metrics], f"{out}: {metrics['test_size']} test molecules"))
-    console.print(report.verdict([metrics]))
+    console.print(campaign_report.table([metrics], f"{out}: {metrics['test_size']} test molecules"))
+    console.print(campaign_report.verdict([metrics]))
 
 
 @app.command()
@@ -311,8 +312,10 @@ def data_import(
 
     _, progress = _console()
     with made(database.parent), progress, progress.counter("importing") as count:
-        report = import_qm9(source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count)
-    typer.echo(f"{database}: {report}")
+        campaign_report = import_qm9(
+            source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count
+        )
+    typer.echo(f"{database}: {campaign_report}")
 
 
 @data.command("fetch")
@@ -366,7 +369,7 @@ def _console() -> tuple[Any, Any]:
     """A console for results, and progress on standard error, so that output can be piped."""
     from rich.console import Console
 
-    from alkit.progress import CampaignProgress
+    from alkit.reporting.progress import CampaignProgress
 
     # Tables keep their columns in a file or a pipe, where rich would assume 80.
     wide = None if sys.stdout.isatty() else 140

@@ -58,14 +58,15 @@ def evaluate(
     seed: _Seed = 0,
 ) -> None:
     """Valid, unique, novel, synthetic accessibility, and the make-up beside the training set's."""
-    from alkit import generating, generator_report
+    from alkit import generating
     from alkit.cli import _console
+    from alkit.reporting import generator_table
 
     console, progress = _console()
     found = generating.evaluate(
         source, training, n=n, novel_against=novel_against, figure=figure, seed=seed, progress=progress
     )
-    console.print(generator_report.table(found))
+    console.print(generator_table.table(found))
 
 
 def generate(

@@ -24,7 +24,7 @@ from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predic
 from alkit.models.store import Provenance, load_model, model_files, model_home, refuse_trained
 from alkit.molecules.conformers import CONFORMERS, embed
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
 from alkit.simulators.single_point import LEVEL, single_point
 

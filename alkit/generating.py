@@ -15,7 +15,7 @@ from alkit.files import made, output, refuse_existing
 from alkit.models.store import newest
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import without_stereo
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 
 if TYPE_CHECKING:
     from generator import GraphGAN, TrainingHistory
@@ -212,7 +212,7 @@ def evaluate(
     known = {without_stereo(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
     found = metrics.summary(sampled, reference, novel_against=known)
     if figure is not None:
-        from alkit.plots import make_up
+        from alkit.reporting.plots import make_up
 
         make_up({"training set": reference, "drawn": sampled}, figure)
     return found

@@ -23,7 +23,7 @@ from alkit.models import metrics as evaluation
 from alkit.models.geometries import make_geometry
 from alkit.models.graphs import build_graph
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.statistics import regression_metrics
 from alkit.study_settings import ARMS, FEWEST_VALIDATION, StudySettings
 from surrogate.settings import ModelSettings, TrainingSettings

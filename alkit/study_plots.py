@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alkit import plots
+from alkit.reporting import plots
 from alkit.statistics import mean_interval, residuals_by
 from alkit.study import Results, curves
 from alkit.study_settings import ARMS

@@ -10,9 +10,10 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit import pages, study_plots
+from alkit import study_plots
 from alkit.files import replace_file, write_text
 from alkit.noise_floor import NoiseFloor
+from alkit.reporting import html as pages
 from alkit.statistics import Difference, mean_interval, paired_bootstrap
 from alkit.study import Results
 from alkit.study_settings import ARMS

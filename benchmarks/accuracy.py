@@ -31,7 +31,7 @@ from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
 from alkit.files import replace_file
 from alkit.models.geometries import make_geometry
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 

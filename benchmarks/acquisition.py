@@ -21,7 +21,7 @@ from alkit.acquisition_study import comparing, report
 from alkit.acquisition_study.running import Results, run
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.datasets import qm9
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 
 FUNCTIONS = ("bias", "lcmd", "maxdet", "kmeans++", "std")
 OPTIMISE = (

@@ -39,10 +39,10 @@ from alkit.campaign.candidates import in_domain
 from alkit.config.schema import DomainConfig
 from alkit.errors import LabelError
 from alkit.molecules.conformers import embed
-from alkit.plots import make_up
-from alkit.progress import CampaignProgress
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.evolution import EvolutionProposer
+from alkit.reporting.plots import make_up
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.xtb import XTBSimulator
 from generator import GeneratorSettings, GraphGAN, metrics
 from surrogate import Ensemble, ModelSettings, TrainingSettings

@@ -43,7 +43,7 @@ from alkit.engines import LocalEngine
 from alkit.errors import AS_GIVEN, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators import Label, SimulatorSpec
 from alkit.simulators.base import create_simulator
 from alkit.simulators.optimizer import relax

@@ -26,7 +26,7 @@ from rich.table import Table
 from scipy.stats import t as student
 
 from alkit.models import metrics as evaluation
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from surrogate import Calibration, Ensemble, Graph, ModelSettings, Prediction, TrainingSettings
 
 LABELS, VALIDATION, MEMBERS = 1000, 250, 5

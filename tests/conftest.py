@@ -9,7 +9,7 @@ import yaml
 
 @pytest.fixture(scope="session")
 def _mlflow_database(tmp_path_factory) -> Path:
-    from alkit.tracking import Tracker
+    from alkit.reporting.tracking import Tracker
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     Tracker(f"sqlite:///{path}", "unused")  # making the tables takes seconds

@@ -22,7 +22,7 @@ from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import without_stereo
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 
 if TYPE_CHECKING:

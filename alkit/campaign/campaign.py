@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from alkit import report
 from alkit.acquisition.base import adapt, resolve
 from alkit.campaign import acquiring, build_proposers
 from alkit.campaign.round_state import RoundState
@@ -22,10 +21,11 @@ from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
 from alkit.models.graphs import model_settings, training_settings
-from alkit.progress import CampaignProgress
+from alkit.reporting import campaign_report
+from alkit.reporting.progress import CampaignProgress
+from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import create_simulator
 from alkit.storage.ledger import Ledger
-from alkit.tracking import Tracker, absolute_uri
 from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
@@ -135,7 +135,7 @@ class Campaign:
                 while (reason := self._stop_reason(state.ledger)) is None:
                     self._round(state, runs)
                     state.round += 1
-            report.write(state.ledger, self.config, self.folder, stopped_by=reason)
+            campaign_report.write(state.ledger, self.config, self.folder, stopped_by=reason)
             runs.log_campaign(self.folder)
         except BaseException as error:
             with contextlib.suppress(TrackingError):  # the first error is the one to tell
@@ -161,7 +161,7 @@ class Campaign:
             with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
                 stage(state)
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
-                    report.write(state.ledger, self.config, self.folder)
+                    campaign_report.write(state.ledger, self.config, self.folder)
                     runs.log_round(state)
             if name in _REJECTING and _exhausted(state.ledger, state.round):
                 break

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from alkit.engines.base import DEADLINE
 from alkit.errors import LabelError
 from alkit.molecules.molecule import Molecule
-from alkit.progress import Advance
+from alkit.reporting.progress import Advance
 from alkit.simulators.base import Label
 from alkit.storage.label_cache import LabelCache
 from alkit.storage.ledger import Candidate, Source

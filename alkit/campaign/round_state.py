@@ -18,7 +18,7 @@ from alkit.models.geometries import make_geometry
 from alkit.models.graphs import build_graph, model_settings, needs_single_point
 from alkit.molecules.molecule import Molecule
 from alkit.molecules.soap import Described
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
 from alkit.simulators.single_point import SinglePoint, single_point
 from alkit.storage.label_cache import LabelCache, default_path

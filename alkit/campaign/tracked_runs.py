@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from alkit import report
 from alkit.campaign.round_state import RoundState
 from alkit.config.schema import CampaignConfig
+from alkit.reporting import campaign_report
+from alkit.reporting.tracking import Ending, Tracker
 from alkit.storage.ledger import Ledger
-from alkit.tracking import Ending, Tracker
 
 
 class CampaignRuns:
@@ -47,7 +47,7 @@ class CampaignRuns:
         round_ = int(metrics.pop("round"))
         self._tracker.log_metrics(self._parent, metrics, step=int(metrics["labels"]))
         self._tracker.log_metrics(self._child, metrics, step=round_)
-        self._tracker.log_series(self._child, report.training_curves(state.path("training.csv")))
+        self._tracker.log_series(self._child, campaign_report.training_curves(state.path("training.csv")))
         self._tracker.log_files(self._child, state.path("model"), "model")
         self._tracker.log_files(self._child, state.path("test_predictions.csv"))
         self._tracker.log_files(self._child, state.folder / "plots", "plots")

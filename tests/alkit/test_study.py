@@ -13,7 +13,7 @@ from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import without_stereo
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.study import _Molecules, curves, run
 from alkit.study_settings import ARMS, StudySettings, original, referenced
 

@@ -19,7 +19,7 @@ from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 
 MOLECULES = 70

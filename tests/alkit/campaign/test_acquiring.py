@@ -16,7 +16,7 @@ from alkit.cli import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 from alkit.storage.ledger import Ledger
 from alkit.units import CHEMICAL_ACCURACY

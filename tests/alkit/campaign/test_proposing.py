@@ -11,8 +11,8 @@ from alkit.campaign.proposing import recorded, save_values, values
 from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
 from alkit.molecules.conformers import embed
-from alkit.progress import CampaignProgress
 from alkit.proposers import ProposalContext
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import Label, Level
 from alkit.storage.ledger import Ledger
 

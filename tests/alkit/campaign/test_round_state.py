@@ -17,7 +17,7 @@ from alkit.config.loading import check_config
 from alkit.errors import CampaignError, LabelError
 from alkit.files import replace_file
 from alkit.molecules.conformers import embed
-from alkit.progress import CampaignProgress
+from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
 from alkit.storage.ledger import Ledger
 

@@ -11,10 +11,11 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit import pages, plots
 from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
+from alkit.reporting import html as pages
+from alkit.reporting import plots
 from alkit.storage.ledger import Ledger, Role
 from alkit.units import KCAL_PER_MOL
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from alkit.errors import ConfigError, TrackingError
-from alkit.tracking import Tracker
+from alkit.reporting.tracking import Tracker
 
 
 @pytest.fixture

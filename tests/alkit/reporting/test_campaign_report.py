@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from alkit import plots, report
 from alkit.config.loading import check_config
+from alkit.reporting import campaign_report, plots
 from alkit.simulators.base import Label, Level
 from alkit.storage.ledger import Ledger
 
@@ -22,24 +22,28 @@ METRICS = {
 def test_a_ledger_without_rounds_still_has_a_report(tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.add_candidates(0, ["C<b>"], status="acquired")
-    html = report.write(ledger, check_config({"name": "x", "proposer": "generator"}), tmp_path).read_text()
+    html = campaign_report.write(
+        ledger, check_config({"name": "x", "proposer": "generator"}), tmp_path
+    ).read_text()
     assert "no round has been evaluated yet" in html
     assert "<img" not in html
 
 
 def test_what_the_numbers_mean():
-    good = report.verdict([METRICS])
+    good = campaign_report.verdict([METRICS])
     assert "120 labels" in good
     assert "3.0 times below counting elements" in good
-    assert report.verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
-    assert "(chemically accurate)" in report.verdict([METRICS | {"mae": 0.0433}])
+    assert campaign_report.verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
+    assert "(chemically accurate)" in campaign_report.verdict([METRICS | {"mae": 0.0433}])
     delta = METRICS | {"baseline_xtb": 0.3}
-    assert "1.5 times below GFN2-xTB with element counts" in report.verdict([delta])
-    assert report.verdict([delta | {"mae": 0.4}]).startswith("Not trained: the surrogate is worse than GFN2")
+    assert "1.5 times below GFN2-xTB with element counts" in campaign_report.verdict([delta])
+    assert campaign_report.verdict([delta | {"mae": 0.4}]).startswith(
+        "Not trained: the surrogate is worse than GFN2"
+    )
 
 
 def test_table_shows_both_units():
-    table = report.table([METRICS | {"round": 0}], "x")
+    table = campaign_report.table([METRICS | {"round": 0}], "x")
     assert list(table.columns[2].cells) == ["eV", "kcal/mol"]
     assert list(table.columns[3].cells) == ["0.200", "4.6"]
 
@@ -47,7 +51,9 @@ def test_table_shows_both_units():
 @pytest.mark.parametrize("more", [{}, {"baseline_xtb": 0.3}])
 def test_the_table_fits_a_terminal(more):
     console = Console(width=80, file=io.StringIO())
-    console.print(report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x"))
+    console.print(
+        campaign_report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x")
+    )
     printed = console.file.getvalue()
     assert "…" not in printed
     assert "baseline" not in printed
@@ -59,7 +65,7 @@ def test_fates_are_counted_by_round(tmp_path):
         ledger.add_candidates(round_, ["C"])
         ledger.mark(ledger.candidates()[-1].id, "rejected", reason="repeated")
     ledger.add_candidates(2, ["CC"], status="labelled")
-    table = report.fates_table(ledger)
+    table = campaign_report.fates_table(ledger)
     assert [list(column.cells) for column in table.columns] == [
         ["labelled", "rejected"],
         ["", "repeated"],
@@ -70,20 +76,20 @@ def test_fates_are_counted_by_round(tmp_path):
 
 def test_the_lowest_labels_are_those_that_count(tmp_path):
     ledger, level = Ledger(tmp_path / "ledger.sqlite"), Level("M", "energy", "eV")
-    assert report._lowest(ledger, 0) == {"lowest": "–", "lowest_per_heavy_atom": "–"}
+    assert campaign_report._lowest(ledger, 0) == {"lowest": "–", "lowest_per_heavy_atom": "–"}
     ledger.level = level
     at, given = np.zeros((1, 3)), [(0, "C", -17.0), (0, "CCC", -43.0), (1, "CCCCO", -60.0), (1, "CC", -30.0)]
     for k, (round_, smiles, value) in enumerate(given):
         role = "test" if k == 3 else ("training", "validation")[k % 2]
         ledger.add_candidates(round_, [smiles], status="labelled", role=role)
         ledger.add_label(Label(smiles, value, level, {}, np.array([6]), at, 1.0))
-    assert report._lowest(ledger, 0) == {"lowest": "-43.00", "lowest_per_heavy_atom": "-17.000"}
-    assert report._lowest(ledger, 1) == {"lowest": "-60.00", "lowest_per_heavy_atom": "-17.000"}
+    assert campaign_report._lowest(ledger, 0) == {"lowest": "-43.00", "lowest_per_heavy_atom": "-17.000"}
+    assert campaign_report._lowest(ledger, 1) == {"lowest": "-60.00", "lowest_per_heavy_atom": "-17.000"}
 
 
 def test_training_curves_are_read_back(tmp_path):
     (tmp_path / "training.csv").write_text("member,epoch,lr,val_MAE\n0,0,0.1,2.0\n1,3,0.05,\n")
-    assert report.training_curves(tmp_path / "training.csv") == [
+    assert campaign_report.training_curves(tmp_path / "training.csv") == [
         (0, {"member_0/lr": 0.1, "member_0/val_MAE": 2.0}),
         (3, {"member_1/lr": 0.05}),
     ]
