@@ -176,11 +176,11 @@ def train(
     seed: Seed = 0,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
-    from alkit import commands
     from alkit.reporting import campaign_report
+    from alkit.standalone import training
 
     console, progress = _console()
-    metrics = commands.train(
+    metrics = training.train_model(
         data,
         out,
         target=target,
@@ -214,9 +214,9 @@ def predict(
     out: Out = None,
 ) -> None:
     """Predict energies with their uncertainty, as CSV in eV."""
-    from alkit import commands
+    from alkit.standalone import prediction
 
-    done, failed, energies = commands.predict(model, molecules, out, _console()[1])
+    done, failed, energies = prediction.predict_file(model, molecules, out, _console()[1])
     typer.echo(
         f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
     )
@@ -240,9 +240,9 @@ def label(
     out: Out = None,
 ) -> None:
     """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
-    from alkit import commands
     from alkit.config.loading import override_key
     from alkit.simulators.base import SIMULATORS, SimulatorSpec
+    from alkit.standalone import labelling
 
     settings: dict[str, Any] = {"target": target} if simulator in SIMULATORS else {}
     if simulator in ("xtb", "tblite"):
@@ -250,7 +250,7 @@ def label(
     for one in set_ or []:
         override_key(settings, one)
     spec = SimulatorSpec(simulator, settings)
-    done, failed = commands.label(
+    done, failed = labelling.label_file(
         molecules, out, simulator=spec, workers=workers, timeout=timeout, seed=seed, progress=_console()[1]
     )
     typer.echo(f"{done} labelled, {failed} failed (see the column reason).", err=True)
@@ -266,9 +266,9 @@ def export_model(
     ] = False,
 ) -> None:
     """Write a member as a plain schnetpack model, for spkpredict, SpkCalculator and spkmd."""
-    from alkit import exchange
+    from alkit.standalone import schnetpack_io
 
-    energies = exchange.export(model, out, member=member, absolute=absolute)
+    energies = schnetpack_io.export_model(model, out, member=member, absolute=absolute)
     typer.echo(f"{out}: {energies} and forces in eV/Å.")
 
 
@@ -287,10 +287,10 @@ def import_model(
     ] = "dataset",
 ) -> None:
     """Read plain schnetpack models as an ensemble; files are read as data, never as code."""
-    from alkit import exchange
+    from alkit.standalone import schnetpack_io
 
     symbols = [symbol.strip() for symbol in elements.split(",")]
-    members = exchange.read(
+    members = schnetpack_io.import_models(
         checkpoints, out, unit=unit, level=level, energy=energy, elements=symbols, geometry=geometry
     )
     typer.echo(f"{out}: {members} member{'s' if members > 1 else ' (without a spread)'}.")

@@ -28,10 +28,10 @@ def train(
     seed: _Seed = 0,
 ) -> None:
     """Train a generator on SMILES."""
-    from alkit import generating
     from alkit.cli import _console
+    from alkit.standalone.generator import train_generator
 
-    history = generating.train(
+    history = train_generator(
         molecules,
         out,
         settings=_settings(max_atoms, elements),
@@ -58,12 +58,12 @@ def evaluate(
     seed: _Seed = 0,
 ) -> None:
     """Valid, unique, novel, synthetic accessibility, and the make-up beside the training set's."""
-    from alkit import generating
     from alkit.cli import _console
     from alkit.reporting import generator_table
+    from alkit.standalone.generator import evaluate_generator
 
     console, progress = _console()
-    found = generating.evaluate(
+    found = evaluate_generator(
         source, training, n=n, novel_against=novel_against, figure=figure, seed=seed, progress=progress
     )
     console.print(generator_table.table(found))
@@ -90,11 +90,11 @@ def generate(
     ] = None,
 ) -> None:
     """Draw molecules from a graph GAN, as SMILES, SDF or XYZ."""
-    from alkit import generating
     from alkit.cli import _console
+    from alkit.standalone.generator import generate_molecules
 
     suffix = f".{kind}" if kind else (out.suffix if out is not None else "") or ".smi"
-    written, failed = generating.generate(
+    written, failed = generate_molecules(
         source,
         n,
         out,

@@ -160,10 +160,10 @@ def samples() -> Samples:
 
 
 def _samples(folder: Path) -> Samples:
-    from alkit import exchange
     from alkit.datasets import Record, create_database
     from alkit.models.store import Provenance
     from alkit.molecules.conformers import embed
+    from alkit.standalone import schnetpack_io
     from generator import GeneratorSettings, GraphGAN
     from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_3d
 
@@ -182,7 +182,7 @@ def _samples(folder: Path) -> Samples:
     for name, geometry in (("model", "etkdg"), ("structures", "dataset")):
         Provenance(geometry, 0, 1, "GFN2-xTB u0 [eV]", len(graphs)).save(folder / name)
         ensemble.save(folder / name)
-    exchange.export(folder / "model", folder / "best_model", member=0, absolute=False)
+    schnetpack_io.export_model(folder / "model", folder / "best_model", member=0, absolute=False)
     gan = GraphGAN(GeneratorSettings(max_atoms=4, hidden=8, batch_size=8), seed=0)
     gan.fit(SMILES, steps=1, adversarial_steps=0, seed=0)
     gan.save(folder / "generator.pt")

@@ -26,7 +26,7 @@ import os, signal, sys
 from pathlib import Path
 from alkit import rounds
 from alkit.campaign import Campaign
-from alkit.ledger import Ledger
+from alkit.storage.ledger import Ledger
 
 config, doomed, round_ = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 

@@ -82,7 +82,7 @@ def test_a_deleted_experiment_is_named(mlflow_uri, client):
 
 _MAKER = """
 import sys
-from alkit.tracking import Tracker
+from alkit.reporting.tracking import Tracker
 Tracker(sys.argv[1], "mine")
 """
 

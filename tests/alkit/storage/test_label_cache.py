@@ -185,7 +185,7 @@ def test_claims_end_with_the_cache(tmp_path):
 _CLAIMANT = """
 import sys, time
 from pathlib import Path
-from alkit.label_cache import LabelCache
+from alkit.storage.label_cache import LabelCache
 from alkit.molecules import embed
 from alkit.simulators import SimulatorSpec
 cache = LabelCache(Path(sys.argv[1]), SimulatorSpec("xtb", {"target": "energy"}))

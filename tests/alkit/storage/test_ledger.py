@@ -262,7 +262,7 @@ def test_a_stage_cannot_be_finished_twice(ledger: Ledger) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from alkit.ledger import Ledger
+from alkit.storage.ledger import Ledger
 from alkit.simulators.base import Label, Level
 
 ledger = Ledger(Path(sys.argv[1]))

@@ -43,7 +43,7 @@ def atom_energies(level: str) -> dict[int, float]:
     )
 
 
-def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
+def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:
     """Write a member as schnetpack's ``best_model``; returns what its energies (eV) are.
 
     Raises:
@@ -65,7 +65,7 @@ def export(model: Path, out: Path, *, member: int, absolute: bool) -> str:
     return f"{kind} energy in eV ({provenance.level})"
 
 
-def read(
+def import_models(
     checkpoints: list[Path],
     out: Path,
     *,

@@ -1,11 +1,8 @@
 """What the stand-alone commands do: train, predict and label without a campaign."""
 
-import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +11,15 @@ from numpy.typing import NDArray
 
 from alkit import datasets
 from alkit.datasets import Dataset
-from alkit.engines import create_engine
 from alkit.errors import DataError, LabelError
-from alkit.files import digest, growing_table, made, output
+from alkit.files import made
 from alkit.models import metrics as evaluation
 from alkit.models.geometries import make_geometry
 from alkit.models.graphs import baseline_energies, build_graph, needs_single_point
-from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
-from alkit.models.store import Provenance, load_model, model_files, model_home, refuse_trained
-from alkit.molecules.conformers import CONFORMERS, embed
+from alkit.models.store import Provenance, refuse_trained
+from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.base import Label, SimulatorSpec
 from alkit.simulators.single_point import LEVEL, single_point
 
 if TYPE_CHECKING:
@@ -34,7 +28,7 @@ if TYPE_CHECKING:
 _FEWEST_TO_TRAIN = 20
 
 
-def train(
+def train_model(
     data: Path,
     out: Path,
     *,
@@ -175,105 +169,3 @@ class _Labelled:
         needed = needs_single_point(self.settings)
         found = single_point(placed.numbers, placed.positions, smiles=smiles) if needed else None
         return build_graph(self.settings, smiles, placed, found)
-
-
-def predict(
-    model: Path, molecules: Path, out: Path | None, progress: CampaignProgress
-) -> tuple[int, int, str]:
-    """Write a CSV of predictions in eV.
-
-    Returns:
-        How many molecules got one now, how many did not, and what energies they are. What an interrupted run
-        has written is kept, and not counted again.
-
-    Args:
-        molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
-    """
-    home = model_home(model)
-    ensemble, provenance = load_model(home)
-    name, found, predictor = _to_predict(molecules)
-    header = [name, "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
-    with ExitStack() as stack:
-        if out is None:
-            rows = csv.writer(sys.stdout)
-            rows.writerow(header)
-            done, add = 0, rows.writerows
-        else:
-            if not molecules.is_file():
-                raise DataError(f"{molecules} is not a file; with --out it is read more than once.")
-            source = digest(molecules, *model_files(home))
-            done, add = stack.enter_context(growing_table(out, header, made_from=source, chunk=CHUNK))
-        stack.enter_context(progress)
-        total = sum(1 for _ in found())
-        if done:
-            progress.say(f"going on after {done} of {total} molecules")
-        advance = stack.enter_context(progress.steps("predicting", total - done))
-        predicted = predictor(ensemble, provenance, islice(found(), done, None), on_molecule=advance)
-        good = failed = 0
-        for part in iter(lambda: list(islice(predicted, CHUNK)), []):
-            add([_as_text(row) for row in part])
-            bad = sum(bool(row.reason) for row in part)
-            good, failed = good + len(part) - bad, failed + bad
-    return good, failed, f"{provenance.energy} energies, {provenance.level}"
-
-
-def _as_text(row: PredictionRow) -> tuple[str, ...]:
-    values = (row.mean, row.std, row.low, row.high)
-    numbers = ["" if value is None else f"{value:.6f}" for value in values]
-    return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()))  # a row is one line
-
-
-def _to_predict(
-    molecules: Path,
-) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]]]:
-    """What the file lists, a reading of its molecules, and how they are predicted."""
-    if datasets.holds_structures(molecules):
-        structures = datasets.read_structures(molecules)
-        return "structure", lambda: structures, predict_structures
-    return "smiles", lambda: datasets.scan_smiles(molecules), predict_smiles
-
-
-def label(
-    molecules: Path,
-    out: Path | None,
-    *,
-    simulator: SimulatorSpec,
-    workers: int,
-    timeout: float,
-    seed: int,
-    progress: CampaignProgress,
-) -> tuple[int, int]:
-    """Write a CSV of labels as they arrive; returns how many molecules have one, and how many do not."""
-    smiles = list(dict.fromkeys(datasets.read_smiles(molecules)))
-    done = failed = 0
-    with (
-        create_engine(simulator, workers=workers, timeout=timeout) as engine,
-        output(out) as file,
-        progress,
-        progress.steps(f"labelling at {engine.level}", len(smiles)) as advance,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(["smiles", f"{engine.level.property}_eV", "method", "seconds", "reason"])
-
-        def placed() -> Iterator[Any]:
-            nonlocal failed
-            for one in smiles:
-                try:
-                    yield embed(one, seed=seed)
-                except (LabelError, DataError) as error:
-                    failed += 1
-                    reason = error.reason if isinstance(error, LabelError) else "unsupported"
-                    rows.writerow([one, "", engine.level.method, "", reason])
-                    advance(1)
-
-        for molecule, outcome in engine.label_all(placed()):
-            if isinstance(outcome, Label):
-                done += 1
-                value, seconds, reason = f"{outcome.value:.6f}", f"{outcome.seconds:.2f}", ""
-            else:
-                failed += 1
-                value, seconds, reason = "", "", outcome.reason
-            rows.writerow([molecule.smiles, value, engine.level.method, seconds, reason])
-            file.flush()
-            advance(1)
-    return done, failed

@@ -1,4 +1,4 @@
-"""alkit.exchange: `alkit export` and `alkit import`."""
+"""alkit.standalone.schnetpack_io: `alkit export` and `alkit import`."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import torch
 
 from alkit import cli
 from alkit.errors import DataError
-from alkit.exchange import atom_energies, export, read
 from alkit.models.store import Provenance, load_model
+from alkit.standalone.schnetpack_io import atom_energies, export_model, import_models
 from surrogate import AtomReferences, Ensemble, ModelSettings, graph_3d
 from surrogate.schnet import build_model
 
@@ -29,19 +29,20 @@ def test_there_and_back(model: Path, tmp_path: Path) -> None:
     files = [tmp_path / "0", tmp_path / "1"]
     for k, file in enumerate(files):
         assert (
-            export(model, file, member=k, absolute=False) == "atomization energy in eV (GFN2-xTB energy [eV])"
+            export_model(model, file, member=k, absolute=False)
+            == "atomization energy in eV (GFN2-xTB energy [eV])"
         )
     settings = {"unit": "eV", "level": "GFN2-xTB energy", "elements": ["H", "O"], "geometry": "mmff"}
     settings["energy"] = "atomization"
-    assert read(files, tmp_path / "back", **settings) == 2
+    assert import_models(files, tmp_path / "back", **settings) == 2
     (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
     np.testing.assert_allclose(back.predict([WATER]).samples, first.predict([WATER]).samples, rtol=1e-6)
     assert told.level == "GFN2-xTB energy [eV]"
 
 
 def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> None:
-    export(model, tmp_path / "total", member=0, absolute=True)
-    read(
+    export_model(model, tmp_path / "total", member=0, absolute=True)
+    import_models(
         [tmp_path / "total"],
         tmp_path / "back",
         unit="Hartree",
@@ -53,8 +54,10 @@ def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> N
     (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
     assert told.energy == "total"
     with pytest.raises(DataError, match="total ones already; leave out --absolute"):
-        export(tmp_path / "back", tmp_path / "twice", member=0, absolute=True)
-    assert export(tmp_path / "back", tmp_path / "once", member=0, absolute=False).startswith("total energy")
+        export_model(tmp_path / "back", tmp_path / "twice", member=0, absolute=True)
+    assert export_model(tmp_path / "back", tmp_path / "once", member=0, absolute=False).startswith(
+        "total energy"
+    )
     atoms = 2 * atom_energies("GFN2-xTB u0 [eV]")[1] + atom_energies("GFN2-xTB u0 [eV]")[8]
     expected = 27.211386 * (first.predict([WATER]).samples[0] + atoms)
     np.testing.assert_allclose(back.predict([WATER]).mean, expected, rtol=1e-6)

@@ -25,7 +25,7 @@ _FIGURES = (".png", ".pdf", ".svg")
 _FILE = "generator.pt"
 
 
-def train(
+def train_generator(
     molecules: Path,
     out: Path,
     *,
@@ -60,7 +60,7 @@ def train(
     return history
 
 
-def generate(
+def generate_molecules(
     source: Path,
     n: int,
     out: Path | None,
@@ -176,7 +176,7 @@ def _text(smiles: str, kind: str, seed: int) -> str:
     return str(Chem.MolToMolBlock(block)) + "$$$$\n"
 
 
-def evaluate(
+def evaluate_generator(
     source: Path,
     training: Path,
     *,

@@ -1,0 +1,72 @@
+"""Predict a file of molecules, however long, with a saved model."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from alkit import datasets
+from alkit.errors import DataError
+from alkit.files import digest, growing_table
+from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
+from alkit.models.store import load_model, model_files, model_home
+from alkit.reporting.progress import CampaignProgress
+
+
+def predict_file(
+    model: Path, molecules: Path, out: Path | None, progress: CampaignProgress
+) -> tuple[int, int, str]:
+    """Write a CSV of predictions in eV.
+
+    Returns:
+        How many molecules got one now, how many did not, and what energies they are. What an interrupted run
+        has written is kept, and not counted again.
+
+    Args:
+        molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
+    """
+    home = model_home(model)
+    ensemble, provenance = load_model(home)
+    name, found, predictor = _to_predict(molecules)
+    header = [name, "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
+    with ExitStack() as stack:
+        if out is None:
+            rows = csv.writer(sys.stdout)
+            rows.writerow(header)
+            done, add = 0, rows.writerows
+        else:
+            if not molecules.is_file():
+                raise DataError(f"{molecules} is not a file; with --out it is read more than once.")
+            source = digest(molecules, *model_files(home))
+            done, add = stack.enter_context(growing_table(out, header, made_from=source, chunk=CHUNK))
+        stack.enter_context(progress)
+        total = sum(1 for _ in found())
+        if done:
+            progress.say(f"going on after {done} of {total} molecules")
+        advance = stack.enter_context(progress.steps("predicting", total - done))
+        predicted = predictor(ensemble, provenance, islice(found(), done, None), on_molecule=advance)
+        good = failed = 0
+        for part in iter(lambda: list(islice(predicted, CHUNK)), []):
+            add([_as_text(row) for row in part])
+            bad = sum(bool(row.reason) for row in part)
+            good, failed = good + len(part) - bad, failed + bad
+    return good, failed, f"{provenance.energy} energies, {provenance.level}"
+
+
+def _as_text(row: PredictionRow) -> tuple[str, ...]:
+    values = (row.mean, row.std, row.low, row.high)
+    numbers = ["" if value is None else f"{value:.6f}" for value in values]
+    return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()))  # a row is one line
+
+
+def _to_predict(
+    molecules: Path,
+) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]]]:
+    """What the file lists, a reading of its molecules, and how they are predicted."""
+    if datasets.holds_structures(molecules):
+        structures = datasets.read_structures(molecules)
+        return "structure", lambda: structures, predict_structures
+    return "smiles", lambda: datasets.scan_smiles(molecules), predict_smiles
