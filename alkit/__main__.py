@@ -1,5 +1,5 @@
 """``python -m alkit``."""
 
-from alkit.cli import main
+from alkit.cli.app import main
 
 main()

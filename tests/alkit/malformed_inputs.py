@@ -76,7 +76,7 @@ class Outcome:
 
 def run(case: Case) -> Outcome:
     """Run a case in a folder of its own, in this process."""
-    from alkit import cli
+    from alkit.cli.app import app
 
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         for name, content in case.files.items():
@@ -89,7 +89,7 @@ def run(case: Case) -> Outcome:
         started = time.perf_counter()
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
-                cli.main(list(case.arguments))
+                app.main(list(case.arguments))
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else 1 if ending.code else 0
         except Exception:  # whatever escapes is what this is about

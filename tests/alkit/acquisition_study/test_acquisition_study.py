@@ -14,7 +14,7 @@ from alkit.acquisition_study import comparing, report
 from alkit.acquisition_study.running import COLUMNS, Results, Run, run
 from alkit.acquisition_study.settings import Function, Settings
 from alkit.acquisition_study.surrogates import Process
-from alkit.cli import app
+from alkit.cli.app import app
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
 from alkit.molecules.conformers import embed

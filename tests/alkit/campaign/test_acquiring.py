@@ -12,7 +12,7 @@ from alkit.acquisition.base import adapt
 from alkit.campaign import acquiring, features
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.round_state import RoundState
-from alkit.cli import main
+from alkit.cli.app import main
 from alkit.config.loading import check_config
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alkit import cli
+from alkit.cli.app import app
 from alkit.errors import DataError
 from alkit.models.store import Provenance, load_model
 from alkit.standalone.schnetpack_io import atom_energies, export_model, import_models
@@ -72,7 +72,7 @@ def test_tables_are_by_level() -> None:
 def test_refusals_are_one_sentence(model: Path, tmp_path: Path, capsys) -> None:
     def refused(*arguments: object) -> str:
         with pytest.raises(SystemExit) as ending:
-            cli.main([str(argument) for argument in arguments])
+            app.main([str(argument) for argument in arguments])
         assert ending.value.code == 2
         return capsys.readouterr().err
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ase.db import connect
 
-from alkit.cli import main
+from alkit.cli.app import main
 from alkit.datasets import Dataset
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
 from alkit.molecules.conformers import embed

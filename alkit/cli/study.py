@@ -34,13 +34,13 @@ def two_against_three(
     from dataclasses import replace
 
     from alkit import study_report
-    from alkit.cli import _console, _shown
+    from alkit.cli.console import open_console, shown
     from alkit.datasets import Dataset
     from alkit.study import run
     from alkit.study_settings import StudySettings, referenced
     from alkit.study_settings import original as original_settings
 
-    console, progress = _console()
+    console, progress = open_console()
     if original:
         _check_fixed(context)
         Dataset.open(data).atomization()  # what its second half needs; refused now, not after the first
@@ -70,7 +70,7 @@ def two_against_three(
     for sentence in told:
         console.print(sentence)
     page = study_report.write(results, out, floor=floor, told=told)
-    console.print(f"Report: {_shown(page)}", soft_wrap=True)
+    console.print(f"Report: {shown(page)}", soft_wrap=True)
 
 
 @study.command("acquisition")
@@ -104,9 +104,9 @@ def acquisition_functions(
     from alkit.acquisition_study.comparing import verdict
     from alkit.acquisition_study.running import run
     from alkit.acquisition_study.settings import Function, Settings
-    from alkit.cli import _console, _shown
+    from alkit.cli.console import open_console, shown
 
-    console, progress = _console()
+    console, progress = open_console()
     settings = Settings(
         data=str(data),
         functions=tuple(Function.parse(one) for one in function),
@@ -128,7 +128,7 @@ def acquisition_functions(
     console.print(report.table(results))
     for sentence in verdict(results):
         console.print(sentence)
-    console.print(f"Report: {_shown(report.write(results, out))}", soft_wrap=True)
+    console.print(f"Report: {shown(report.write(results, out))}", soft_wrap=True)
 
 
 def _check_fixed(context: typer.Context) -> None:

@@ -28,7 +28,7 @@ def train(
     seed: _Seed = 0,
 ) -> None:
     """Train a generator on SMILES."""
-    from alkit.cli import _console
+    from alkit.cli.console import open_console
     from alkit.standalone.generator import train_generator
 
     history = train_generator(
@@ -39,7 +39,7 @@ def train(
         adversarial_steps=adversarial_steps,
         seed=seed,
         go_on=go_on,
-        progress=_console()[1],
+        progress=open_console()[1],
     )
     typer.echo(
         f"{out}: {history.steps} updates in {history.seconds:.0f} s, {history.total_steps} in all.", err=True
@@ -58,11 +58,11 @@ def evaluate(
     seed: _Seed = 0,
 ) -> None:
     """Valid, unique, novel, synthetic accessibility, and the make-up beside the training set's."""
-    from alkit.cli import _console
+    from alkit.cli.console import open_console
     from alkit.reporting import generator_table
     from alkit.standalone.generator import evaluate_generator
 
-    console, progress = _console()
+    console, progress = open_console()
     found = evaluate_generator(
         source, training, n=n, novel_against=novel_against, figure=figure, seed=seed, progress=progress
     )
@@ -90,7 +90,7 @@ def generate(
     ] = None,
 ) -> None:
     """Draw molecules from a graph GAN, as SMILES, SDF or XYZ."""
-    from alkit.cli import _console
+    from alkit.cli.console import open_console
     from alkit.standalone.generator import generate_molecules
 
     suffix = f".{kind}" if kind else (out.suffix if out is not None else "") or ".smi"
@@ -105,7 +105,7 @@ def generate(
         steps=steps,
         adversarial_steps=adversarial_steps,
         seed=seed,
-        progress=_console()[1],
+        progress=open_console()[1],
     )
     without = f", {failed} without a geometry left out" if failed else ""
     fewer = f" (of {n} asked for: no more were found)" if written + failed < n else ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alkit import cli
+from alkit.cli.app import app
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from alkit import cli
 )
 def test_bad_input(tmp_path, capsys, arguments: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(SystemExit) as ending:
-        cli.main(["study", "2d-vs-3d", str(tmp_path / "no.db"), "--out", str(tmp_path / "out"), *arguments])
+        app.main(["study", "2d-vs-3d", str(tmp_path / "no.db"), "--out", str(tmp_path / "out"), *arguments])
     assert ending.value.code == 2
     told = capsys.readouterr().err
     assert sentence in told

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alkit import cli
+from alkit.cli.app import app
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def alkit(capsys, tmp_path, monkeypatch):
     def run(*arguments: object) -> tuple[int, str, str]:
         code = 0
         try:
-            cli.main([str(argument) for argument in arguments])
+            app.main([str(argument) for argument in arguments])
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else 1 if ending.code else 0
         out, err = capsys.readouterr()

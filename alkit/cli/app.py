@@ -1,0 +1,79 @@
+"""``alkit …``: parses, calls, prints. What is heavy is imported inside the commands, so help is instant."""
+
+import errno
+import os
+import sqlite3
+import sys
+import warnings
+
+import typer
+
+from alkit import interrupts
+from alkit.cli.campaign import campaign
+from alkit.cli.data import data
+from alkit.cli.generator import generate, generator
+from alkit.cli.models import export_model, import_model, label, predict, train
+from alkit.cli.study import study
+
+app = typer.Typer(
+    help="Active learning that makes a molecular-energy surrogate chemically accurate from few labels.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(campaign, name="campaign")
+app.add_typer(data, name="data")
+app.add_typer(study, name="study")
+app.add_typer(generator, name="generator")
+for command in (train, predict, label, generate):
+    app.command()(command)
+app.command("export")(export_model)
+app.command("import")(import_model)
+
+_INTERRUPTED = 130
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_AGAIN = "fix that and give the same command again: what was done is kept."
+_LONGEST = 1000  # characters of an error
+
+
+def _sentence(error: Exception) -> str | None:
+    """The sentence for an error that the user can fix, else None."""
+    if hasattr(error, "exit_code"):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _STORAGE:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{os.strerror(error.errno).lower()}; {_AGAIN}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}."
+    if isinstance(error, sqlite3.Error):
+        return f"A database could not be read or written: {error}; {_AGAIN}"
+    return None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command. An error the user can fix gives one sentence and exit code 2, no traceback."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        with interrupts.listening():
+            app(args=arguments)
+    except SystemExit as ending:
+        if ending.code == _INTERRUPTED:  # Typer has turned a KeyboardInterrupt into this
+            typer.echo("\nInterrupted; what was done is kept.", err=True)
+        raise
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        typer.echo(f"alkit: {_one_line(sentence)}", err=True)
+        sys.exit(2)
+
+
+def _one_line(text: str) -> str:
+    """A sentence that quotes a file may hold anything: breaks, a terminal's commands, a million letters."""
+    line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in " ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 3 // 4]} … {line[-_LONGEST // 4 :]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""`alkit campaign …`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from alkit.cli.console import open_console, shown
+
+campaign = typer.Typer(help="Run and inspect active-learning campaigns.", no_args_is_help=True)
+ConfigFile = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
+Folder = Annotated[Path, typer.Argument(help="Campaign folder, such as runs/quickstart.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as stop.rounds=2.")
+]
+
+
+@campaign.command("run")
+def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
+    """Run a campaign; the same command goes on with one that was interrupted."""
+    from alkit.campaign.campaign import Campaign
+    from alkit.reporting import campaign_report
+
+    out, progress = open_console()
+    started = Campaign(read_config(config, set_), progress=progress)
+    if not started.folder.exists():
+        started.check()  # so that a campaign that cannot begin leaves no folder
+    result = started.run()
+    ending = "was finished already" if result.already_finished else "finished"
+    out.print(campaign_report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
+    if result.metrics:
+        out.print(campaign_report.verdict(result.metrics))
+    out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
+
+
+@campaign.command("status")
+def campaign_status(folder: Folder) -> None:
+    """Show how far a campaign is and what became of its candidates."""
+    from alkit.reporting import campaign_report
+
+    out, _ = open_console()
+    config, ledger = open_folder(folder)
+    out.print(campaign_report.status(ledger, config), soft_wrap=True)
+    if metrics := ledger.metrics():
+        out.print(campaign_report.table(metrics, "Rounds so far"))
+    out.print(campaign_report.fates_table(ledger))
+
+
+@campaign.command("ledger")
+def campaign_ledger(
+    folder: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Candidates as .csv or .parquet; labels as .db or .extxyz."),
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="Only these, such as failed.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
+) -> None:
+    """Show or export what happened to every candidate and every label."""
+    from alkit.reporting import campaign_report
+    from alkit.storage import ledger_export
+
+    console, _ = open_console()
+    config, ledger = open_folder(folder)
+    if out is not None:
+        count = ledger_export.export(ledger, out, name=config.name)
+        what = "candidates" if out.suffix.lower() in ledger_export.TABLES else "labels"
+        console.print(f"{shown(out.resolve())}: {count} {what}.", soft_wrap=True)
+        return
+    console.print(campaign_report.fates_table(ledger))
+    console.print(campaign_report.histories_table(ledger_export.rows(ledger, status=status), last))
+
+
+@campaign.command("report")
+def campaign_report(folder: Folder) -> None:
+    """Write the campaign's report.html anew."""
+    from alkit.reporting import campaign_report
+
+    config, ledger = open_folder(folder)
+    typer.echo(shown(campaign_report.write(ledger, config, folder)))
+
+
+@campaign.command("validate")
+def campaign_validate(config: ConfigFile, set_: Overrides = None) -> None:
+    """Check a campaign file and everything it names, without running it."""
+    from alkit.campaign.campaign import Campaign
+
+    Campaign(read_config(config, set_)).check()
+    typer.echo(f"{config} is a valid campaign.")
+
+
+@campaign.command("template")
+def campaign_template(
+    proposer: Annotated[
+        Literal["generator", "pool", "evolution", "custom"], typer.Option(help="Kind of proposer.")
+    ] = "generator",
+) -> None:
+    """Print a campaign file with every key, its default and what it means."""
+    from alkit.config.template import template
+
+    typer.echo(template(proposer), nl=False)
+
+
+@campaign.command("schema")
+def campaign_schema() -> None:
+    """Print the JSON Schema of campaign files, for editors."""
+    from alkit.config.schema import CampaignConfig
+
+    typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
+
+
+def read_config(path: Path, overrides: list[str] | None) -> Any:
+    """A campaign file; what PyYAML lets through as another error than its own is named as well."""
+    from alkit.config.loading import load_config
+    from alkit.errors import AlkitError, ConfigError
+
+    try:
+        return load_config(path, overrides or [])
+    except AlkitError:
+        raise
+    except (ValueError, RecursionError) as error:  # a 13th month, 5,000 digits, 1,000 brackets
+        raise ConfigError(f"{path} holds a value that cannot be read ({error}); correct it.") from None
+
+
+def open_folder(folder: Path) -> Any:
+    """The config and the ledger of a campaign's folder."""
+    from alkit.campaign.campaign import open_campaign
+    from alkit.errors import CampaignError
+
+    try:
+        return open_campaign(folder)
+    except RecursionError:
+        raise CampaignError(
+            f"The ledger of {folder} holds a damaged config: nested beyond reading."
+        ) from None

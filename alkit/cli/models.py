@@ -1,0 +1,172 @@
+"""`alkit train`, `predict`, `label`, `export` and `import`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from alkit.cli.console import open_console
+
+Mode = Literal["2d", "3d"]
+Target = Literal["u0", "energy"]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="ASE database, or CSV with smiles and the target in eV.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
+    mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = "3d",
+    geometry: Annotated[
+        Literal["dataset", "mmff", "etkdg", "xtb"] | None,
+        typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
+    ] = None,
+    learning: Annotated[
+        Literal["direct", "delta"], typer.Option(help="delta: the label less GFN2-xTB at the geometry.")
+    ] = "direct",
+    xtb_inputs: Annotated[
+        bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
+    ] = False,
+    chemistry: Annotated[
+        bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
+    ] = False,
+    layout: Annotated[
+        Literal["topological", "depiction"], typer.Option(help="Distances of 2d mode.")
+    ] = "topological",
+    representation: Annotated[Literal["schnet", "painn"], typer.Option(help="painn in 3d only.")] = "schnet",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
+    ] = None,
+    members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
+    features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 128,
+    gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    batch_size: Annotated[int, typer.Option(min=1, help="Molecules in a training step.")] = 32,
+    lr: Annotated[float, typer.Option(help="First learning rate.")] = 1e-3,
+    ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = 0.0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU if any.")] = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
+    from alkit.reporting import campaign_report
+    from alkit.standalone import training
+
+    console, progress = open_console()
+    metrics = training.train_model(
+        data,
+        out,
+        target=target,
+        geometry=geometry,
+        learning=learning,
+        limit=limit,
+        members=members,
+        model={
+            "mode": mode,
+            "representation": representation,
+            "layout": layout,
+            "inputs": ("chemistry",) * chemistry + ("xtb",) * xtb_inputs,
+            "features": features,
+            "gaussians": gaussians,
+        },
+        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
+        seed=seed,
+        progress=progress,
+    )
+    console.print(campaign_report.table([metrics], f"{out}: {metrics['test_size']} test molecules"))
+    console.print(campaign_report.verdict([metrics]))
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
+    molecules: Annotated[
+        Path,
+        typer.Argument(help="SMILES file or CSV; .xyz, .extxyz or .db for a model of dataset geometries."),
+    ],
+    out: Out = None,
+) -> None:
+    """Predict energies with their uncertainty, as CSV in eV."""
+    from alkit.standalone import prediction
+
+    done, failed, energies = prediction.predict_file(model, molecules, out, open_console()[1])
+    typer.echo(
+        f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
+    )
+
+
+def label(
+    molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
+    target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
+    method: Annotated[
+        Literal["GFN2-xTB", "GFN1-xTB", "GFN-FF"], typer.Option(help="Of xtb and tblite.")
+    ] = "GFN2-xTB",
+    simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of it, such as solvent=water."),
+    ] = None,
+    workers: Workers = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds a label may take.")] = 120.0,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
+    from alkit.config.loading import override_key
+    from alkit.simulators.base import SIMULATORS, SimulatorSpec
+    from alkit.standalone import labelling
+
+    settings: dict[str, Any] = {"target": target} if simulator in SIMULATORS else {}
+    if simulator in ("xtb", "tblite"):
+        settings["method"] = method
+    for one in set_ or []:
+        override_key(settings, one)
+    spec = SimulatorSpec(simulator, settings)
+    done, failed = labelling.label_file(
+        molecules,
+        out,
+        simulator=spec,
+        workers=workers,
+        timeout=timeout,
+        seed=seed,
+        progress=open_console()[1],
+    )
+    typer.echo(f"{done} labelled, {failed} failed (see the column reason).", err=True)
+
+
+def export_model(
+    model: Annotated[Path, typer.Argument(help="Model folder, or a campaign's.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: schnetpack's best_model.")],
+    member: Annotated[int, typer.Option(min=0, help="Which of the ensemble.")] = 0,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="Total energies: add those of the isolated atoms.")
+    ] = False,
+) -> None:
+    """Write a member as a plain schnetpack model, for spkpredict, SpkCalculator and spkmd."""
+    from alkit.standalone import schnetpack_io
+
+    energies = schnetpack_io.export_model(model, out, member=member, absolute=absolute)
+    typer.echo(f"{out}: {energies} and forces in eV/Å.")
+
+
+def import_model(
+    checkpoints: Annotated[list[Path], typer.Argument(help="schnetpack's best_model files, one a member.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
+    elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
+    energy: Annotated[
+        Literal["atomization", "total"], typer.Option(help="Less the isolated atoms', or not.")
+    ],
+    unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
+    geometry: Annotated[
+        Literal["dataset", "mmff", "etkdg", "xtb"], typer.Option(help="Geometries it was trained on.")
+    ] = "dataset",
+) -> None:
+    """Read plain schnetpack models as an ensemble; files are read as data, never as code."""
+    from alkit.standalone import schnetpack_io
+
+    symbols = [symbol.strip() for symbol in elements.split(",")]
+    members = schnetpack_io.import_models(
+        checkpoints, out, unit=unit, level=level, energy=energy, elements=symbols, geometry=geometry
+    )
+    typer.echo(f"{out}: {members} member{'s' if members > 1 else ' (without a spread)'}.")
