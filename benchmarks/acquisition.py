@@ -17,11 +17,11 @@ from pathlib import Path
 from accuracy import DATA, ROOT
 from rich.console import Console
 
-from alkit.acquisition_study import comparing, report
-from alkit.acquisition_study.running import Results, run
-from alkit.acquisition_study.settings import Function, Settings
 from alkit.datasets import qm9
 from alkit.reporting.progress import CampaignProgress
+from alkit.studies.acquisition import comparing, report
+from alkit.studies.acquisition.running import Results, run_study
+from alkit.studies.acquisition.settings import Function, Settings
 
 FUNCTIONS = ("bias", "lcmd", "maxdet", "kmeans++", "std")
 OPTIMISE = (
@@ -71,7 +71,7 @@ def main() -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
         qm9.import_qm9(DATA, data)
     for row in arguments.rows:
-        results = run(settings(row, data, tuple(arguments.functions)), arguments.out / row, progress)
+        results = run_study(settings(row, data, tuple(arguments.functions)), arguments.out / row, progress)
         console.print(report.table(results))
         for sentence in optimum(results) if row == "optimise" else comparing.verdict(results):
             console.print(sentence)

@@ -22,8 +22,8 @@ from rich.table import Column, Table
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import BUILT_IN
-from alkit.acquisition_study.settings import Function
 from alkit.errors import AlkitError
+from alkit.studies.acquisition.settings import Function
 
 SECONDS, GIGABYTES = 10.0, 4.0  # the bar
 BOTORCH = "{{name: botorch, settings: {{model: gp, function: '{}'}}}}"

@@ -26,9 +26,7 @@ def data_import(
 
     _, progress = open_console()
     with made(database.parent), progress, progress.counter("importing") as count:
-        report = import_qm9(
-            source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count
-        )
+        report = import_qm9(source, database, limit=limit, uncharacterized=uncharacterized, on_progress=count)
     typer.echo(f"{database}: {report}")
 
 

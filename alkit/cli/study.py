@@ -33,12 +33,12 @@ def two_against_three(
     """Is SchNet better on geometries or on SMILES alone? Learning curves, intervals and a verdict."""
     from dataclasses import replace
 
-    from alkit import study_report
     from alkit.cli.console import open_console, shown
     from alkit.datasets import Dataset
-    from alkit.study import run
-    from alkit.study_settings import StudySettings, referenced
-    from alkit.study_settings import original as original_settings
+    from alkit.studies.geometry import report as study_report
+    from alkit.studies.geometry.running import run_study
+    from alkit.studies.geometry.settings import StudySettings, referenced
+    from alkit.studies.geometry.settings import original as original_settings
 
     console, progress = open_console()
     if original:
@@ -56,10 +56,10 @@ def two_against_three(
             seed=seed,
         )
         settings.model["features"], settings.training["epochs"] = features, epochs
-    results = run(settings, out, progress)
+    results = run_study(settings, out, progress)
     told = []
     if original:
-        with_references = run(referenced(settings), out / "with_references", progress)
+        with_references = run_study(referenced(settings), out / "with_references", progress)
         told = study_report.explanation(results, with_references)
     floor = _floor(results, noise_floor, progress) if noise_floor else None
     console.print(study_report.table(results))
@@ -100,11 +100,11 @@ def acquisition_functions(
     epochs: Annotated[int, typer.Option(min=1, help="Of schnet, at most.")] = 120,
 ) -> None:
     """How many labels does an acquisition function save? Against random, from the same starts."""
-    from alkit.acquisition_study import report
-    from alkit.acquisition_study.comparing import verdict
-    from alkit.acquisition_study.running import run
-    from alkit.acquisition_study.settings import Function, Settings
     from alkit.cli.console import open_console, shown
+    from alkit.studies.acquisition import report
+    from alkit.studies.acquisition.comparing import verdict
+    from alkit.studies.acquisition.running import run_study
+    from alkit.studies.acquisition.settings import Function, Settings
 
     console, progress = open_console()
     settings = Settings(
@@ -124,7 +124,7 @@ def acquisition_functions(
         members=members,
     )
     settings.training["epochs"] = epochs
-    results = run(settings, out, progress)
+    results = run_study(settings, out, progress)
     console.print(report.table(results))
     for sentence in verdict(results):
         console.print(sentence)
@@ -144,7 +144,7 @@ def _check_fixed(context: typer.Context) -> None:
 def _floor(results: Any, n: int, progress: Any) -> Any:
     import numpy as np
 
-    from alkit.noise_floor import noise_floor
+    from alkit.studies.geometry.noise_floor import noise_floor
 
     chosen = np.random.default_rng(results.settings.seed).permutation(len(results.smiles))[:n]
     with progress, progress.steps("stereoisomers", len(chosen)) as advance:

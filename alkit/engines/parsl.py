@@ -162,7 +162,7 @@ def _watch_parent(executor: Any) -> None:
     """Parsl's interchange outlives a parent killed by kill -9, and its workers live as long as it does."""
     if getattr(executor, "interchange_launch_cmd", None) == DEFAULT_INTERCHANGE_LAUNCH_CMD:
         code = (
-            f"import runpy; from alkit import worker; worker.end_with({os.getpid()}); "
+            f"import runpy; from alkit.engines import worker; worker.end_with({os.getpid()}); "
             f"runpy.run_module('{_MODULES}.interchange', run_name='__main__')"
         )
         executor.interchange_launch_cmd = [sys.executable, "-c", code]

@@ -76,7 +76,7 @@ class Outcome:
 
 def run(case: Case) -> Outcome:
     """Run a case in a folder of its own, in this process."""
-    from alkit.cli.app import app
+    from alkit.cli import app
 
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         for name, content in case.files.items():

@@ -24,7 +24,7 @@ from alkit.models.store import load_model
 _KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
-from alkit import rounds
+from alkit.campaign import stages
 from alkit.campaign import Campaign
 from alkit.storage.ledger import Ledger
 
@@ -42,7 +42,7 @@ if doomed in ("start", "label"):
             die()
     Ledger.commit = commit_then_die
 else:
-    table = rounds.stages_of(round_)
+    table = stages.stages_of(round_)
     stage = table[doomed]
     table[doomed] = lambda state: die(stage(state)) if state.round == round_ else stage(state)
 Campaign(config).run()

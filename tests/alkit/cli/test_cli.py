@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alkit.cli.app import app
+from alkit.cli import app
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def _refused(result: tuple[int, str, str], *said: str) -> None:
 
 def test_help_is_instant_and_loads_nothing_heavy():
     started = time.monotonic()
-    code = "import sys; from alkit import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from alkit.cli import app\ntry: app.main(['--help'])\nexcept SystemExit: pass\n"
     code += "print(sorted({'torch', 'rdkit', 'mlflow', 'numpy', 'ase'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

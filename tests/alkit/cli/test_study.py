@@ -2,7 +2,7 @@
 
 import pytest
 
-from alkit.cli.app import app
+from alkit.cli import app
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from alkit import proposers
 from alkit.config.loading import check_config
 from alkit.config.proposer import CustomConfig
 from alkit.errors import ConfigError, ProposalError
 from alkit.molecules.enumeration import seed_molecules
 from alkit.proposers import ProposalContext, proposals, registry
+from alkit.proposers import gan as gan_proposer
 from alkit.proposers.evolution import EvolutionProposer
 from alkit.proposers.mix import MixProposer, Part
 from alkit.proposers.registry import adapt_proposer
@@ -143,7 +143,7 @@ def test_the_generator_and_evolution_keep_the_contract(tmp_path):
 
     gan = GraphGAN(GeneratorSettings(hidden=32, batch_size=32), seed=1)
     gan.fit([s for s in MOLECULES if "+" not in s], steps=40, adversarial_steps=0, seed=1)
-    for name, made in (("gan", proposers.gan.GANProposer(gan)), ("evolution", EvolutionProposer())):
+    for name, made in (("gan", gan_proposer.GANProposer(gan)), ("evolution", EvolutionProposer())):
         (tmp_path / name).mkdir()
         assert len(check_proposer(made, tmp_path / name)) >= 30
 

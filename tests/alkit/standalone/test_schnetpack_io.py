@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alkit.cli.app import app
+from alkit.cli import app
 from alkit.errors import DataError
 from alkit.models.store import Provenance, load_model
 from alkit.standalone.schnetpack_io import atom_energies, export_model, import_models

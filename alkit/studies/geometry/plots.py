@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from alkit.reporting import plots
-from alkit.statistics import mean_interval, residuals_by
-from alkit.study import Results, curves
-from alkit.study_settings import ARMS
+from alkit.studies.geometry.running import Results, curves
+from alkit.studies.geometry.settings import ARMS
+from alkit.studies.statistics import mean_interval, residuals_by
 from alkit.units import CHEMICAL_ACCURACY
 
 _COLOURS = ("#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48")

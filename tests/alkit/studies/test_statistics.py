@@ -1,4 +1,4 @@
-"""alkit.statistics against scipy, scikit-learn and what must hold of any numbers."""
+"""alkit.studies.statistics against scipy, scikit-learn and what must hold of any numbers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 from sklearn import metrics
 
-from alkit.statistics import mean_interval, paired_bootstrap, regression_metrics, residuals_by
+from alkit.studies.statistics import mean_interval, paired_bootstrap, regression_metrics, residuals_by
 
 
 @given(st.integers(3, 60), st.integers(0, 2**31 - 1))

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import study
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
-from alkit.acquisition_study.settings import Function, Settings
-from alkit.acquisition_study.surrogates import Networks, Process, Surrogate
 from alkit.datasets import Dataset
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
@@ -24,6 +21,9 @@ from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import without_stereo
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
+from alkit.studies import folder
+from alkit.studies.acquisition.settings import Function, Settings
+from alkit.studies.acquisition.surrogates import Networks, Process, Surrogate
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -57,10 +57,13 @@ class Results:
 
     def of(self, function: str) -> list[Run]:
         """By seed."""
-        return sorted((run for run in self.runs if run.function == function), key=lambda run: run.seed)
+        return sorted(
+            (run_study for run_study in self.runs if run_study.function == function),
+            key=lambda run_study: run_study.seed,
+        )
 
 
-def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
+def run_study(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
     """Run every function with every seed; runs that ``out`` holds already are kept.
 
     Raises:
@@ -70,12 +73,12 @@ def run(settings: Settings, out: Path, progress: CampaignProgress) -> Results:
         AcquisitionError: a function fails, or returns something else than a batch.
     """
     acquisitions = {one.title: resolve(one.name, one.settings) for one in settings.all_functions}
-    study.check(out / "study.json", settings.described())
+    folder.check_settings(out / "study.json", settings.described())
     data = _Data(settings, out, progress)
     data.check({title: needs(one) for title, one in acquisitions.items()})
     seeds = range(settings.seed, settings.seed + settings.seeds)
     splits = [data.split(seed) for seed in seeds]
-    study.claim(out / "study.json", settings.described())
+    folder.write_settings(out / "study.json", settings.described())
     runs = []
     with progress, progress.steps("runs", len(seeds) * len(acquisitions)) as advance:
         for seed, split in zip(seeds, splits, strict=True):
@@ -305,5 +308,5 @@ def _save(path: Path, rows: NDArray[np.float64]) -> None:
 
 
 def _load(path: Path) -> NDArray[np.float64]:
-    with study.opened(path) as file:
+    with folder.open_arrays(path) as file:
         return np.asarray(file["rows"])

@@ -1,15 +1,15 @@
-"""alkit.study_report: the words say what the numbers say, and no more."""
+"""alkit.studies.geometry.report: the words say what the numbers say, and no more."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alkit.noise_floor import NoiseFloor
-from alkit.statistics import regression_metrics
-from alkit.study import Fit, Results
-from alkit.study_report import comparisons, explanation, table, verdict, write
-from alkit.study_settings import StudySettings
+from alkit.studies.geometry.noise_floor import NoiseFloor
+from alkit.studies.geometry.report import comparisons, explanation, table, verdict, write
+from alkit.studies.geometry.running import Fit, Results
+from alkit.studies.geometry.settings import StudySettings
+from alkit.studies.statistics import regression_metrics
 
 SMILES = ["CCO", "CCN", "CC=O", "c1ccccc1", "CC#N", "OCCO", "CNC", "CC(C)C", "C1CC1", "COC"] * 6
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.datasets import Dataset
-from alkit.errors import CampaignError, DataError, LabelError
-from alkit.files import replace_file, write_text
+from alkit.errors import DataError, LabelError
+from alkit.files import replace_file
 from alkit.models import metrics as evaluation
 from alkit.models.geometries import make_geometry
 from alkit.models.graphs import build_graph
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.reporting.progress import CampaignProgress
-from alkit.statistics import regression_metrics
-from alkit.study_settings import ARMS, FEWEST_VALIDATION, StudySettings
+from alkit.studies.folder import check_settings, open_arrays, write_settings
+from alkit.studies.geometry.settings import ARMS, FEWEST_VALIDATION, StudySettings
+from alkit.studies.statistics import regression_metrics
 from surrogate.settings import ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class Results:
         return np.array([fit.predicted - self.truth for fit in self.of(arm, size)])
 
 
-def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Results:
+def run_study(settings: StudySettings, out: Path, progress: CampaignProgress) -> Results:
     """Fit every arm at every size with every seed; fits that ``out`` holds already are kept.
 
     Writes ``fits/<arm>-<size>-<seed>.npz``, each whole or not at all, and ``results.csv``.
@@ -81,11 +79,11 @@ def run(settings: StudySettings, out: Path, progress: CampaignProgress) -> Resul
         DataError: too few molecules, or no geometries where an arm needs them.
     """
     given = asdict(replace(settings, data=str(Path(settings.data).resolve())))
-    check(out / "study.json", given)
+    check_settings(out / "study.json", given)
     molecules = _Molecules(settings, progress)
-    check(out / "molecules.json", described := molecules.described())
-    claim(out / "study.json", given)
-    claim(out / "molecules.json", described)
+    check_settings(out / "molecules.json", described := molecules.described())
+    write_settings(out / "study.json", given)
+    write_settings(out / "molecules.json", described)
     fits = []
     total = len(settings.arms) * len(settings.sizes) * settings.seeds
     with progress, progress.steps("fits", total) as advance:
@@ -254,28 +252,6 @@ class _Molecules:
         return [self._graphs[arm, i] for i in indices]
 
 
-def claim(path: Path, given: dict[str, Any]) -> None:
-    """Write what the study is about, unless it is there already."""
-    if not path.exists():
-        replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
-
-
-def check(path: Path, given: dict[str, Any]) -> None:
-    """See that what the study is about is what the folder's fits are about, if it has any."""
-    if not path.exists():
-        return
-    given = json.loads(json.dumps(given))
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
-    if changed := [key for key in given if found.get(key) != given[key]]:
-        raise CampaignError(
-            f"{path.parent} holds a study with {changed[0]} = {found.get(changed[0])}, not "
-            f"{given[changed[0]]}; give the same settings or another --out."
-        )
-
-
 def _history(ensemble: Ensemble) -> list[dict[str, float]]:
     return [
         {"member": member, "epoch": epoch, **row}
@@ -290,19 +266,9 @@ def _save(path: Path, fit: Fit) -> None:
 
 
 def _load(path: Path, arm: str, size: int, seed: int) -> Fit:
-    with opened(path) as file:
+    with open_arrays(path) as file:
         told = json.loads(str(file["told"]))
         return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The arrays of a file that a study has kept. Raises CampaignError where it is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            yield file
-    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed anew.") from None
 
 
 def _write_table(path: Path, fits: Sequence[Fit]) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit.acquisition_study import comparing
-from alkit.acquisition_study.running import METRICS, Results
-from alkit.acquisition_study.settings import REFERENCE, SCENARIOS, SURROGATES
 from alkit.files import replace_file, write_text
 from alkit.reporting import html as pages
 from alkit.reporting import plots
+from alkit.studies.acquisition import comparing
+from alkit.studies.acquisition.running import METRICS, Results
+from alkit.studies.acquisition.settings import REFERENCE, SCENARIOS, SURROGATES
 
 _COLOURS = ("#8c8c8c", "#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48", "#1a9aa0", "#b8860b", "#5b5b8c")
 _TITLES = {"mae": "MAE", "rmse": "RMSE", "q95": "q95", "max": "largest error"}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 
-from alkit.study_settings import FEWEST_VALIDATION, VALIDATION_SHARE
+from alkit.studies.geometry.settings import FEWEST_VALIDATION, VALIDATION_SHARE
 
 if TYPE_CHECKING:
     from surrogate import Graph

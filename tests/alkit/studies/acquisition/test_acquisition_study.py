@@ -1,4 +1,4 @@
-"""alkit.acquisition_study on small molecules with real xtb energies, and its statistics on known curves."""
+"""alkit.studies.acquisition on small molecules with real xtb energies, and its statistics on known curves."""
 
 import csv
 from dataclasses import replace
@@ -10,10 +10,6 @@ from rdkit import Chem
 from scipy import stats
 from typer.testing import CliRunner
 
-from alkit.acquisition_study import comparing, report
-from alkit.acquisition_study.running import COLUMNS, Results, Run, run
-from alkit.acquisition_study.settings import Function, Settings
-from alkit.acquisition_study.surrogates import Process
 from alkit.cli.app import app
 from alkit.datasets.store import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
@@ -21,6 +17,10 @@ from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import single_point
+from alkit.studies.acquisition import comparing, report
+from alkit.studies.acquisition.running import COLUMNS, Results, Run, run_study
+from alkit.studies.acquisition.settings import Function, Settings
+from alkit.studies.acquisition.surrogates import Process
 
 MOLECULES = 70
 
@@ -52,7 +52,7 @@ def small(database: str, *functions: str, **changes: object) -> Settings:
 
 
 def go(settings: Settings, out: Path) -> Results:
-    return run(settings, out, CampaignProgress())
+    return run_study(settings, out, CampaignProgress())
 
 
 def test_a_study_learns_and_goes_on(database: str, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_same_study_gives_the_same_numbers(database: str, tmp_path: Path) ->
 
 
 def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> None:
-    from alkit.acquisition_study.running import _Data
+    from alkit.studies.acquisition.running import _Data
 
     settings = small(database, "std", scenario="small-first", small=3, start=10)
     data = _Data(settings, tmp_path, CampaignProgress())

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from alkit.acquisition_study.running import COLUMNS, METRICS, Results, Run
-from alkit.acquisition_study.settings import REFERENCE
+from alkit.studies.acquisition.running import COLUMNS, METRICS, Results, Run
+from alkit.studies.acquisition.settings import REFERENCE
 
 _LEVEL = 0.95
 

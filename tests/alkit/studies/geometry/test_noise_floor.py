@@ -1,8 +1,8 @@
-"""alkit.noise_floor: what stereoisomers that share a SMILES differ by."""
+"""alkit.studies.geometry.noise_floor: what stereoisomers that share a SMILES differ by."""
 
 import pytest
 
-from alkit.noise_floor import noise_floor, stereoisomers
+from alkit.studies.geometry.noise_floor import noise_floor, stereoisomers
 
 
 @pytest.mark.parametrize(

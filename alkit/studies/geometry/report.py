@@ -10,13 +10,13 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit import study_plots
 from alkit.files import replace_file, write_text
-from alkit.noise_floor import NoiseFloor
 from alkit.reporting import html as pages
-from alkit.statistics import Difference, mean_interval, paired_bootstrap
-from alkit.study import Results
-from alkit.study_settings import ARMS
+from alkit.studies.geometry import plots
+from alkit.studies.geometry.noise_floor import NoiseFloor
+from alkit.studies.geometry.running import Results
+from alkit.studies.geometry.settings import ARMS
+from alkit.studies.statistics import Difference, mean_interval, paired_bootstrap
 from alkit.units import KCAL_PER_MOL
 
 _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
@@ -31,7 +31,7 @@ def write(
     Args:
         told: sentences of ``explanation``, for the original study.
     """
-    drawn = study_plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
+    drawn = plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
     html = pages.render(
         "study",
         settings=results.settings,

@@ -1,4 +1,4 @@
-"""alkit.study: same molecules, same splits, and a study that goes on where it was stopped."""
+"""alkit.studies.geometry.running: every arm trains on the same molecules, and a killed study goes on."""
 
 import csv
 import json
@@ -14,8 +14,8 @@ from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import without_stereo
 from alkit.reporting.progress import CampaignProgress
-from alkit.study import _Molecules, curves, run
-from alkit.study_settings import ARMS, StudySettings, original, referenced
+from alkit.studies.geometry.running import _Molecules, curves, run_study
+from alkit.studies.geometry.settings import ARMS, StudySettings, original, referenced
 
 SMILES = [
     "C",
@@ -149,7 +149,7 @@ def test_stereoisomers_share_a_set(database: str) -> None:
 
 def test_a_study_goes_on_and_its_table_is_whole(database: str, tmp_path: Path, monkeypatch) -> None:
     settings = small(database)
-    results = run(settings, tmp_path, CampaignProgress())
+    results = run_study(settings, tmp_path, CampaignProgress())
     assert len(results.fits) == 2 * 2 * 2
     assert results.truth.shape == (10,)
     assert results.errors("3d", 20).shape == (2, 10)
@@ -163,29 +163,29 @@ def test_a_study_goes_on_and_its_table_is_whole(database: str, tmp_path: Path, m
         assert [len(rows) for rows in curves(fit)] == [3, 3]
     lost = tmp_path / "fits" / "3d-25-1.npz"
     lost.unlink()
-    again = run(settings, tmp_path, CampaignProgress())
+    again = run_study(settings, tmp_path, CampaignProgress())
     for before, after in zip(results.fits, again.fits, strict=True):
         np.testing.assert_array_equal(before.predicted, after.predicted)
     monkeypatch.setattr(_Molecules, "fit", lambda *_: pytest.fail("fitted again"))
-    run(settings, tmp_path, CampaignProgress())
+    run_study(settings, tmp_path, CampaignProgress())
     for damage in (b"half a file", b""):
         lost.write_bytes(damage)
         with pytest.raises(CampaignError, match=r"3d-25-1\.npz is damaged"):
-            run(settings, tmp_path, CampaignProgress())
+            run_study(settings, tmp_path, CampaignProgress())
     for name in ("study", "molecules"):
         (tmp_path / f"{name}.json").write_text("")
         with pytest.raises(CampaignError, match=rf"{name}\.json is damaged"):
-            run(settings, tmp_path, CampaignProgress())
+            run_study(settings, tmp_path, CampaignProgress())
         (tmp_path / f"{name}.json").unlink()
 
 
 def test_other_labels_at_the_same_path_are_refused(database: str, tmp_path: Path) -> None:
     data = shutil.copy(database, tmp_path / "copy.db")
     settings = small(str(data), sizes=(20,), seeds=1, arms=("2d-topological",))
-    run(settings, tmp_path / "out", CampaignProgress())
+    run_study(settings, tmp_path / "out", CampaignProgress())
     make_database(Path(data), SMILES[10:])
     with pytest.raises(CampaignError, match="holds a study with molecules and labels = "):
-        run(settings, tmp_path / "out", CampaignProgress())
+        run_study(settings, tmp_path / "out", CampaignProgress())
 
 
 def test_what_no_arm_can_use_is_left_out(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_what_no_arm_can_use_is_left_out(tmp_path: Path) -> None:
 def test_another_setting_in_the_same_folder_is_refused(database: str, tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text(json.dumps({"seeds": 3}))
     with pytest.raises(CampaignError, match="holds a study with data = None, not"):
-        run(small(database), tmp_path, CampaignProgress())
+        run_study(small(database), tmp_path, CampaignProgress())
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_settings_that_cannot_be(database: str, changes: dict, sentence: str) ->
 
 def test_too_few_molecules(database: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"lower --sizes or --test"):
-        run(small(database, sizes=(200,)), tmp_path, CampaignProgress())
+        run_study(small(database, sizes=(200,)), tmp_path, CampaignProgress())
 
 
 def test_the_original_learns_total_energies(database: str) -> None:

@@ -1,1 +1,0 @@
-"""Acquisition functions side by side, on a pool whose labels are known."""

@@ -1,0 +1,1 @@
+"""Side-by-side studies with statistics."""

@@ -1,0 +1,1 @@
+"""`alkit study acquisition`: labels that an acquisition function saves against random."""

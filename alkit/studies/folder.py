@@ -1,0 +1,48 @@
+"""The folder of a study: one study, one process, one revision of the code."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alkit.errors import CampaignError
+from alkit.files import replace_file, write_text
+
+
+def write_settings(path: Path, given: dict[str, Any]) -> None:
+    """Write what the study is about, unless it is there already."""
+    if not path.exists():
+        replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
+
+
+def check_settings(path: Path, given: dict[str, Any]) -> None:
+    """See that what the study is about is what the folder's fits are about, if it has any."""
+    if not path.exists():
+        return
+    given = json.loads(json.dumps(given))
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
+    if changed := [key for key in given if found.get(key) != given[key]]:
+        raise CampaignError(
+            f"{path.parent} holds a study with {changed[0]} = {found.get(changed[0])}, not "
+            f"{given[changed[0]]}; give the same settings or another --out."
+        )
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Any]:
+    """The arrays of a file that a study has kept. Raises CampaignError where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            yield file
+    except (ValueError, KeyError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise CampaignError(f"{path} is damaged ({error}); delete it, and it is computed again.") from None
