@@ -165,14 +165,14 @@ BUILT_IN = {
     "bald": ("alkit.acquisition.scores", "InformationGain"),
     "outside_accuracy": ("alkit.acquisition.scores", "OutsideAccuracy"),
     "per_second": ("alkit.acquisition.scores", "PerSecond"),
-    "lcmd": ("alkit.acquisition.batches", "LargestClusterMaximumDistance"),
-    "farthest": ("alkit.acquisition.batches", "FarthestPoint"),
-    "kmeans++": ("alkit.acquisition.batches", "KMeansPlusPlus"),
-    "cluster_top": ("alkit.acquisition.batches", "ClusterTop"),
-    "maxdet": ("alkit.acquisition.determinants", "MaximumDeterminant"),
-    "bait": ("alkit.acquisition.determinants", "Bait"),
+    "lcmd": ("alkit.acquisition.diversity", "LargestClusterMaximumDistance"),
+    "farthest": ("alkit.acquisition.diversity", "FarthestPoint"),
+    "kmeans++": ("alkit.acquisition.diversity", "KMeansPlusPlus"),
+    "cluster_top": ("alkit.acquisition.diversity", "ClusterTop"),
+    "maxdet": ("alkit.acquisition.linear_model", "MaximumDeterminant"),
+    "bait": ("alkit.acquisition.linear_model", "Bait"),
     "bias": ("alkit.acquisition.bias", "Bias"),
-    "botorch": ("alkit.acquisition.bayesian", "BoTorch"),
+    "botorch": ("alkit.acquisition.botorch", "BoTorch"),
 }
 
 

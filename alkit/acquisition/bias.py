@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.acquisition.determinants import Posterior, greedily, products, quadratic
-from alkit.acquisition.settings import number, whole
+from alkit.acquisition.checks import number, whole
+from alkit.acquisition.linear_model import Posterior, products, quadratic, select_greedily
 
 # Of the mean squared length of an embedding: chosen on QM9 (docs/decisions/019), as what one label tells
 # about other molecules; with less, it is thought to tell too much.
@@ -58,8 +58,8 @@ class Bias:
         difference, posterior = regression(
             context.embeddings, context.targets - context.cheap, pool.embeddings
         )
-        known = Known(posterior, pool.cheap + difference - pool.mean, self.power)
-        return greedily(pool, context, batch_size, known.gains, known.learn)
+        known = ErrorReduction(posterior, pool.cheap + difference - pool.mean, self.power)
+        return select_greedily(pool, context, batch_size, known.gains, known.learn)
 
 
 def _part(pool: Pool, part: NDArray[np.int64]) -> Pool:
@@ -89,7 +89,7 @@ def regression(known: NDArray, values: NDArray, points: NDArray) -> tuple[NDArra
     return offset + points @ weights, posterior
 
 
-class Known:
+class ErrorReduction:
     """The sum over the pool of weighted squared errors and variances, and what each molecule takes from it.
 
     Args:
@@ -102,7 +102,7 @@ class Known:
     """
 
     def __init__(self, posterior: Posterior, errors: NDArray, power: float):
-        self._posterior, self.errors = posterior, _tamed(errors)
+        self._posterior, self.errors = posterior, _clip_outliers(errors)
         points, covariance, variances = posterior.points, posterior.covariance, self._variances
         # In the errors' unit, and on average as large.
         squares = self.errors**2
@@ -140,7 +140,7 @@ class Known:
         self._posterior.add(direction, shared)
 
 
-def _tamed(errors: NDArray) -> NDArray[np.float64]:
+def _clip_outliers(errors: NDArray) -> NDArray[np.float64]:
     sizes = np.abs(errors)
     usual = sizes[sizes <= np.quantile(sizes, 0.99)]
     limit = _WILD * float(np.sqrt((usual**2).mean()))

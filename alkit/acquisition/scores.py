@@ -10,7 +10,7 @@ from scipy.special import erfcx, ndtr
 
 from alkit.acquisition import base
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.acquisition.settings import flag, number
+from alkit.acquisition.checks import flag, number
 from alkit.errors import AcquisitionError, ConfigError
 
 STD_FLOOR = 1e-6  # eV: no label is that exact, and nothing is divided by 0

@@ -17,7 +17,7 @@ from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.models.geometries import make_geometry
 from alkit.models.graphs import build_graph, model_settings, needs_single_point
 from alkit.molecules.molecule import Molecule
-from alkit.molecules.soap import Described
+from alkit.molecules.soap import SoapCache
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
 from alkit.simulators.single_point import SinglePoint, single_point
@@ -41,7 +41,7 @@ class RoundState:
     acquisition: Acquisition
     progress: CampaignProgress
     round: int
-    described: Described = field(default_factory=Described, repr=False)
+    described: SoapCache = field(default_factory=SoapCache, repr=False)
     _graphs: dict[str, "Graph"] = field(default_factory=dict, repr=False)
 
     def path(self, name: str, *, round_: int | None = None) -> Path:

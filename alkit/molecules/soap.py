@@ -91,7 +91,7 @@ class Soap:
 
 
 @dataclass
-class Described:
+class SoapCache:
     """The features of molecules so far, by SMILES, and what they are computed by."""
 
     soap: Soap | None = None

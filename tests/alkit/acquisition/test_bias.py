@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import needs, on_soap
-from alkit.acquisition.bias import _RIDGE, Known, regression
+from alkit.acquisition.bias import _RIDGE, ErrorReduction, regression
 from alkit.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
     """Before any choice and after some, by the errors and variances of all points, computed in full."""
     _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
     errors = np.sin(7 * POINTS[:, 2]) + 0.3
-    known = Known(posterior, errors, power)
+    known = ErrorReduction(posterior, errors, power)
     start = np.diagonal(covariance([]))
     prior = (errors**2).mean() / start.mean()
     weights = (errors**2 + prior * start) ** (power / 2 - 1)
@@ -104,7 +104,7 @@ def test_the_errors_are_those_of_the_surrogate() -> None:
     pool, context = pool_and_context()
     wrong = 0.5 * np.cos(5 * POINTS[:, 1])
     _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
-    expected = Known(posterior, -wrong, 2.0).gains().argmax()
+    expected = ErrorReduction(posterior, -wrong, 2.0).gains().argmax()
     assert select(resolve("bias", {"power": 2}), "bias", pool, context, 1) == [int(expected)]
 
 
@@ -129,7 +129,7 @@ def test_a_wild_prediction_does_not_decide_the_batch() -> None:
 @pytest.mark.parametrize("power", [2.0, 3.0, 400.0])
 def test_without_errors_the_variance_decides(power: float) -> None:
     _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
-    gains = Known(posterior, np.zeros(len(POINTS)), power).gains()
+    gains = ErrorReduction(posterior, np.zeros(len(POINTS)), power).gains()
     assert np.isfinite(gains).all()
     assert (gains > 0).all()
 

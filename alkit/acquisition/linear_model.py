@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.acquisition.features import Remaining, standardised
-from alkit.acquisition.settings import number
+from alkit.acquisition.checks import number
+from alkit.acquisition.distances import Unchosen, standardised
 
 NOISE = 0.1  # as the reference implementation of Holzmüller et al. has it
 
@@ -98,7 +98,7 @@ class MaximumDeterminant:
             direction = posterior.direction(index)
             posterior.add(direction, posterior.points @ direction)
 
-        return greedily(pool, context, batch_size, lambda: posterior.variances, add)
+        return select_greedily(pool, context, batch_size, lambda: posterior.variances, add)
 
 
 class Bait:
@@ -133,10 +133,10 @@ class Bait:
             gains += along * ((direction @ moved) * along - 2 * across)
             posterior.add(direction, along)
 
-        return greedily(pool, context, batch_size, values, add)
+        return select_greedily(pool, context, batch_size, values, add)
 
 
-def greedily(
+def select_greedily(
     pool: Pool,
     context: RoundContext,
     batch_size: int,
@@ -144,7 +144,7 @@ def greedily(
     add: Callable[[int], object],
 ) -> list[int]:
     """A batch of the highest of ``values()``; ``add`` is told each choice before the next."""
-    left, chosen = Remaining(pool, context), []
+    left, chosen = Unchosen(pool, context), []
     for _ in range(batch_size):
         chosen.append(left.best(values()))
         add(chosen[-1])

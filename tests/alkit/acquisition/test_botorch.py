@@ -1,4 +1,4 @@
-"""alkit.acquisition.bayesian: BoTorch over the pool, against numpy."""
+"""alkit.acquisition.botorch: BoTorch over the pool, against numpy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from alkit.acquisition import Pool, RoundContext
-from alkit.acquisition.bayesian import _FUNCTIONS, BoTorch, _preselect
+from alkit.acquisition.botorch import _FUNCTIONS, BoTorch, _preselect
 from alkit.acquisition.gaussian_process import Conditioned, fit, project
 from alkit.acquisition.posterior import pool_model
 from alkit.errors import ConfigError

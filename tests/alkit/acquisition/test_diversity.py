@@ -1,4 +1,4 @@
-"""alkit.acquisition.batches and determinants: the contract, what holds of every batch, and the reference."""
+"""alkit.acquisition.diversity: the contract, what holds of every batch, and the reference."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from alkit.acquisition import Pool, RoundContext, scores, select
 from alkit.acquisition.base import adapt
-from alkit.acquisition.batches import (
+from alkit.acquisition.diversity import (
     ClusterTop,
     FarthestPoint,
     KMeansPlusPlus,
     LargestClusterMaximumDistance,
     _occurrences,
 )
-from alkit.acquisition.determinants import Bait, MaximumDeterminant
+from alkit.acquisition.linear_model import Bait, MaximumDeterminant
 from alkit.errors import ConfigError
 
 seeds = st.integers(0, 2**31 - 1)

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alkit.acquisition.base import Pool, RoundContext
+from alkit.acquisition.checks import flag, number, whole
 from alkit.acquisition.gaussian_process import Conditioned, exactly, fit, project
 from alkit.acquisition.posterior import IntegratedVariance, PoolGP, PoolModel, pool_model
-from alkit.acquisition.settings import flag, number, whole
 from alkit.errors import ConfigError
 from alkit.plugins import nearest
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
-from alkit.acquisition.features import Nearest, Remaining, standardised
-from alkit.acquisition.settings import number, whole
+from alkit.acquisition.checks import number, whole
+from alkit.acquisition.distances import NearestCentre, Unchosen, standardised
 from alkit.threads import one_thread
 
 
@@ -22,7 +22,7 @@ class LargestClusterMaximumDistance:
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
-        def next_one(near: Nearest, left: Remaining) -> int:
+        def next_one(near: NearestCentre, left: Unchosen) -> int:
             largest = np.bincount(near.centres, weights=near.distances).argmax()
             return left.best(np.where(near.centres == largest, near.distances, -1.0))
 
@@ -57,7 +57,7 @@ class KMeansPlusPlus:
         largest = pool.std.max(initial=0.0) or 1.0  # powers of the ratio cannot overflow
         weights = (pool.std / largest) ** self.power
 
-        def next_one(near: Nearest, left: Remaining) -> int:
+        def next_one(near: NearestCentre, left: Unchosen) -> int:
             # Where no allowed one has any weight, all have the same.
             for values in (weights * near.distances, near.distances, np.ones(len(pool))):
                 values = np.where(left.allowed(), values, 0.0)
@@ -72,10 +72,10 @@ def _centre_by_centre(
     pool: Pool,
     context: RoundContext,
     batch_size: int,
-    next_one: Callable[[Nearest, Remaining], int],
+    next_one: Callable[[NearestCentre, Unchosen], int],
 ) -> list[int]:
     """A batch in which each choice becomes a centre for the next."""
-    near, left = Nearest(*standardised(pool, context)), Remaining(pool, context)
+    near, left = NearestCentre(*standardised(pool, context)), Unchosen(pool, context)
     chosen: list[int] = []
     for _ in range(batch_size):
         chosen.append(next_one(near, left))
@@ -99,7 +99,7 @@ class ClusterTop:
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         points, _ = standardised(pool, context)
-        new = Remaining(pool, context).first_of_each()
+        new = Unchosen(pool, context).first_of_each()
         clusters = np.zeros(len(pool), dtype=np.int64)
         count = min(self.clusters or batch_size, int(new.sum()))
         if count > 1:

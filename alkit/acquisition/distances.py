@@ -36,7 +36,7 @@ def _principal(centred: NDArray) -> NDArray[np.float64]:
     return vectors[:, -DIMENSIONS:]
 
 
-class Nearest:
+class NearestCentre:
     """The nearest centre of every point, while centres are added.
 
     Args:
@@ -86,7 +86,7 @@ def _exact(distances: NDArray, squares: NDArray) -> NDArray:
     return np.where(distances > _SAME * squares, distances, 0.0)
 
 
-class Remaining:
+class Unchosen:
     """What may still be chosen: a molecule whose embedding is labelled or chosen comes after all others."""
 
     def __init__(self, pool: Pool, context: RoundContext):

@@ -1,4 +1,4 @@
-"""alkit.acquisition.determinants: against determinants and traces of explicit inverses, and the reference."""
+"""alkit.acquisition.linear_model: against determinants and traces of explicit inverses, and the reference."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import Pool, RoundContext
-from alkit.acquisition.determinants import Bait, MaximumDeterminant, products, quadratic
+from alkit.acquisition.linear_model import Bait, MaximumDeterminant, products, quadratic
 from alkit.errors import ConfigError
 
 seeds = st.integers(0, 2**31 - 1)

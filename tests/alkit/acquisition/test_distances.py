@@ -1,4 +1,4 @@
-"""alkit.acquisition.features: standardising, distances to the nearest centre, and what is kept for last."""
+"""alkit.acquisition.distances: standardising, distances to the nearest centre, and what is kept for last."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import Pool, RoundContext
-from alkit.acquisition.features import DIMENSIONS, Nearest, Remaining, nearest, standardised
+from alkit.acquisition.distances import DIMENSIONS, NearestCentre, Unchosen, nearest, standardised
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -68,7 +68,7 @@ def test_nearest_is_the_same_in_chunks(chunk: int) -> None:
 def test_centres_added_one_by_one_are_as_good_as_all_at_once(seed: int, m: int, d: int) -> None:
     rng = np.random.default_rng(seed)
     points, centres = rng.normal(size=(20, d)), rng.normal(size=(m, d))
-    near = Nearest(points, centres)
+    near = NearestCentre(points, centres)
     for index in (3, 11, 7):
         near.add(index)
     first = centres if m else np.zeros((1, d))
@@ -82,14 +82,14 @@ def test_centres_added_one_by_one_are_as_good_as_all_at_once(seed: int, m: int, 
 def test_a_repeat_is_exactly_0_away(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     points = np.repeat(scale * rng.normal(size=(6, 37)), 5, axis=0)
-    near = Nearest(points, points[:1])
+    near = NearestCentre(points, points[:1])
     near.add(12)
     assert np.flatnonzero(near.distances == 0).tolist() == [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]
 
 
 def test_repeats_of_labelled_and_chosen_ones_come_last() -> None:
     a, b, c = np.eye(3)
-    left = Remaining(*parts(np.array([a]), np.array([a, b, b, c, -0.0 * a, 0.0 * a])))
+    left = Unchosen(*parts(np.array([a]), np.array([a, b, b, c, -0.0 * a, 0.0 * a])))
     assert left.allowed().tolist() == [False, True, True, True, True, True]
     assert left.first_of_each().tolist() == [False, True, False, True, True, False]
     taken = []
@@ -100,6 +100,6 @@ def test_repeats_of_labelled_and_chosen_ones_come_last() -> None:
 
 
 def test_embeddings_without_features_are_all_the_same() -> None:
-    left = Remaining(*parts(np.zeros((1, 0)), np.zeros((3, 0))))
+    left = Unchosen(*parts(np.zeros((1, 0)), np.zeros((3, 0))))
     assert not left.new.any()
     assert left.allowed().all()

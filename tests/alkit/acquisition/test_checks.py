@@ -1,4 +1,4 @@
-"""alkit.acquisition.settings: what passes, and the one sentence for what does not."""
+"""alkit.acquisition.checks: what passes, and the one sentence for what does not."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alkit.acquisition.settings import flag, number, whole
+from alkit.acquisition.checks import flag, number, whole
 from alkit.errors import ConfigError
 
 
