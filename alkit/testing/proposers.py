@@ -1,0 +1,77 @@
+"""The conformance kit of proposers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alkit import plugins
+from alkit.campaign.candidates import in_domain
+from alkit.config.schema import DomainConfig
+from alkit.molecules.enumeration import seed_molecules
+from alkit.proposers import ProposalContext, proposals
+from alkit.proposers.registry import adapt_proposer
+from alkit.testing.names import name_of
+
+_LEARNED, _ASKED, _LEAST_USABLE = 300, 40, 0.1
+
+
+def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
+    """A proposer proposes usable SMILES, in the number asked for, the same ones again from the same context,
+    also without values and with few molecules to learn from, and with random numbers of the context alone.
+
+    Args:
+        given: a class, an object, a function, or ``./file.py:Name``.
+        folder: an empty folder for files of the proposer's.
+        settings: arguments of the class.
+
+    Returns:
+        What was proposed last, canonical.
+
+    Raises:
+        AssertionError: the contract is broken.
+        AlkitError: it cannot be loaded, fails, or proposes something else than texts.
+    """
+    name = name_of(given)
+    if isinstance(given, str):
+        given = plugins.load_code(given)
+    molecules = tuple(seed_molecules()[:_LEARNED])
+    labels = {smiles: -4.0 * len(smiles) for smiles in molecules[:50]}
+    values = {smiles: float(k % 7) for k, smiles in enumerate(molecules[50:150])}
+    usable: list[str] = []
+    for round_, (known, worth) in enumerate([(molecules[:30], {}), (molecules, values)], start=1):
+        learned = {one: value for one, value in labels.items() if one in known}
+        proposed = [
+            list(
+                proposals(
+                    adapt_proposer(given, name, settings),
+                    name,
+                    _ASKED,
+                    ProposalContext(round_, np.random.default_rng(seed), known, learned, worth, Path(folder)),
+                )
+            )
+            for seed in (1, 1, 2)
+        ]
+        told = f"{name}, round {round_} with {len(known)} molecules"
+        assert proposed[0], f"{told}: nothing was proposed; about n SMILES are expected."
+        assert proposed[0] == proposed[1], (
+            f"{told}: the same context was answered differently the second time; draw every random number "
+            "from context.rng, and take what lies in context.folder for what it may be: of a round that was "
+            "killed."
+        )
+        assert proposed[0] != proposed[2] or len(set(proposed[0])) < 2, (
+            f"{told}: another context.rng gave the same proposals; draw from context.rng."
+        )
+        usable = _usable(proposed[0])
+        assert len(usable) >= _LEAST_USABLE * len(proposed[0]), (
+            f"{told}: {len(usable)} of {len(proposed[0])} proposals are molecules that alkit can label; a "
+            f"tenth at least is expected."
+        )
+    return usable
+
+
+def _usable(smiles: list[str]) -> list[str]:
+    """Different molecules that a campaign with the default domain would let through, canonical."""
+    return in_domain(smiles, DomainConfig.model_validate({}))
