@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -118,8 +119,11 @@ class _Trial:
         for array in arrays.values():
             array.flags.writeable = writeable
         before, drawn = {key: array.copy() for key, array in arrays.items()}, _global_random_states()
+        modules = len(sys.modules)
         chosen = select(acquisition, self.name, pool, context, _BATCH)
         sources = [key for key, state in _global_random_states().items() if state != drawn[key]]
+        if sources and len(sys.modules) > modules:  # an import drew them, as that of rich does, and draws once
+            return self.choose(acquisition, writeable=writeable, cheap=cheap)
         assert not sources, (
             f"{self.told}: it drew from the global random numbers of {sources[0]}, or seeded them; draw from "
             "context.rng, or seed a generator of your own with a number from it."
