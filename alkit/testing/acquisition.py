@@ -122,7 +122,7 @@ class _Trial:
         modules = len(sys.modules)
         chosen = select(acquisition, self.name, pool, context, _BATCH)
         sources = [key for key, state in _global_random_states().items() if state != drawn[key]]
-        if sources and len(sys.modules) > modules:  # an import drew them, as that of rich does, and draws once
+        if sources and len(sys.modules) > modules:  # an import drew them: once
             return self.choose(acquisition, writeable=writeable, cheap=cheap)
         assert not sources, (
             f"{self.told}: it drew from the global random numbers of {sources[0]}, or seeded them; draw from "
