@@ -1,7 +1,7 @@
 """Settings of the model and of its training; plain data, so reading them loads neither torch nor RDKit."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from surrogate.errors import SurrogateError
@@ -11,6 +11,10 @@ Representation = Literal["schnet", "painn"]
 Layout = Literal["topological", "depiction"]
 Input = Literal["chemistry", "xtb"]
 Uncertainty = Literal["ensemble", "gp", "variance"]
+References = Literal["elements", "mean", "none"]
+Precision = Literal["32", "64", "bf16"]
+Freeze = Literal["none", "embedding", "representation"]
+Device = Literal["auto", "cpu", "cuda"]
 _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048}  # a few gigabytes
 
 
@@ -22,7 +26,7 @@ def pick_device(name: str) -> str:
     """
     import torch
 
-    _check_choice("device", name, ("auto", "cpu", "cuda"))
+    _check_choice("device", name, get_args(Device))
     if name == "cuda" and not torch.cuda.is_available():
         raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
@@ -46,9 +50,9 @@ class ModelSettings:
         gaussians: radial basis functions between 0 and ``cutoff``.
         cutoff: Å; pairs farther apart do not interact.
         elements: symbols the model is built for; any other is refused.
-        uncertainty: what it is told from: the spread of the ``ensemble``, a Gaussian process (``gp``) on the
-            last atom features, a second head that learns the ``variance`` of errors, or several, each weighed
-            by what it tells of the validation errors.
+        uncertainty: sources of the uncertainty estimate: the spread of the ``ensemble``, a Gaussian process
+            (``gp``) on the last atom features, a second head that learns the ``variance`` of errors, or
+            several, each weighted by how well it ranks the validation errors.
     """
 
     mode: Mode = "3d"
@@ -58,7 +62,7 @@ class ModelSettings:
     baseline: str = ""
     features: int = 128
     interactions: int = 3
-    gaussians: int = 20
+    gaussians: int = 40
     cutoff: float = 5.0
     elements: tuple[str, ...] = ("H", "C", "N", "O", "F")
     uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
@@ -134,19 +138,19 @@ class TrainingSettings:
     plateau_factor: float = 0.5
     stop_patience: int = 30
     gradient_clip: float = 10.0
-    references: Literal["elements", "mean", "none"] = "elements"
+    references: References = "elements"
     scale: bool = True
     ema: float = 0.0
-    precision: Literal["32", "64", "bf16"] = "32"
-    freeze: Literal["none", "embedding", "representation"] = "none"
+    precision: Precision = "32"
+    freeze: Freeze = "none"
     depth_decay: float = 1.0
-    device: Literal["auto", "cpu", "cuda"] = field(default="auto")
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
-        _check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        _check_choice("references", self.references, ("elements", "mean", "none"))
-        _check_choice("precision", self.precision, ("32", "64", "bf16"))
-        _check_choice("freeze", self.freeze, ("none", "embedding", "representation"))
+        _check_choice("device", self.device, get_args(Device))
+        _check_choice("references", self.references, get_args(References))
+        _check_choice("precision", self.precision, get_args(Precision))
+        _check_choice("freeze", self.freeze, get_args(Freeze))
         _check_positive(self, ("epochs", "batch_size", "lr", "stop_patience", "gradient_clip"))
         if not 0 < self.plateau_factor < 1:
             raise SurrogateError(f"plateau_factor is {self.plateau_factor}; it must lie between 0 and 1.")

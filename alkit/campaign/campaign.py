@@ -204,11 +204,14 @@ class Campaign:
     def _open_ledger(self) -> Ledger:
         path = self.folder / _LEDGER
         ledger = Ledger(path)
+        stored = ledger.meta("config")
+        if stored:
+            self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
         given = self.config.as_dict()
-        if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be mended
+        if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
             ledger.forget()
             ledger.set_meta("config", json.dumps(given))
-        stored = ledger.meta("config")
+            stored = None
         changed = loading.changes(json.loads(stored), given) if stored else []
         if changed:
             ledger.close()

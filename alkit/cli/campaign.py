@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from alkit.cli.console import open_console, shown
+from alkit.config.words import ProposerKind
 
 campaign = typer.Typer(help="Run and inspect active-learning campaigns.", no_args_is_help=True)
 ConfigFile = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
@@ -92,9 +93,7 @@ def campaign_validate(config: ConfigFile, set_: Overrides = None) -> None:
 
 @campaign.command("template")
 def campaign_template(
-    proposer: Annotated[
-        Literal["generator", "pool", "evolution", "custom"], typer.Option(help="Kind of proposer.")
-    ] = "generator",
+    proposer: Annotated[ProposerKind, typer.Option(help="Kind of proposer.")] = "generator",
 ) -> None:
     """Print a campaign file with every key, its default and what it means."""
     from alkit.config.template import template

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alkit.cli.console import open_console
+from alkit.config.words import Energy, GFNMethod, ModelGeometry, Target
+from surrogate.settings import Device, Layout, Mode, ModelSettings, Representation, TrainingSettings
 
-Mode = Literal["2d", "3d"]
-Target = Literal["u0", "energy"]
+_MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # one set of defaults, for campaigns too
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
@@ -18,9 +19,9 @@ def train(
     data: Annotated[Path, typer.Argument(help="ASE database, or CSV with smiles and the target in eV.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
-    mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = "3d",
+    mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = _MODEL.mode,
     geometry: Annotated[
-        Literal["dataset", "mmff", "etkdg", "xtb"] | None,
+        ModelGeometry | None,
         typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
     ] = None,
     learning: Annotated[
@@ -32,21 +33,19 @@ def train(
     chemistry: Annotated[
         bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
     ] = False,
-    layout: Annotated[
-        Literal["topological", "depiction"], typer.Option(help="Distances of 2d mode.")
-    ] = "topological",
-    representation: Annotated[Literal["schnet", "painn"], typer.Option(help="painn in 3d only.")] = "schnet",
+    layout: Annotated[Layout, typer.Option(help="Distances of 2d mode.")] = _MODEL.layout,
+    representation: Annotated[Representation, typer.Option(help="painn in 3d only.")] = _MODEL.representation,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
     ] = None,
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
-    features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 128,
-    gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = 40,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
-    batch_size: Annotated[int, typer.Option(min=1, help="Molecules in a training step.")] = 32,
-    lr: Annotated[float, typer.Option(help="First learning rate.")] = 1e-3,
-    ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = 0.0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU if any.")] = "auto",
+    features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = _MODEL.features,
+    gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = _MODEL.gaussians,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = _TRAINING.epochs,
+    batch_size: Annotated[int, typer.Option(min=1, help="Molecules per step.")] = _TRAINING.batch_size,
+    lr: Annotated[float, typer.Option(help="First learning rate.")] = _TRAINING.lr,
+    ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = _TRAINING.ema,
+    device: Annotated[Device, typer.Option(help="auto: a GPU if any.")] = _TRAINING.device,
     seed: Seed = 0,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
@@ -98,9 +97,7 @@ def predict(
 def label(
     molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
     target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
-    method: Annotated[
-        Literal["GFN2-xTB", "GFN1-xTB", "GFN-FF"], typer.Option(help="Of xtb and tblite.")
-    ] = "GFN2-xTB",
+    method: Annotated[GFNMethod, typer.Option(help="Of xtb and tblite.")] = "GFN2-xTB",
     simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
     set_: Annotated[
         list[str] | None,
@@ -154,13 +151,9 @@ def import_model(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
     elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
-    energy: Annotated[
-        Literal["atomization", "total"], typer.Option(help="Less the isolated atoms', or not.")
-    ],
+    energy: Annotated[Energy, typer.Option(help="Less the isolated atoms', or not.")],
     unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
-    geometry: Annotated[
-        Literal["dataset", "mmff", "etkdg", "xtb"], typer.Option(help="Geometries it was trained on.")
-    ] = "dataset",
+    geometry: Annotated[ModelGeometry, typer.Option(help="Geometries it was trained on.")] = "dataset",
 ) -> None:
     """Read plain schnetpack models as an ensemble; files are read as data, never as code."""
     from alkit.standalone import schnetpack_io

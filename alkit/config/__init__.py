@@ -1,6 +1,14 @@
-"""The campaign file: schema, loading, and messages for what is wrong in it."""
+"""The campaign file: schema, loading, and messages for what is wrong in it. Names load on first use."""
 
-from alkit.config.loading import check_config, load_config
-from alkit.config.schema import CampaignConfig
+from typing import TYPE_CHECKING
 
-__all__ = ["CampaignConfig", "check_config", "load_config"]
+import lazy_loader
+
+if TYPE_CHECKING:
+    from alkit.config.loading import check_config as check_config
+    from alkit.config.loading import load_config as load_config
+    from alkit.config.schema import CampaignConfig as CampaignConfig
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"loading": ["check_config", "load_config"], "schema": ["CampaignConfig"]}
+)

@@ -13,6 +13,9 @@ from alkit.config.schema import CampaignConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError
 
+# Section and key -> the default of an earlier revision. A campaign that began with it goes on with it.
+EARLIER_DEFAULTS = {("surrogate", "gaussians"): 20}
+
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
     """Read and check a campaign file.
@@ -143,6 +146,19 @@ def absolute_code_path(name: str, base: Path) -> str:
     """``./file.py:function`` with the file made absolute; other names as they are."""
     file, colon, function = name.rpartition(":")
     return f"{(base / file).resolve()}:{function}" if colon and file.endswith(".py") else name
+
+
+def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> CampaignConfig:
+    """The config with the defaults that its campaign began with, where the user's file does not set the key.
+
+    Args:
+        stored: the campaign's config as `CampaignConfig.as_dict` wrote it, maybe by an earlier revision.
+    """
+    for (name, key), value in EARLIER_DEFAULTS.items():
+        section = getattr(config, name)
+        if key not in section.model_fields_set and stored.get(name, {}).get(key) == value:
+            config = config.model_copy(update={name: section.model_copy(update={key: value})})
+    return config
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -1,13 +1,28 @@
 """The campaign file: its schema, and errors that name the key, the line and the nearest valid key."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
+from alkit.config.words import Features, Learning, ModelGeometry, Target
+from surrogate.settings import (
+    Device,
+    Freeze,
+    Layout,
+    Mode,
+    ModelSettings,
+    Precision,
+    References,
+    Representation,
+    TrainingSettings,
+    Uncertainty,
+)
+
+_MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are the campaign file's
 
 
 class DomainConfig(Section):
@@ -45,17 +60,17 @@ class StartConfig(Section):
 class SurrogateConfig(Section):
     """The SchNet ensemble and its trainer."""
 
-    mode: Literal["2d", "3d"] = Field("3d", description="2d needs the SMILES alone; 3d a geometry.")
-    representation: Literal["schnet", "painn"] = Field("schnet", description="painn in 3d only.")
-    geometry: Literal["mmff", "etkdg", "xtb", "dataset"] = Field(
+    mode: Mode = Field(_MODEL.mode, description="2d needs the SMILES alone; 3d a geometry.")
+    representation: Representation = Field(_MODEL.representation, description="painn in 3d only.")
+    geometry: ModelGeometry = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
     conformers: PositiveInt = Field(
         10, description="mmff, xtb: the lowest of this many; labels start from it."
     )
-    layout: Literal["topological", "depiction"] = Field("topological", description="Distances of 2d mode.")
+    layout: Layout = Field(_MODEL.layout, description="Distances of 2d mode.")
     chemistry: bool = Field(False, description="2d: what the SMILES says of atoms and bonds as inputs.")
-    learning: Literal["direct", "delta", "pretrain"] = Field(
+    learning: Learning = Field(
         "direct", description="delta: label less GFN2-xTB; pretrain: on GFN2-xTB energies first."
     )
     xtb_inputs: bool = Field(False, description="3d: GFN2-xTB charges and bond orders as inputs.")
@@ -63,43 +78,50 @@ class SurrogateConfig(Section):
         1000, description="learning: pretrain: cheap labels, not counted as labels."
     )
     members: Annotated[int, Field(ge=2, strict=True)] = Field(3, description="SchNets in the ensemble.")
-    features: PositiveInt = Field(128, description="Width of atom features and filters.")
-    interactions: PositiveInt = Field(3, description="Interaction blocks.")
-    gaussians: Annotated[int, Field(ge=2, strict=True)] = Field(20, description="Radial basis functions.")
-    cutoff: PositiveFloat = Field(5.0, description="Å.")
-    epochs: PositiveInt = Field(200, description="At most; early stopping often ends sooner.")
-    batch_size: PositiveInt = Field(32, description="Molecules in a training step.")
-    lr: PositiveFloat = Field(1e-3, description="First learning rate of AdamW.")
+    features: PositiveInt = Field(_MODEL.features, description="Width of atom features and filters.")
+    interactions: PositiveInt = Field(_MODEL.interactions, description="Interaction blocks.")
+    gaussians: Annotated[int, Field(ge=2, strict=True)] = Field(
+        _MODEL.gaussians, description="Radial basis functions."
+    )
+    cutoff: PositiveFloat = Field(_MODEL.cutoff, description="Å.")
+    epochs: PositiveInt = Field(_TRAINING.epochs, description="At most; early stopping often ends sooner.")
+    batch_size: PositiveInt = Field(_TRAINING.batch_size, description="Molecules in a training step.")
+    lr: PositiveFloat = Field(_TRAINING.lr, description="First learning rate of AdamW.")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
-        0.01, description="Of AdamW."
+        _TRAINING.weight_decay, description="Of AdamW."
     )
-    plateau_patience: PositiveInt = Field(10, description="Epochs without gain before lr is cut.")
+    plateau_patience: PositiveInt = Field(
+        _TRAINING.plateau_patience, description="Epochs without gain before lr is cut."
+    )
     plateau_factor: Annotated[float, Field(gt=0, lt=1), NotTruth] = Field(
-        0.5, description="What lr is cut by."
+        _TRAINING.plateau_factor, description="Factor that lr is cut by."
     )
-    stop_patience: PositiveInt = Field(30, description="Epochs without gain before training ends.")
-    gradient_clip: PositiveFloat = Field(10.0, description="Largest norm of the gradient.")
-    references: Literal["elements", "mean", "none"] = Field(
-        "elements", description="Subtracted from labels: energy per element, per atom, or nothing."
+    stop_patience: PositiveInt = Field(
+        _TRAINING.stop_patience, description="Epochs without gain before training ends."
     )
-    scale: bool = Field(True, description="Divide what is left by its deviation per atom.")
+    gradient_clip: PositiveFloat = Field(_TRAINING.gradient_clip, description="Largest norm of the gradient.")
+    references: References = Field(
+        _TRAINING.references, description="Subtracted from labels: energy per element, per atom, or nothing."
+    )
+    scale: bool = Field(_TRAINING.scale, description="Divide what is left by its deviation per atom.")
     ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
-        0.0, description="Decay of a moving average of the weights; 0: off."
+        _TRAINING.ema, description="Decay of a moving average of the weights; 0: off."
     )
-    precision: Annotated[Literal["32", "64", "bf16"], BeforeValidator(as_text)] = Field(
-        "32", description="Of training, in bits."
+    precision: Annotated[Precision, BeforeValidator(as_text)] = Field(
+        _TRAINING.precision, description="Of training, in bits."
     )
-    freeze: Literal["none", "embedding", "representation"] = Field(
-        "none", description="Layers that a warm start or pretraining leaves as they are."
+    freeze: Freeze = Field(
+        _TRAINING.freeze, description="Layers that a warm start or pretraining leaves as they are."
     )
     depth_decay: Annotated[float, Field(gt=0, le=1), NotTruth] = Field(
-        1.0, description="Factor on lr per layer below the output, after a warm start or pretraining."
+        _TRAINING.depth_decay,
+        description="Factor on lr per layer below the output, after a warm start or pretraining.",
     )
     warm_start: bool = Field(False, description="Go on from the last round's weights.")
-    uncertainty: Annotated[tuple[Literal["ensemble", "gp", "variance"], ...], Field(min_length=1)] = Field(
-        ("ensemble", "gp"), description="The members' spread, a GP on the last layer, a head for variances."
+    uncertainty: Annotated[tuple[Uncertainty, ...], Field(min_length=1)] = Field(
+        _MODEL.uncertainty, description="The members' spread, a GP on the last layer, a head for variances."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one.")
+    device: Device = Field(_TRAINING.device, description="auto: a GPU where there is one.")
 
     @model_validator(mode="after")
     def _agree(self) -> "SurrogateConfig":
@@ -121,7 +143,7 @@ class AcquisitionConfig(Section):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
     )
-    features: Literal["embeddings", "soap"] | None = Field(
+    features: Features | None = Field(
         default=None,
         description="embeddings (of the surrogate) or soap (of the geometry); null: as the function needs.",
     )
@@ -160,9 +182,7 @@ class CampaignConfig(Section):
     )
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = Field(0, description="Of every random draw.")
     folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
-    target: Literal["u0", "energy"] = Field(
-        "u0", description="u0: with zero-point energy; energy: electronic."
-    )
+    target: Target = Field("u0", description="u0: with zero-point energy; energy: electronic.")
     seeds: Path | None = Field(
         None, description="SMILES file the start and test sets come from; built in by default."
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from alkit.config.types import PositiveFloat, PositiveInt, Section
+from alkit.config.words import Engine
 
 # Of these no label depends: they may change while a campaign is under way.
 MEANS = (
@@ -18,7 +19,7 @@ class SimulatorConfig(Section):
 
     kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
-    engine: Literal["local", "parsl", "dask"] = Field("local", description="Where labels are computed.")
+    engine: Engine = Field("local", description="Where labels are computed.")
     workers: PositiveInt = Field(2, description="Labels computed at once, one process each.")
     parsl: str | None = Field(None, description="Engine parsl: './file.py:config'; this machine by default.")
     dask: str | None = Field(None, description="Engine dask: its address; this machine by default.")

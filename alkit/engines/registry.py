@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from alkit.config import words
 from alkit.engines.base import LABELS_PER_WORKER, Engine
 from alkit.engines.local import LocalEngine
 from alkit.errors import ConfigError
@@ -15,7 +16,7 @@ from alkit.simulators.base import SimulatorSpec
 if TYPE_CHECKING:
     from parsl.config import Config
 
-ENGINES = ("local", "parsl", "dask")
+ENGINES = get_args(words.Engine)
 
 
 def create_engine(

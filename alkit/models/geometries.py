@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
 
+from alkit.config.words import SmilesGeometry
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
-from alkit.molecules.conformers import CONFORMERS, EMBEDDABLE, embed
+from alkit.molecules.conformers import CONFORMERS, embed
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import calculator
 from alkit.threads import one_thread
 
-FROM_SMILES = (*EMBEDDABLE, "xtb")
+FROM_SMILES = get_args(SmilesGeometry)
 """Geometry sources that need the SMILES alone."""
 
 # Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,9 +46,10 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
 
 
 def training_settings(config: CampaignConfig) -> TrainingSettings:
-    """The same for its training."""
-    keys = TrainingSettings.__dataclass_fields__
-    return TrainingSettings(**{k: v for k, v in config.surrogate.model_dump().items() if k in keys})
+    """The campaign's settings of the training: every field of the surrogate's own is a key of the section."""
+    return TrainingSettings(
+        **{field.name: getattr(config.surrogate, field.name) for field in fields(TrainingSettings)}
+    )
 
 
 def needs_single_point(settings: ModelSettings) -> bool:

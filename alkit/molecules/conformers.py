@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from alkit.config.words import Embedding
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
 from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
 
-EMBEDDABLE = ("etkdg", "mmff")
+EMBEDDABLE = get_args(Embedding)
 _EMBED_TRIES = 4
 _BOUNDS_TRIES = 3  # for each conformer
 _MMFF_ITERATIONS = 2000

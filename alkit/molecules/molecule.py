@@ -7,13 +7,14 @@ tautomers differ in energy by more than the accuracy alkit aims at. Lengths are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from alkit.config.words import Geometry
 from alkit.errors import DataError
 
-GEOMETRIES = ("etkdg", "mmff", "xtb", "dataset", "given")
+GEOMETRIES = get_args(Geometry)
 
 
 LONGEST_SMILES = 2000

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from ase import Atoms
 
+from alkit.config.words import Target
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import recipes, recovery, start_geometries
@@ -17,7 +18,7 @@ from alkit.simulators.base import Label, Level
 from alkit.simulators.identity import changes
 from alkit.threads import one_thread
 
-TARGETS = ("energy", "u0")
+TARGETS = get_args(Target)
 # The revision of recipes and recovery: raised by whoever changes what a label comes out as, so that labels
 # that were kept are not taken for new ones.
 REVISION = 2

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from ase import Atoms
 from ase.units import Bohr
 
-from alkit.simulators.gfn import METHODS, SOLVENTS, GFNSimulator
+from alkit.config.words import GFNMethod
+from alkit.simulators.gfn import SOLVENTS, GFNSimulator
 
 
 @dataclass(kw_only=True)
@@ -28,7 +29,7 @@ class XTBSimulator(GFNSimulator):
     """
 
     engine: ClassVar[str] = "xtb"
-    methods: ClassVar[tuple[str, ...]] = (*METHODS, "GFN-FF")
+    methods: ClassVar[tuple[str, ...]] = get_args(GFNMethod)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,5 +1,6 @@
 """alkit.config: what a campaign file may say, and the one sentence about what it may not."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -12,11 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from alkit.cli.models import train
 from alkit.config import schema
 from alkit.config import schema as module
-from alkit.config.loading import absolute_code_path, check_config, difference, load_config
-from alkit.config.schema import CampaignConfig
+from alkit.config.loading import (
+    absolute_code_path,
+    check_config,
+    difference,
+    keep_earlier_defaults,
+    load_config,
+)
+from alkit.config.schema import CampaignConfig, SurrogateConfig
 from alkit.errors import ConfigError
+from surrogate.settings import ModelSettings, TrainingSettings
 
 BASE = "name: first\nproposer: generator\n"
 POOL = "name: first\nproposer: {kind: pool, file: pool.smi}\n"
@@ -309,8 +318,8 @@ def test_the_schema_is_json_with_every_key() -> None:
     assert set(schema["properties"]) == set(CampaignConfig.model_fields)
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"name", "proposer"}
-    names = "Domain Start Surrogate Simulator Acquisition Stop Tracking PoolProposer GeneratorProposer"
-    for section in (getattr(module, name) for name in names.split()):
+    names = "Domain Start Surrogate Simulator Acquisition Stop Tracking Pool Generator"
+    for section in (getattr(module, f"{name}Config") for name in names.split()):
         described = schema["$defs"][section.__name__]["properties"]
         assert set(described) == set(section.model_fields)
         assert all(one.get("description") for one in described.values()), section
@@ -408,3 +417,25 @@ def test_learning_settings_that_cannot_be(tmp_path, text: str, sentence: str) ->
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert sentence in str(caught.value)
+
+
+def test_defaults_of_the_surrogate_are_written_once():
+    """Campaigns, `alkit train` and the surrogate alone have the same defaults and the same words."""
+    section = CampaignConfig.model_validate({"name": "a", "proposer": "generator"}).surrogate
+    fields = [*ModelSettings.__dataclass_fields__.values(), *TrainingSettings.__dataclass_fields__.values()]
+    shared = [field for field in fields if field.name in SurrogateConfig.model_fields]
+    assert {"gaussians", "cutoff", "lr", "precision", "uncertainty", "device"} < {f.name for f in shared}
+    for field in shared:
+        assert getattr(section, field.name) == field.default, field.name
+    options = inspect.signature(train).parameters
+    for field in shared:
+        if field.name in options:
+            assert options[field.name].default == field.default, field.name
+
+
+def test_a_campaign_keeps_the_defaults_that_it_began_with():
+    config = check_config({"name": "a", "proposer": "generator"})
+    assert keep_earlier_defaults(config, {"surrogate": {"gaussians": 20}}).surrogate.gaussians == 20
+    assert keep_earlier_defaults(config, {"surrogate": {"gaussians": 33}}).surrogate.gaussians == 40
+    chosen = check_config({"name": "a", "proposer": "generator", "surrogate": {"gaussians": 40}})
+    assert keep_earlier_defaults(chosen, {"surrogate": {"gaussians": 20}}).surrogate.gaussians == 40

@@ -1,0 +1,18 @@
+"""Words that settings may have, each list in one place; the surrogate's own stand in `surrogate.settings`.
+
+Plain types: nothing is imported, so that the command line and workers can read them.
+"""
+
+from typing import Literal
+
+Target = Literal["u0", "energy"]
+Learning = Literal["direct", "delta", "pretrain"]
+Embedding = Literal["mmff", "etkdg"]  # geometries that RDKit makes from a SMILES
+SmilesGeometry = Literal["mmff", "etkdg", "xtb"]  # geometries that alkit makes from a SMILES
+ModelGeometry = Literal["mmff", "etkdg", "xtb", "dataset"]  # geometries that a surrogate can be trained on
+Geometry = Literal["mmff", "etkdg", "xtb", "dataset", "given"]
+Engine = Literal["local", "parsl", "dask"]
+Features = Literal["embeddings", "soap"]
+Energy = Literal["atomization", "total"]
+GFNMethod = Literal["GFN2-xTB", "GFN1-xTB", "GFN-FF"]
+ProposerKind = Literal["generator", "pool", "evolution", "custom"]
