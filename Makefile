@@ -1,30 +1,44 @@
-# Needs Python 3.11 and nothing else: `make demo` and `make test` do all the set-up themselves.
+# Needs a Python and nothing else: `make demo` and `make test` do all the set-up themselves.
+# constraints.txt is the tested set of Python 3.11. Other Pythons (make demo PYTHON=python3.12) take the newest
+# versions, since some packages of the set have no wheels for them; there pip brings torch's CUDA build, several GB.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
+IS_311 = $(shell $(PYTHON) -c "import sys; print(sys.version_info[:2] == (3, 11))")
+CONSTRAINTS = $(if $(filter True,$(IS_311)),-c constraints.txt)
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
-.PHONY: install demo test test-long lint bench
+.PHONY: install install-test demo test test-quick test-long coverage lint bench
 
 install: $(VENV)/installed
+install-test: $(VENV)/installed-test
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP_INSTALL) -e '.[test]'
 	touch $@
 
 demo: install
 	$(BIN)/alkit campaign run campaigns/quickstart.yaml
 
-test: install
-	$(BIN)/python -m pytest -m "not long"
+test: install-test
+	$(BIN)/python -m pytest -m "not long" $(PYTEST)
 
-test-long: install
-	$(BIN)/python -m pytest -m long
+test-quick: install-test
+	$(BIN)/python -m pytest -m "not long and not campaign" $(PYTEST)
 
-lint: install
+test-long: install-test
+	$(BIN)/python -m pytest -m long $(PYTEST)
+
+lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: install
 	$(BIN)/python benchmarks/end_to_end.py

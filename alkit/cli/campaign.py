@@ -94,11 +94,14 @@ def campaign_validate(config: ConfigFile, set_: Overrides = None) -> None:
 @campaign.command("template")
 def campaign_template(
     proposer: Annotated[ProposerKind, typer.Option(help="Kind of proposer.")] = "generator",
+    recipe: Annotated[
+        str | None, typer.Option(help="Print a recipe that alkit ships in its place, such as quickstart.")
+    ] = None,
 ) -> None:
-    """Print a campaign file with every key, its default and what it means."""
-    from alkit.config.template import template
+    """Print a campaign file with every key, its default and what it means; or a recipe."""
+    from alkit.config import template
 
-    typer.echo(template(proposer), nl=False)
+    typer.echo(template.recipe(recipe) if recipe else template.template(proposer), nl=False)
 
 
 @campaign.command("schema")

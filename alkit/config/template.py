@@ -1,5 +1,6 @@
 """A campaign file with every key, its default and what it means, made from the schema itself."""
 
+from importlib.resources import files
 from typing import Any
 
 import yaml
@@ -8,6 +9,8 @@ from pydantic_core import PydanticUndefined
 
 from alkit.config.proposer import CustomConfig, EvolutionConfig, GeneratorConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
+from alkit.errors import ConfigError
+from alkit.plugins import nearest
 
 _PROPOSERS: dict[str, type[BaseModel]] = {
     "generator": GeneratorConfig,
@@ -24,6 +27,20 @@ def template(proposer: str = "generator") -> str:
     lines = ["# A campaign of alkit. Every key is here with its default; what you leave out keeps it."]
     lines += _section(CampaignConfig, given, _PROPOSERS[proposer], indent=0)
     return "\n".join(lines) + "\n"
+
+
+def recipe(name: str) -> str:
+    """A recipe that alkit ships, such as ``quickstart``, or a file beside one, such as ``optimise.smi``.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    folder = files("alkit") / "data" / "recipes"
+    shipped = [file for file in folder.iterdir() if not file.name.endswith(".md")]
+    texts = {file.name.removesuffix(".yaml"): file for file in shipped}
+    if name not in texts:
+        raise ConfigError(f"There is no recipe {name!r}; {nearest(name, texts)}.")
+    return texts[name].read_text(encoding="utf-8")
 
 
 def _section(

@@ -1,4 +1,4 @@
-"""alkit.config.schema.template: a template that loads as it is, with every key of the schema."""
+"""alkit.config.template: a template that loads as it is, with every key of the schema."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from alkit.config.loading import load_config
 from alkit.config.proposer import GeneratorConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
-from alkit.config.template import template
+from alkit.config.template import recipe, template
 from alkit.errors import ConfigError
 
 PROPOSERS = {"generator": GeneratorConfig, "pool": PoolConfig}
@@ -64,3 +64,19 @@ def test_every_key_is_explained_and_nothing_is_undefined(kind: str) -> None:
         if line and not line.endswith(":"):
             assert " # " in line, line
     assert template(kind).endswith("\n")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "optimise", "qm9_pool", "qm9_delta"])
+def test_recipes_ship_with_the_package(name):
+    text = recipe(name)
+    assert text == (Path(__file__).parents[3] / "campaigns" / f"{name}.yaml").read_text(encoding="utf-8")
+    CampaignConfig.model_validate(yaml.safe_load(text))
+
+
+def test_a_file_beside_a_recipe_ships_with_it():
+    assert len(recipe("optimise.smi").split()) > 700
+
+
+def test_a_recipe_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"no recipe 'quickstar'; the nearest valid name is 'quickstart'"):
+        recipe("quickstar")
