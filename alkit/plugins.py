@@ -1,15 +1,76 @@
-"""The user's own code, by name: ``./file.py:function`` or an installed entry point."""
+"""Plug-ins by name: alkit's own, installed entry points, and ``./file.py:function`` of the user."""
 
 import difflib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from alkit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One kind of plug-in.
+
+    Attributes:
+        kind: what messages call it, such as "acquisition function".
+        built_in: name -> "module:attribute". A module is loaded when its name is asked for, not before.
+        group: the entry-point group of installed plug-ins; empty where there are none.
+        path: the form of a file of the user, such as "./file.py:function"; empty where none is taken.
+    """
+
+    kind: str
+    built_in: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    path: str = ""
+
+    def find(self, name: str) -> Any:
+        """The class, object or function of that name.
+
+        Raises:
+            ConfigError: there is none, or the user's file cannot be loaded.
+        """
+        if name in self.built_in:
+            module, _, attribute = self.built_in[name].partition(":")
+            return getattr(importlib.import_module(module), attribute)
+        if self.path and is_code_path(name):
+            return load_code(name)
+        installed = entry_points(group=self.group) if self.group else ()
+        for entry in installed:
+            if entry.name == name:
+                return entry.load()
+        names = [*self.built_in, *(entry.name for entry in installed)]
+        hints = [nearest(name, names)] if names else []
+        hints += [self.path] if self.path else []
+        raise ConfigError(f"There is no {self.kind} {name!r}; {', or '.join(hints)}.")
+
+
+def create(plugin: Any, name: str, settings: Mapping[str, Any] | None = None) -> Any:
+    """An object of the class ``plugin``; an object or a function as it is, which takes no settings.
+
+    Args:
+        name: what messages call it, such as "acquisition ./mine.py:score".
+
+    Raises:
+        ConfigError: it does not take the settings.
+    """
+    settings = settings or {}
+    if not inspect.isclass(plugin):
+        if settings:
+            raise ConfigError(f"{name} takes no settings, but {sorted(settings)} are given.")
+        return plugin
+    try:
+        return plugin(**settings)
+    except ConfigError:
+        raise
+    except Exception as error:  # a user's class may refuse its settings with whatever it likes
+        raise ConfigError(f"{name}: {error}.") from error
 
 
 def is_code_path(name: str) -> bool:
@@ -50,14 +111,8 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def load_entry_point(group: str, name: str) -> Any | None:
-    """The installed plug-in of that name, or None."""
-    found = entry_points(group=group, name=name)
-    return next(iter(found)).load() if found else None
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
+def nearest(name: str, valid: Iterable[str], what: str = "name") -> str:
     """Words that point from a wrong name to the right one."""
     valid = sorted(valid)
     near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f"the nearest valid name is {near[0]!r}" if near else f"valid names: {', '.join(valid)}"
+    return f"the nearest valid {what} is {near[0]!r}" if near else f"valid {what}s: {', '.join(valid)}"

@@ -1,16 +1,14 @@
 """The contract of an acquisition function, the built-in ones by name, and the check of what one returns."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit import plugins
 from alkit.errors import AcquisitionError, ConfigError
+from alkit.plugins import Registry, create
 from alkit.units import CHEMICAL_ACCURACY
 
 
@@ -153,27 +151,29 @@ def on_soap(acquisition: Acquisition, features: str | None) -> bool:
     return features == "soap" or (features is None and "soap" in needs(acquisition))
 
 
-# Name -> module and attribute, so that naming one does not load BoTorch for the others.
 BUILT_IN = {
-    "random": ("alkit.acquisition.scores", "random"),
-    "std": ("alkit.acquisition.scores", "std"),
-    "ucb": ("alkit.acquisition.scores", "ConfidenceBound"),
-    "ei": ("alkit.acquisition.scores", "ExpectedImprovement"),
-    "log_ei": ("alkit.acquisition.scores", "LogExpectedImprovement"),
-    "pi": ("alkit.acquisition.scores", "ProbabilityOfImprovement"),
-    "thompson": ("alkit.acquisition.scores", "Thompson"),
-    "bald": ("alkit.acquisition.scores", "InformationGain"),
-    "outside_accuracy": ("alkit.acquisition.scores", "OutsideAccuracy"),
-    "per_second": ("alkit.acquisition.scores", "PerSecond"),
-    "lcmd": ("alkit.acquisition.diversity", "LargestClusterMaximumDistance"),
-    "farthest": ("alkit.acquisition.diversity", "FarthestPoint"),
-    "kmeans++": ("alkit.acquisition.diversity", "KMeansPlusPlus"),
-    "cluster_top": ("alkit.acquisition.diversity", "ClusterTop"),
-    "maxdet": ("alkit.acquisition.linear_model", "MaximumDeterminant"),
-    "bait": ("alkit.acquisition.linear_model", "Bait"),
-    "bias": ("alkit.acquisition.bias", "Bias"),
-    "botorch": ("alkit.acquisition.botorch", "BoTorch"),
+    "random": "alkit.acquisition.scores:random",
+    "std": "alkit.acquisition.scores:std",
+    "ucb": "alkit.acquisition.scores:ConfidenceBound",
+    "ei": "alkit.acquisition.scores:ExpectedImprovement",
+    "log_ei": "alkit.acquisition.scores:LogExpectedImprovement",
+    "pi": "alkit.acquisition.scores:ProbabilityOfImprovement",
+    "thompson": "alkit.acquisition.scores:Thompson",
+    "bald": "alkit.acquisition.scores:InformationGain",
+    "outside_accuracy": "alkit.acquisition.scores:OutsideAccuracy",
+    "per_second": "alkit.acquisition.scores:PerSecond",
+    "lcmd": "alkit.acquisition.diversity:LargestClusterMaximumDistance",
+    "farthest": "alkit.acquisition.diversity:FarthestPoint",
+    "kmeans++": "alkit.acquisition.diversity:KMeansPlusPlus",
+    "cluster_top": "alkit.acquisition.diversity:ClusterTop",
+    "maxdet": "alkit.acquisition.linear_model:MaximumDeterminant",
+    "bait": "alkit.acquisition.linear_model:Bait",
+    "bias": "alkit.acquisition.bias:Bias",
+    "botorch": "alkit.acquisition.botorch:BoTorch",
 }
+
+
+REGISTRY = Registry("acquisition function", BUILT_IN, "alkit.acquisition", "./file.py:function")
 
 
 def resolve(name: str, settings: dict[str, Any] | None = None) -> Acquisition:
@@ -182,40 +182,22 @@ def resolve(name: str, settings: dict[str, Any] | None = None) -> Acquisition:
     Raises:
         ConfigError: no such name, or settings it does not take.
     """
-    if name in BUILT_IN:
-        module, attribute = BUILT_IN[name]
-        return adapt(getattr(import_module(module), attribute), name, settings)
-    if plugins.is_code_path(name):
-        return adapt(plugins.load_code(name), name, settings)
-    found = plugins.load_entry_point("alkit.acquisition", name)
-    if found is None:
-        hint = plugins.nearest(name, BUILT_IN)
-        raise ConfigError(f"There is no acquisition function {name!r}; {hint}, or ./file.py:function.")
-    return adapt(found, name, settings)
+    return adapt(REGISTRY.find(name), name, settings)
 
 
-def adapt(given: Any, name: str, settings: dict[str, Any] | None = None) -> Acquisition:
+def adapt(plugin: Any, name: str, settings: dict[str, Any] | None = None) -> Acquisition:
     """A function, a class or an object as an ``Acquisition``.
 
     Raises:
         ConfigError: it is none of these, or does not take the settings.
     """
-    settings = settings or {}
-    if inspect.isclass(given):
-        try:
-            given = given(**settings)
-        except ConfigError:
-            raise
-        except Exception as error:  # the user's class may refuse its settings with whatever it likes
-            raise ConfigError(f"acquisition {name}: {error}.") from error
-    elif settings:
-        raise ConfigError(f"acquisition {name} takes no settings, but {sorted(settings)} are given.")
-    if isinstance(given, Acquisition):
-        return given
-    if callable(given):
-        return TopScore(given, name)
+    function = create(plugin, f"acquisition {name}", settings)
+    if isinstance(function, Acquisition):
+        return function
+    if callable(function):
+        return TopScore(function, name)
     raise ConfigError(
-        f"{name} is a {type(given).__name__}; a function score(pool, context) or a class with "
+        f"{name} is a {type(function).__name__}; a function score(pool, context) or a class with "
         "select(pool, context, batch_size) is expected."
     )
 

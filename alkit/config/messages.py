@@ -1,6 +1,5 @@
 """Validation errors of a campaign file as one sentence: the key, the line and the nearest valid key."""
 
-import difflib
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+
+from alkit.plugins import nearest
 
 
 def sentence(
@@ -28,7 +29,8 @@ def sentence(
     if problem["type"].startswith("union_tag"):
         return f"{where}: {name} needs a kind: {' or '.join(_tags(section, keys))}."
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key {name!r}; {_nearest(str(keys[-1]), section)}."
+        hint = nearest(str(keys[-1]), section.model_fields if section else [], "key")
+        return f"{where}: unknown key {name!r}; {hint}."
     if problem["type"] == "missing":
         return f"{where}: the key {name!r} is missing."
     message = problem["msg"].removeprefix("Value error, ")
@@ -57,12 +59,6 @@ def repeated_key(text: str) -> tuple[str, int] | None:
                 seen.add(str(name.value))
                 nodes.append(value)
     return None
-
-
-def _nearest(key: str, section: type[BaseModel] | None) -> str:
-    valid = sorted(section.model_fields) if section else []
-    near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
-    return f"the nearest valid key is {near[0]!r}" if near else f"valid keys: {', '.join(valid)}"
 
 
 def _walk(schema: type[BaseModel], location: tuple[Any, ...]) -> tuple[type[BaseModel] | None, list[Any]]:

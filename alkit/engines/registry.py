@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from alkit.config import words
 from alkit.engines.base import LABELS_PER_WORKER, Engine
-from alkit.engines.local import LocalEngine
 from alkit.errors import ConfigError
-from alkit.plugins import nearest
+from alkit.plugins import Registry
 from alkit.simulators.base import SimulatorSpec
 
 if TYPE_CHECKING:
     from parsl.config import Config
 
-ENGINES = get_args(words.Engine)
+REGISTRY = Registry(
+    "engine",
+    {
+        "local": "alkit.engines.local:LocalEngine",
+        "parsl": "alkit.engines.parsl:ParslEngine",
+        "dask": "alkit.engines.dask:DaskEngine",
+    },
+)
+ENGINES = tuple(REGISTRY.built_in)
 
 
 def create_engine(
@@ -47,22 +52,20 @@ def create_engine(
         "memory_limit": memory_limit,
         "labels_per_worker": labels_per_worker,
     }
+    engine = _find(kind)
     match kind:
-        case "local":
-            return LocalEngine(spec, **common)
         case "parsl":
-            return _load("parsl", "parsl").ParslEngine(spec, config=parsl, folder=folder, **common)
+            return engine(spec, config=parsl, folder=folder, **common)
         case "dask":
-            return _load("dask", "distributed").DaskEngine(spec, address=dask, **common)
-    raise ConfigError(f"unknown engine {kind!r}: {nearest(kind, ENGINES)}.")
+            return engine(spec, address=dask, **common)
+    return engine(spec, **common)
 
 
-def _load(kind: str, package: str) -> Any:
+def _find(kind: str) -> Any:
     try:
-        import_module(package)
+        return REGISTRY.find(kind)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the engine {kind!r} needs a package that is not installed ({error.name}): "
             f"pip install 'alkit[{kind}]'"
         ) from None
-    return import_module(f"alkit.engines.{kind}")

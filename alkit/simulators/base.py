@@ -10,23 +10,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
-from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
+from alkit.plugins import Registry, nearest
 
-ENTRY_POINT_GROUP = "alkit.simulators"
 SIMULATORS = {
     "xtb": "alkit.simulators.xtb:XTBSimulator",
     "tblite": "alkit.simulators.tblite:TBLiteSimulator",
     "ase": "alkit.simulators.ase_calculator:ASESimulator",
     "lookup": "alkit.simulators.lookup:Lookup",
 }
+REGISTRY = Registry("simulator", SIMULATORS, "alkit.simulators", "path/file.py:ClassName")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class SimulatorSpec:
 
 def create_simulator(spec: SimulatorSpec) -> Simulator:
     """The simulator that ``spec`` names. Raises `ConfigError` for an unknown name, setting or bad value."""
-    cls = _find(spec.kind)
+    cls = REGISTRY.find(spec.kind)
     try:
         _check_settings(cls, spec)
         simulator = cls(**spec.settings)
@@ -127,19 +125,6 @@ def check_label(label: Any, molecule: Molecule, level: Level) -> Label:
     if bad or not np.isfinite(positions).all():
         raise LabelError("not_finite", f"{molecule.smiles}: {', '.join(bad) or 'the geometry'} is not finite")
     return label
-
-
-def _find(kind: str) -> Any:
-    if is_code_path(kind):
-        return load_code(kind)
-    if kind in SIMULATORS:
-        module, _, name = SIMULATORS[kind].partition(":")
-        return getattr(import_module(module), name)
-    cls = load_entry_point(ENTRY_POINT_GROUP, kind)
-    if cls is None:
-        names = [*SIMULATORS, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))]
-        raise ConfigError(f"unknown simulator {kind!r}: {nearest(kind, names)}; or path/file.py:ClassName")
-    return cls
 
 
 def _check_settings(cls: Any, spec: SimulatorSpec) -> None:

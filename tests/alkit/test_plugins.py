@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alkit.errors import ConfigError
-from alkit.plugins import is_code_path, load_code, load_entry_point, nearest
+from alkit.plugins import Registry, create, is_code_path, load_code, nearest
 
 
 @pytest.mark.parametrize("name", ["a.py:f", "./a.py:f", "/x/y.py:Class", "C:/x.py:f"])
@@ -80,12 +80,44 @@ def test_a_file_that_fails_is_told_and_leaves_no_module(tmp_path: Path, text: st
     assert not {name for name in set(sys.modules) - before if "alkit_user_code" in name}
 
 
-def test_an_entry_point_that_is_not_installed_is_none() -> None:
-    assert load_entry_point("alkit.acquisition", "no such plug-in") is None
+def test_an_installed_plug_in_is_found() -> None:
+    command = Registry("command", group="console_scripts").find("pytest")
+    assert command.__module__.startswith("_pytest")
 
 
-def test_an_installed_entry_point_is_loaded() -> None:
-    assert load_entry_point("console_scripts", "pytest") is not None
+def test_a_built_in_is_loaded_when_it_is_asked_for() -> None:
+    registry = Registry("thing", {"absent": "no_such_module:x", "path": "pathlib:Path"})
+    assert registry.find("path") is Path
+    with pytest.raises(ModuleNotFoundError):
+        registry.find("absent")
+
+
+@pytest.mark.parametrize(
+    ("registry", "said"),
+    [
+        (
+            Registry("thing", {"lcmd": "a:b"}),
+            r"no thing 'lmcd'; the nearest valid name is 'lcmd'\.$",
+        ),
+        (
+            Registry("thing", group="alkit.no.such.group", path="./file.py:Name"),
+            r"'lmcd'; \./file\.py:Name\.$",
+        ),
+        (Registry("thing", {"a": "a:b"}, path="./f.py:x"), r"'lmcd'; valid names: a, or \./f\.py:x\.$"),
+    ],
+)
+def test_a_plug_in_that_is_not_there_is_refused(registry: Registry, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        registry.find("lmcd")
+
+
+def test_a_class_gets_its_settings_and_a_function_takes_none() -> None:
+    assert create(dict, "thing dict", {"a": 1}) == {"a": 1}
+    assert create(len, "thing len") is len
+    with pytest.raises(ConfigError, match=r"thing len takes no settings, but \['a'\] are given"):
+        create(len, "thing len", {"a": 1})
+    with pytest.raises(ConfigError, match="thing int: 'a' is an invalid keyword argument"):
+        create(int, "thing int", {"a": 1})
 
 
 def test_nearest() -> None:

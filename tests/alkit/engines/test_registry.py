@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
-from alkit.engines import LocalEngine, create_engine
+from alkit.config.words import Engine
+from alkit.engines import ENGINES, LocalEngine, create_engine
 from alkit.errors import AlkitError, ConfigError
 from alkit.simulators import SimulatorSpec
 
@@ -38,7 +40,7 @@ def test_local_takes_its_settings_and_ignores_the_others(spec: SimulatorSpec) ->
 def test_unknown_engines_and_missing_packages_are_the_users_to_mend(
     spec: SimulatorSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match=r"unknown engine 'slurm'.*dask, local, parsl"):
+    with pytest.raises(ConfigError, match=r"no engine 'slurm'.*dask, local, parsl"):
         create_engine(spec, "slurm")
     for kind, package in (("parsl", "parsl"), ("dask", "distributed")):
         monkeypatch.setitem(sys.modules, package, None)
@@ -75,3 +77,7 @@ def test_numbers_are_checked_before_anything_starts(spec: SimulatorSpec) -> None
         pytest.importorskip(package)
         with pytest.raises(AlkitError, match="memory_limit"):
             create_engine(spec, kind, memory_limit=0.01)
+
+
+def test_the_words_of_the_campaign_file_are_the_engines() -> None:
+    assert get_args(Engine) == ENGINES

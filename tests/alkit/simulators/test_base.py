@@ -54,7 +54,7 @@ def test_a_simulator_is_found_by_name_and_by_file(plugin: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("xbt", {}, "unknown simulator 'xbt'.*'xtb'"),
+        ("xbt", {}, "no simulator 'xbt'.*'xtb'"),
         ("xtb", {"fmxa": 1}, "no setting 'fmxa'.*'fmax'"),
         ("xtb", {"fmax": -1}, "fmax is -1"),
         ("xtb", {"fmax": True}, "fmax is True"),
