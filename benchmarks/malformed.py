@@ -3,7 +3,7 @@
     python benchmarks/malformed.py [--examples 200] [--commands label train ...] [--show 5]
 
 Each must be refused with one sentence and exit code 2, without a traceback, and nothing may be written; the
-exit code is 1 if anything else happens. The inputs are those of `tests/alkit/malformed_inputs.py`.
+exit code is 1 if anything else happens. The inputs are those of `tests/malformed/`.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 # In place of this folder, whose generator.py would hide the package of that name.
-sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests" / "alkit")
-import malformed_inputs as inputs  # noqa: E402
+sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests")
+import malformed as inputs  # noqa: E402
 
 
 def outcomes(command: str, examples: int) -> list[tuple[inputs.Case, inputs.Outcome]]:

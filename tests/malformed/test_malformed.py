@@ -4,14 +4,11 @@
 """
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-sys.path.append(str(Path(__file__).parent))
-import malformed_inputs as inputs
+import malformed as inputs
 
 
 @pytest.mark.parametrize("command", list(inputs.COMMANDS))
