@@ -8,7 +8,6 @@ from hypothesis.strategies import SearchStrategy
 from malformed.any_file import bad_bytes
 from malformed.samples import after_sql, samples
 
-
 _ROWS = (
     "numbers = NULL",
     "numbers = x'01'",
