@@ -106,6 +106,6 @@ def _by_tblite(numbers: np.ndarray, bohr: np.ndarray, smiles: str) -> tuple[floa
         energy, charges, orders = (result.get(name) for name in ("energy", "charges", "bond-orders"))
     except TBLiteRuntimeError as error:
         raise LabelError("scf_not_converged", f"{smiles}: {error}") from error
-    orders = orders.sum(axis=-1)  # over the spins
+    orders = orders.reshape(len(numbers), len(numbers), -1).sum(axis=-1)  # over the spins
     distances = np.linalg.norm(bohr[:, None] - bohr[None], axis=-1)
     return float(energy), charges, np.where(distances < _NO_BOND, orders, 0.0)
