@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_
 from alkit.campaign.proposing import recorded, save_values
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.simulators.bindings import require_binding
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.simulators.single_point import METHOD
 from alkit.storage.ledger import Candidate
@@ -52,10 +52,7 @@ def _check_cheap(state: RoundState, name: str) -> None:
             f"acquisition {name} needs {METHOD} energies, and alkit has none of the element {unknown[0]}; "
             "take it out of domain.elements, or choose another acquisition."
         )
-    if find_spec("xtb") is None:
-        raise ConfigError(
-            f"acquisition {name} needs {METHOD} energies, and the package xtb is not installed."
-        )
+    require_binding(f"acquisition {name}")
 
 
 def needs_cheap(state: RoundState) -> bool:

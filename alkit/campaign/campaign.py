@@ -20,11 +20,12 @@ from alkit.config import loading
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import replace_file, write_text
-from alkit.models.graphs import model_settings, training_settings
+from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import create_simulator
+from alkit.simulators.bindings import require_binding
 from alkit.storage.ledger import Ledger
 from surrogate.settings import pick_device
 
@@ -98,7 +99,9 @@ class Campaign:
             )
         build_proposers.check_proposers(state)
         acquiring.check_acquisition(state)
-        model_settings(self.config)
+        check_gfn2(model_settings(self.config), self.config.surrogate.geometry)
+        if self.config.surrogate.learning == "pretrain":
+            require_binding("learning: pretrain")
         training_settings(self.config)
         pick_device(self.config.surrogate.device)
 

@@ -35,12 +35,15 @@ def two_against_three(
 
     from alkit.cli.console import open_console, shown
     from alkit.datasets import Dataset
+    from alkit.simulators.bindings import require_binding
     from alkit.studies.geometry import report as study_report
     from alkit.studies.geometry.running import run_study
     from alkit.studies.geometry.settings import StudySettings, referenced
     from alkit.studies.geometry.settings import original as original_settings
 
     console, progress = open_console()
+    if noise_floor:  # refused now, not after the fits
+        require_binding("--noise-floor")
     if original:
         _check_fixed(context)
         Dataset.open(data).atomization()  # what its second half needs; refused now, not after the first

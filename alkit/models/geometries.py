@@ -12,8 +12,9 @@ from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
 from alkit.molecules.conformers import CONFORMERS, embed
 from alkit.molecules.molecule import Molecule
+from alkit.simulators.bindings import require_binding
 from alkit.simulators.optimizer import relax
-from alkit.simulators.xtb import calculator
+from alkit.simulators.xtb import XTBSimulator
 from alkit.threads import one_thread
 
 FROM_SMILES = get_args(SmilesGeometry)
@@ -35,6 +36,7 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
         conformers: of which the lowest is taken.
 
     Raises:
+        ConfigError: xtb needs a binding of GFN2-xTB, and none is installed.
         DataError: the SMILES is none that alkit covers, or no such source.
         LabelError: ``embed_failed``, ``mmff_failed``, and for xtb ``unsupported_element``,
             ``scf_not_converged``, ``not_relaxed`` or ``identity_changed``.
@@ -49,8 +51,9 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
 
 
 def _relaxed(molecule: Molecule) -> Molecule:
+    require_binding("geometry xtb")
     atoms = Atoms(molecule.numbers, molecule.positions)
-    atoms.calc = calculator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS)
+    atoms.calc = XTBSimulator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS).new_calculator()
     try:
         with one_thread():
             relax(atoms, fmax=_FMAX, max_steps=_MAX_STEPS)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from alkit.config.schema import CampaignConfig
 from alkit.molecules.molecule import Molecule
+from alkit.simulators.bindings import require_binding
 from alkit.simulators.single_point import LEVEL, SinglePoint
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
@@ -55,6 +56,20 @@ def training_settings(config: CampaignConfig) -> TrainingSettings:
 def needs_single_point(settings: ModelSettings) -> bool:
     """Whether the surrogate sees anything of a GFN2-xTB calculation."""
     return bool(settings.baseline) or "xtb" in settings.inputs
+
+
+def check_gfn2(settings: ModelSettings, geometry: str) -> None:
+    """Whether GFN2-xTB can be computed where a model or the source of its geometries needs it.
+
+    Raises:
+        ConfigError: it is needed, and no binding of it is installed.
+    """
+    if geometry == "xtb":
+        require_binding("geometry xtb")
+    if settings.baseline:
+        require_binding("delta learning")
+    if "xtb" in settings.inputs:
+        require_binding("a model with xtb inputs")
 
 
 def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:

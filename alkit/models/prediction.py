@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alkit.errors import DataError, LabelError
 from alkit.models.geometries import FROM_SMILES, make_geometry
-from alkit.models.graphs import build_graph, needs_single_point
+from alkit.models.graphs import build_graph, check_gfn2, needs_single_point
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.simulators.single_point import single_point
@@ -40,6 +40,7 @@ def predict_smiles(
     """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
 
     Raises:
+        ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
         DataError: the model needs geometries that a SMILES cannot give.
     """
     if ensemble.settings.mode == "3d" and provenance.geometry not in FROM_SMILES:
@@ -60,6 +61,7 @@ def predict_structures(
     """The same in geometries of one's own, which must be of the kind that the model was trained on.
 
     Raises:
+        ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
         DataError: the model makes its geometries from SMILES, or sees none.
     """
     if ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES:
@@ -74,6 +76,7 @@ def _predict(
     molecules: Iterable[str | Molecule],
     on_molecule: Callable[[int], None] | None,
 ) -> Iterator[PredictionRow]:
+    check_gfn2(ensemble.settings, provenance.geometry if ensemble.settings.mode == "3d" else "none")
     source = iter(molecules)
     while chunk := list(islice(source, CHUNK)):
         yield from _predict_chunk(ensemble, provenance, chunk, on_molecule)

@@ -1,4 +1,4 @@
-"""What the two engines of the GFN methods, xtb-python and tblite, share: methods, solvents, names, atoms.
+"""What the two bindings of the GFN methods, xtb-python and tblite, share: methods, solvents, names, atoms.
 
 GFN2-xTB: doi:10.1021/acs.jctc.8b01176; GFN1-xTB: doi:10.1021/acs.jctc.7b00118; GFN-FF:
 doi:10.1002/anie.202004239. Solvation by GBSA and ALPB: doi:10.1021/acs.jctc.1c00471.
@@ -6,9 +6,9 @@ doi:10.1002/anie.202004239. Solvation by GBSA and ALPB: doi:10.1021/acs.jctc.1c0
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import ClassVar
 
 from alkit.molecules.molecule import Molecule
@@ -16,7 +16,7 @@ from alkit.simulators.references import atom_energies
 from alkit.simulators.simulator import RelaxingSimulator
 
 METHODS = ("GFN2-xTB", "GFN1-xTB")
-# Solvents that both engines have parameters for with both methods, and the name that both understand.
+# Solvents that both bindings have parameters for with both methods, and the name that both understand.
 SOLVENTS = {
     "acetone": "acetone",
     "acetonitrile": "acetonitrile",
@@ -48,15 +48,24 @@ class GFNSimulator(RelaxingSimulator):
         self.choose("method", self.methods)
         self.choose("solvent", ("", *SOLVENTS))
         self.count("max_iterations", 1)
-        if importlib.util.find_spec(self.engine) is None:
-            raise self.error(
-                f"it needs the package {self.engine}, which is not installed: pip install {self.engine}"
-            )
+        self.check_installed()
+
+    @property
+    def binding(self) -> str:
+        """The package that computes."""
+        return self.engine
 
     @property
     def version(self) -> str:
-        """The library that computes, with its version."""
-        return f"{self.engine} {version(self.engine)}"
+        """The package that computes, with its version."""
+        return f"{self.binding} {version(self.binding)}"
+
+    def check_installed(self) -> None:
+        """Raises `ConfigError` where no package is installed that can compute this."""
+        if find_spec(self.binding) is None:
+            raise self.error(
+                f"it needs the package {self.binding}, which is not installed: pip install {self.binding}"
+            )
 
     def method_name(self) -> str:
         return f"{self.method} {self.solvation_name()}({self.solvent})" if self.solvent else self.method

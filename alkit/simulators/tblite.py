@@ -30,21 +30,25 @@ class TBLiteSimulator(GFNSimulator):
         return _SOLVATION[self.solvation]
 
     def new_calculator(self) -> Any:
-        """Imported here so that the library loads after a worker has set its threads."""
-        from tblite.ase import TBLite
-
-        return TBLite(
-            method=self.method,
-            max_iterations=self.max_iterations,
-            solvation=self._solvation(),
-            verbosity=0,
-        )
+        return calculator(method=self.method, max_iterations=self.max_iterations, solvation=self._solvation())
 
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
-        return np.asarray(atoms.calc.results["bond-orders"]).sum(axis=-1)
+        return bond_orders(atoms)
 
     def _solvation(self) -> tuple[str, ...] | None:
         if not self.solvent:
             return None
         name = SOLVENTS[self.solvent]
         return ("ddX", name, "cpcm") if self.solvation == "cpcm" else (self.solvation, name)
+
+
+def calculator(*, method: str, max_iterations: int, solvation: tuple[str, ...] | None = None) -> Any:
+    """tblite's calculator; imported here so that the library loads after a worker has set its threads."""
+    from tblite.ase import TBLite
+
+    return TBLite(method=method, max_iterations=max_iterations, solvation=solvation, verbosity=0)
+
+
+def bond_orders(atoms: Atoms) -> np.ndarray:
+    """Wiberg bond orders ``(n, n)`` of atoms that tblite's calculator has just computed."""
+    return np.asarray(atoms.calc.results["bond-orders"]).sum(axis=-1)  # over the spins

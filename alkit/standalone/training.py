@@ -15,7 +15,7 @@ from alkit.errors import DataError, LabelError
 from alkit.files import made
 from alkit.models import metrics as evaluation
 from alkit.models.geometries import make_geometry
-from alkit.models.graphs import baseline_energies, build_graph, needs_single_point
+from alkit.models.graphs import baseline_energies, build_graph, check_gfn2, needs_single_point
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical, without_stereo
@@ -67,6 +67,7 @@ def train_model(
         how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
         settings = TrainingSettings(**training)
         source = _Labelled(data, target, how, geometry, seed)
+        check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
         with progress, progress.steps("building graphs", len(order)) as advance:
             usable = source.build(order, advance)

@@ -20,6 +20,7 @@ from alkit.files import replace_file
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import without_stereo
 from alkit.reporting.progress import CampaignProgress
+from alkit.simulators.bindings import require_binding
 from alkit.simulators.single_point import single_point
 from alkit.studies import folder
 from alkit.studies.acquisition.settings import Function, Settings
@@ -124,6 +125,8 @@ class _Data:
         for title, wanted in asked.items():
             if "members" in wanted and self.settings.surrogate == "schnet" and self.settings.members < 2:
                 raise ConfigError(f"acquisition {title} needs an ensemble; give 2 members or more.")
+            if "cheap" in wanted:
+                require_binding(f"acquisition {title}")
 
     def split(self, seed: int) -> _Split:
         """Test, pool and start; stereoisomers share a side, and what the start lacks is what is tested."""

@@ -8,7 +8,7 @@ from alkit.errors import DataError, LabelError
 from alkit.models.geometries import FROM_SMILES, make_geometry
 from alkit.molecules.conformers import embed
 from alkit.simulators.optimizer import max_force
-from alkit.simulators.xtb import calculator
+from alkit.simulators.xtb import XTBSimulator
 
 
 @pytest.mark.parametrize("geometry", ["etkdg", "mmff"])
@@ -23,7 +23,7 @@ def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
     assert found.geometry == "xtb"
     assert found.smiles == "CCO"
     atoms = Atoms(found.numbers, found.positions)
-    atoms.calc = calculator(method="GFN2-xTB", max_iterations=250)
+    atoms.calc = XTBSimulator().new_calculator()
     assert max_force(atoms) < 0.03
     moved = np.linalg.norm(
         np.linalg.norm(found.positions[:, None] - found.positions[None], axis=-1)

@@ -9,13 +9,13 @@ from ase.units import Hartree
 from alkit.errors import LabelError
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.simulators.single_point import LEVEL, single_point
-from alkit.simulators.xtb import calculator
+from alkit.simulators.xtb import XTBSimulator
 
 
 def test_the_energy_is_that_of_the_ase_calculator() -> None:
     atoms = molecule("CH3CHO")
     found = single_point(atoms.numbers, atoms.positions)
-    atoms.calc = calculator(method="GFN2-xTB", max_iterations=250)
+    atoms.calc = XTBSimulator().new_calculator()
     references = sum(ATOM_ENERGIES["GFN2-xTB"][z] for z in atoms.numbers.tolist())
     assert found.energy == pytest.approx(atoms.get_potential_energy() - references, abs=1e-4)
     np.testing.assert_allclose(found.charges, atoms.calc.get_charges(), atol=1e-3)

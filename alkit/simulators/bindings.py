@@ -1,0 +1,38 @@
+"""The two bindings of the GFN methods, xtb-python and tblite: which of them is installed.
+
+Either gives GFN2-xTB and GFN1-xTB to 1e-6 eV, so the binding is no part of a level of theory. xtb-python
+has wheels for Python up to 3.11 alone, tblite for later ones too.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+from alkit.errors import ConfigError
+
+BINDINGS = ("xtb", "tblite")
+"""In order of choice: where both are installed, xtb-python computes."""
+
+
+@cache
+def installed_binding() -> str:
+    """The first of `BINDINGS` that is installed; "" where none is."""
+    return next((package for package in BINDINGS if find_spec(package) is not None), "")
+
+
+def require_binding(what: str) -> str:
+    """The binding that computes GFN2-xTB.
+
+    Args:
+        what: names what needs it, in the error.
+
+    Raises:
+        ConfigError: neither is installed.
+    """
+    binding = installed_binding()
+    if not binding:
+        raise ConfigError(
+            f"{what} needs GFN2-xTB, and neither tblite nor xtb is installed: pip install tblite"
+        )
+    return binding
