@@ -9,23 +9,58 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
-from alkit.errors import DataError
+from alkit.errors import AlkitError, DataError
 
 
 @contextmanager
 def made(folder: Path) -> Iterator[None]:
     """Make a folder with its parents. If the block fails, the folders it created are removed while empty."""
-    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        for one in new:
+        for path in new:
             with suppress(OSError):  # it holds something by now
-                one.rmdir()
+                path.rmdir()
         raise
+
+
+def lock(path: Path) -> BinaryIO:
+    """Open a file, made if need be, with its lock held; the lock goes when the file is closed.
+
+    The system closes the file, and so gives the lock back, however the process ends.
+
+    Raises:
+        BlockingIOError: the lock is held elsewhere, by this process or another.
+        OSError: the file cannot be opened, or its file system has no locks.
+    """
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, OSError):
+            error.filename = str(path)  # flock knows the file's number alone; messages need its name
+        raise
+    return file
+
+
+@contextmanager
+def locked(path: Path, *, busy: AlkitError) -> Iterator[BinaryIO]:
+    """Hold the lock of a file, made if need be, and yield the open file.
+
+    Raises:
+        AlkitError: ``busy``, where the lock is held elsewhere.
+    """
+    try:
+        file = lock(path)
+    except BlockingIOError:
+        raise busy from None
+    with file:
+        yield file
 
 
 @contextmanager
@@ -35,7 +70,7 @@ def growing_table(
     """A CSV file that grows beside ``out`` (as ``out.part``) and takes its name when the block ends well.
 
     Args:
-        made_from: what decides the rows; a table begun from something else is not gone on with.
+        made_from: what decides the rows; a table begun from something else is not continued.
         chunk: rows are kept in multiples of this, so that a table made in pieces is the same as one made at
             once.
 
@@ -46,20 +81,20 @@ def growing_table(
         DataError: ``out`` exists, was begun from something else, or is being written by another run.
     """
     refuse_existing(out)
-    partial, told = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.from")
-    with made(out.parent), partial.open("a+b") as raw:
-        _lock(raw, partial)
-        if told.exists() and told.read_text(encoding="utf-8") != made_from:
+    partial, origin = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.from")
+    busy = DataError(f"{partial} is being written by another run; wait for it, or give another --out.")
+    with made(out.parent), locked(partial, busy=busy) as raw:
+        if origin.exists() and origin.read_text(encoding="utf-8") != made_from:
             raise DataError(
                 f"{partial} was begun with another model or molecules; delete it, or give another --out."
             )
         top = _as_csv([header])
-        done = _cut(raw, top, chunk) if told.exists() else 0
-        if not done:  # of a header alone nothing is lost, whole or not
+        done = _cut(raw, top, chunk) if origin.exists() else 0
+        if not done:  # a header alone is written again, whole or not
             raw.truncate(0)
             raw.write(top)
             raw.flush()
-            told.write_text(made_from, encoding="utf-8")
+            origin.write_text(made_from, encoding="utf-8")
 
         def add(new: Sequence[Sequence[Any]]) -> None:
             raw.write(_as_csv(new))
@@ -68,23 +103,14 @@ def growing_table(
         try:
             yield done, add
         except BaseException:
-            if raw.tell() == len(top):  # there is nothing to go on with
+            if raw.tell() == len(top):  # there is nothing to continue from
                 partial.unlink()
-                told.unlink()
+                origin.unlink()
             raise
         if out.exists():
             raise DataError(f"{out} has appeared meanwhile; what was to be there is in {partial}.")
-        os.replace(partial, out)  # while it is locked still
-        told.unlink()
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise DataError(
-            f"{path} is being written by another run; wait for it, or give another --out."
-        ) from None
+        os.replace(partial, out)  # while it is still locked
+        origin.unlink()
 
 
 def _as_csv(rows: Sequence[Sequence[Any]]) -> bytes:

@@ -1,7 +1,6 @@
 """The campaign: the only stateful class. It runs stages in order, resumes, and stops."""
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
-from alkit.files import replace_file, write_text
+from alkit.files import locked, replace_file, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.progress import CampaignProgress
@@ -210,26 +209,26 @@ class Campaign:
         stored = ledger.meta("config")
         if stored:
             self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
-        given = self.config.as_dict()
+        config = self.config.as_dict()
         if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
-            ledger.forget()
-            ledger.set_meta("config", json.dumps(given))
+            ledger.clear_meta()
+            ledger.set_meta("config", json.dumps(config))
             stored = None
-        changed = loading.changes(json.loads(stored), given) if stored else []
+        changed = loading.changes(json.loads(stored), config) if stored else []
         if changed:
             ledger.close()
             raise CampaignError(
                 f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
                 "values back to go on with it, or set another `folder` or `name` for a new campaign."
             )
-        ledger.set_meta("config", json.dumps(given))
-        text = yaml.safe_dump(given, sort_keys=False)
+        ledger.set_meta("config", json.dumps(config))
+        text = yaml.safe_dump(config, sort_keys=False)
         replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
         return ledger
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """The folder, made if need be, for this process alone; the lock goes with the process."""
+        """Keep the folder, made if need be, for this process alone; the lock ends with the process."""
         if self.folder.exists() and not self.folder.is_dir():
             raise CampaignError(f"{self.folder} is a file; the campaign needs a folder there.")
         if self.folder.exists() and not (self.folder / _LEDGER).exists():
@@ -240,11 +239,8 @@ class Campaign:
                     "another `folder`."
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CampaignError(f"{self.folder} is in use by another `alkit campaign run`.") from None
+        busy = CampaignError(f"{self.folder} is in use by another `alkit campaign run`.")
+        with locked(self.folder / ".lock", busy=busy):
             yield
 
 

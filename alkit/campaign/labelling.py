@@ -109,7 +109,7 @@ class _Batch:
         if isinstance(outcome, Label):
             self._cache.put(molecule, outcome)
         else:
-            self._cache.give_up(molecule)
+            self._cache.release(molecule)
 
     def _settle(self, smiles: str, outcome: Label | LabelError, source: Source = "computed") -> None:
         ledger, candidate = self.state.ledger, self.ids[smiles]

@@ -1,14 +1,13 @@
 """Labels that campaigns share: no molecule is computed twice at one level, nor by two campaigns at once.
 
-One SQLite file. Who computes a label has a claim on it; a claim holds as long as the process that made it,
-which the file lock beside the cache tells without a clock: the system gives it back however a process ends.
-The journal is SQLite's oldest, since the write-ahead log does not work on network file systems. Failures are
-not kept: another timeout or a larger memory may succeed.
+One SQLite file. Whoever computes a label has a claim on it; a claim holds as long as the process that made
+it. A locked file beside the cache shows without a clock that this process lives: the system gives the lock
+back however a process ends. The journal is SQLite's oldest, since the write-ahead log does not work on
+network file systems. Failures are not kept: another timeout or a larger memory may succeed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import inspect
 import json
@@ -20,37 +19,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from alkit.errors import Attempt, CampaignError
+from alkit.errors import CampaignError
+from alkit.files import lock
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
 from alkit.simulators.simulator import REVISION
-from alkit.storage.label_rows import label_hash, level_columns, pack, unpack
+from alkit.storage.label_rows import (
+    NAMES,
+    declare,
+    from_row,
+    insert,
+    label_hash,
+    level_columns,
+    pack,
+    to_row,
+)
 
-_SCHEMA = """
+_SCHEMA = f"""
 BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS labels (
-    key TEXT PRIMARY KEY, smiles TEXT NOT NULL, method TEXT NOT NULL, property TEXT NOT NULL,
-    unit TEXT NOT NULL, value REAL NOT NULL, parts TEXT NOT NULL, numbers BLOB NOT NULL,
-    positions BLOB NOT NULL, seconds REAL NOT NULL, attempts TEXT NOT NULL, host TEXT NOT NULL,
-    version TEXT NOT NULL, hash TEXT NOT NULL
-);
+CREATE TABLE IF NOT EXISTS labels (key TEXT PRIMARY KEY, {declare(*NAMES)});
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL);
 COMMIT;
 """
-_COLUMNS = (
-    "smiles, method, property, unit, value, parts, numbers, positions, seconds, attempts, host, version"
-)
+_SELECT = f"SELECT {', '.join(NAMES)} FROM labels WHERE key = ?"
+_INSERT = insert("labels", ("key", *NAMES), conflict="IGNORE")  # the first label of a key counts
 _PATIENCE = 60.0  # seconds to wait for another campaign's write
 _VARIABLE = "ALKIT_LABEL_CACHE"
 
 
 def default_path() -> Path:
     """$ALKIT_LABEL_CACHE, or a file of the user's own."""
-    if given := os.environ.get(_VARIABLE):
-        return Path(given)
+    if path := os.environ.get(_VARIABLE):
+        return Path(path)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "alkit" / "labels.sqlite"
 
@@ -58,9 +61,10 @@ def default_path() -> Path:
 class LabelCache:
     """Labels of one simulator in the file ``path``, made if need be; for all threads of this process.
 
-    What is computed is told by the simulator's name, settings and, of the user's own, code; by the molecule;
-    and by the starting geometry: where the simulator's ``any_start`` says that its labels depend on nothing
-    else of it, by its stereoisomer alone. Every method raises `CampaignError` where the file cannot be used.
+    The key of a label is built from the simulator's name and settings and, for user code, a hash of its
+    source; from the molecule; and from the starting geometry. Where the simulator's ``any_start`` says that
+    its labels depend on nothing else of that geometry, its stereoisomer takes its place. Every method raises
+    `CampaignError` where the file cannot be used.
     """
 
     def __init__(self, path: Path, spec: SimulatorSpec):
@@ -70,25 +74,26 @@ class LabelCache:
         self._recipe = _recipe(spec, simulator)
         self._any_start = bool(getattr(simulator, "any_start", False))
         self._owner = uuid.uuid4().hex
-        with self._told():
+        with self._usable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._owners = path.with_name(f"{path.name}.owners")
             self._owners.mkdir(exist_ok=True)
-            self._held = self._own(self._owner)
+            # `lock`, not `files.locked`: this lock lives as long as the cache, which is no block of code.
+            self._owner_file = lock(self._owners / self._owner)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False)
             self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Give back what was claimed and not labelled."""
+        """Release the claims of this process and close the file."""
         try:
-            with self._told(), self._lock:
+            with self._usable(), self._lock:
                 self._db.execute("DELETE FROM claims WHERE owner = ?", (self._owner,))
         finally:  # without its lock a claim is void, whatever became of its row
             self._db.close()
-            self._release(self._owner, self._held)
+            self._remove(self._owner, self._owner_file)
 
     def key(self, molecule: Molecule) -> str:
-        """Of the label that the simulator would give this molecule."""
+        """The key of the label that the simulator would give this molecule."""
         digest = hashlib.sha256(f"{self._recipe}\n{molecule.smiles}".encode())
         isomer = self._any_start and stereoisomer(molecule.smiles, molecule.numbers, molecule.positions)
         if isomer:
@@ -98,26 +103,17 @@ class LabelCache:
         return digest.hexdigest()
 
     def get(self, molecule: Molecule) -> Label | None:
-        """The label, if anybody has computed it."""
-        with self._told(), self._lock:
-            row = self._db.execute(
-                f"SELECT {_COLUMNS}, hash FROM labels WHERE key = ?", (self.key(molecule),)
-            ).fetchone()
+        """The label, if any campaign has computed it.
+
+        Raises:
+            CampaignError: it was changed after it was written.
+        """
+        with self._usable(), self._lock:
+            row = self._db.execute(_SELECT, (self.key(molecule),)).fetchone()
         if row is None:
             return None
-        *_, value, parts, numbers, positions, seconds, attempts, host, version, digest = row
-        label = Label(
-            molecule.smiles,
-            value,
-            self._level,
-            json.loads(parts),
-            *unpack(numbers, positions),
-            seconds,
-            tuple(Attempt(*attempt) for attempt in json.loads(attempts)),
-            host,
-            version,
-        )
-        if label_hash(label) != digest:
+        label, written_hash = from_row(row), row[NAMES.index("hash")]
+        if (label.smiles, label.level, label_hash(label)) != (molecule.smiles, self._level, written_hash):
             raise CampaignError(
                 f"The label of {molecule.smiles} in {self.path} was changed after it was written; remove the "
                 "file, or give another simulator.cache."
@@ -125,43 +121,30 @@ class LabelCache:
         return label
 
     def put(self, molecule: Molecule, label: Label) -> None:
-        """Keep a label, and give up the claim on it."""
-        row = (
-            self.key(molecule),
-            label.smiles,
-            *level_columns(label.level),
-            float(label.value),
-            json.dumps({name: float(part) for name, part in label.parts.items()}),
-            pack(label.numbers, "<i4"),
-            pack(label.positions, "<f8"),
-            float(label.seconds),
-            json.dumps(label.attempts),
-            label.host,
-            label.version,
-            label_hash(label),
-        )
-        with self._told(), self._writing():
-            self._db.execute(
-                f"INSERT OR IGNORE INTO labels (key, {_COLUMNS}, hash) VALUES ({', '.join('?' * 14)})", row
-            )
-            self._db.execute("DELETE FROM claims WHERE key = ?", (row[0],))
+        """Keep a label and release the claim on it."""
+        key = self.key(molecule)
+        with self._usable(), self._writing():
+            self._db.execute(_INSERT, (key, *to_row(label)))
+            self._db.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def claim(self, molecule: Molecule) -> bool:
-        """Whether the label is now the caller's to compute: nobody has it, and nobody alive is at it, not
-        even the caller, whose own claims on late labels last until these come."""
+        """Try to claim the label. False if it exists or a living process (this one included) holds the claim.
+
+        The claim on a late label lasts until the label comes.
+        """
         key = self.key(molecule)
-        with self._told(), self._writing():
+        with self._usable(), self._writing():
             if self._db.execute("SELECT 1 FROM labels WHERE key = ?", (key,)).fetchone():
                 return False
             row = self._db.execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
-            if row and not self._ended(row[0]):
+            if row and not self._clear_if_ended(row[0]):
                 return False
             self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (key, self._owner))
         return True
 
-    def give_up(self, molecule: Molecule) -> None:
-        """No label came of a claim."""
-        with self._told(), self._writing():
+    def release(self, molecule: Molecule) -> None:
+        """Release this process's claim on a label that was not computed."""
+        with self._usable(), self._writing():
             self._db.execute(
                 "DELETE FROM claims WHERE key = ? AND owner = ?", (self.key(molecule), self._owner)
             )
@@ -179,39 +162,31 @@ class LabelCache:
                 raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _usable(self) -> Iterator[None]:
+        """Turn errors of the file into the sentence that names it."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             raise CampaignError(
-                f"The label cache {self.path} cannot be used ({error}); mend that, or set simulator.cache to "
+                f"The label cache {self.path} cannot be used ({error}); fix that, or set simulator.cache to "
                 "another file or to none."
             ) from None
 
-    def _own(self, owner: str) -> int:
-        """A file of that name, locked as long as this process lives."""
-        held = os.open(self._owners / owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    def _clear_if_ended(self, owner: str) -> bool:
+        """Remove the claims and the file of a process that has ended. False if it lives."""
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            os.close(held)
-            raise
-        return held
-
-    def _ended(self, owner: str) -> bool:
-        """Whether the process that has this name is no more; its file is then removed."""
-        try:
-            held = self._own(owner)
+            owner_file = lock(self._owners / owner)
         except BlockingIOError:
             return False
         self._db.execute("DELETE FROM claims WHERE owner = ?", (owner,))
-        self._release(owner, held)
+        self._remove(owner, owner_file)
         return True
 
-    def _release(self, owner: str, held: int) -> None:
+    def _remove(self, owner: str, owner_file: BinaryIO) -> None:
+        """Remove an owner's file, then give its lock back."""
         with suppress(FileNotFoundError):
             (self._owners / owner).unlink()
-        os.close(held)
+        owner_file.close()
 
 
 def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
@@ -225,23 +200,23 @@ def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
 
 
 def _sources(simulator: Simulator) -> list[str]:
-    """Hashes of the code that is neither alkit's nor Python's: of its classes, and of its calculator's."""
+    """Hashes of the sources of user code: the classes of the simulator and of its calculator."""
     classes = [*type(simulator).__mro__, *getattr(simulator, "calculator_class", object).__mro__]
     hashes = []
-    for one in classes:
-        if one.__module__.partition(".")[0] in ("alkit", "builtins", "typing", "abc"):
+    for class_ in classes:
+        if class_.__module__.partition(".")[0] in ("alkit", "builtins", "typing", "abc"):
             continue
         with suppress(TypeError, OSError):  # compiled code: its version has to say
-            hashes.append(hashlib.sha256(Path(inspect.getfile(one)).read_bytes()).hexdigest())
+            hashes.append(hashlib.sha256(Path(inspect.getfile(class_)).read_bytes()).hexdigest())
     return hashes
 
 
 def _files(settings: Any) -> list[str]:
     """Hashes of the files that settings name, such as the weights of a potential."""
     if isinstance(settings, dict):
-        return [found for _, value in sorted(settings.items()) for found in _files(value)]
+        return [digest for _, value in sorted(settings.items()) for digest in _files(value)]
     if isinstance(settings, list | tuple):
-        return [found for value in settings for found in _files(value)]
+        return [digest for value in settings for digest in _files(value)]
     if isinstance(settings, str | Path) and len(str(settings)) < 4096 and Path(settings).is_file():
         return [hashlib.sha256(Path(settings).read_bytes()).hexdigest()]
     return []

@@ -21,7 +21,19 @@ from numpy.typing import NDArray
 from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
 from alkit.simulators.single_point import SinglePoint
-from alkit.storage.label_rows import label_hash, level_columns, pack, unpack
+from alkit.storage.label_rows import (
+    LEVEL,
+    RESULT,
+    declare,
+    from_row,
+    insert,
+    label_hash,
+    level_columns,
+    pack,
+    to_row,
+    unpack,
+    write_attempts,
+)
 
 Role = Literal["training", "validation", "test"]
 Source = Literal["computed", "cache", "ledger"]
@@ -29,7 +41,7 @@ Source = Literal["computed", "cache", "ledger"]
 Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
 
 _FORMAT = "1"
-_SCHEMA = """
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE candidates (
     id INTEGER PRIMARY KEY, round INTEGER NOT NULL, smiles TEXT NOT NULL, status TEXT NOT NULL,
@@ -38,14 +50,10 @@ CREATE TABLE candidates (
 CREATE INDEX candidates_by_round ON candidates (round, status);
 CREATE INDEX candidates_by_smiles ON candidates (smiles);
 CREATE TABLE geometries (
-    smiles TEXT NOT NULL, geometry TEXT NOT NULL, numbers BLOB NOT NULL, positions BLOB NOT NULL,
+    {declare("smiles")}, geometry TEXT NOT NULL, {declare("numbers", "positions")},
     PRIMARY KEY (smiles, geometry)
 );
-CREATE TABLE labels (
-    smiles TEXT NOT NULL, method TEXT NOT NULL, property TEXT NOT NULL, unit TEXT NOT NULL,
-    value REAL NOT NULL, parts TEXT NOT NULL, numbers BLOB NOT NULL, positions BLOB NOT NULL,
-    seconds REAL NOT NULL, PRIMARY KEY (smiles, method, property, unit)
-);
+CREATE TABLE labels ({declare(*RESULT)}, PRIMARY KEY (smiles, {", ".join(LEVEL)}));
 CREATE TABLE stages (
     round INTEGER NOT NULL, stage TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (round, stage)
 );
@@ -54,18 +62,18 @@ CREATE TABLE metrics (
 );
 """
 # What later versions added to the same format; an older ledger gets it when it is opened to be written.
-_ADDED = """
+_ADDED = f"""
 CREATE TABLE IF NOT EXISTS single_points (
-    smiles TEXT NOT NULL, geometry TEXT NOT NULL, method TEXT NOT NULL, property TEXT NOT NULL,
-    unit TEXT NOT NULL, energy REAL NOT NULL, charges BLOB NOT NULL, bond_orders BLOB NOT NULL,
-    PRIMARY KEY (smiles, geometry)
+    {declare("smiles")}, geometry TEXT NOT NULL, {declare(*LEVEL)}, energy REAL NOT NULL,
+    charges BLOB NOT NULL, bond_orders BLOB NOT NULL, PRIMARY KEY (smiles, geometry)
 );
 CREATE TABLE IF NOT EXISTS outcomes (
-    candidate INTEGER PRIMARY KEY, method TEXT NOT NULL, property TEXT NOT NULL, unit TEXT NOT NULL,
-    source TEXT NOT NULL, attempts TEXT NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL,
-    version TEXT NOT NULL, hash TEXT NOT NULL, finished TEXT NOT NULL
+    candidate INTEGER PRIMARY KEY, {declare(*LEVEL)}, source TEXT NOT NULL,
+    {declare("attempts", "seconds", "host", "version", "hash")}, finished TEXT NOT NULL
 );
 """
+_OUTCOME = ("candidate", *LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished")
+_INSERT_OUTCOME = insert("outcomes", _OUTCOME, conflict="REPLACE")
 _HISTORIES = """
 SELECT c.id, c.round, c.smiles, c.role, c.status, c.reason, c.detail, o.source, o.attempts, o.seconds, o.host,
     o.version, o.method, o.property, o.unit, l.value, o.hash, o.finished
@@ -103,19 +111,20 @@ class Ledger:
             # Autocommit: transactions are opened by `stage` alone, never implicitly by the sqlite3 module.
             address = f"{path.resolve().as_uri()}?mode=ro" if read_only else path
             self._db = sqlite3.connect(address, isolation_level=None, timeout=30, uri=read_only)
-            if (
-                not read_only and not self._tables()
-            ):  # new; anything else than a ledger fails below, before it is written to
+            # A new file. Anything else than a ledger fails below, before it is written to.
+            if not read_only and not self._tables():
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.executescript(_CREATE)
-            found = self.meta("format")
-            if found == _FORMAT and not read_only:
+            stored_format = self.meta("format")
+            if stored_format == _FORMAT and not read_only:
                 self._db.executescript(_ADDED)
             self._db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
-        if found != _FORMAT:
-            raise CampaignError(f"{path} has format {found}; this version of alkit reads format {_FORMAT}.")
+        if stored_format != _FORMAT:
+            raise CampaignError(
+                f"{path} has format {stored_format}; this version of alkit reads format {_FORMAT}."
+            )
 
     def close(self) -> None:
         self._db.close()
@@ -131,7 +140,7 @@ class Ledger:
     def set_meta(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def forget(self) -> None:
+    def clear_meta(self) -> None:
         """Drop all meta entries but the ledger's own."""
         self._db.execute("DELETE FROM meta WHERE key != 'format'")
 
@@ -148,7 +157,7 @@ class Ledger:
     # --- stages -------------------------------------------------------------------------------------------
     @contextmanager
     def stage(self, round_: int, stage: str) -> Iterator[None]:
-        """Everything written inside, and the mark that the stage is finished, or nothing."""
+        """Commit everything written inside with the mark that the stage is finished, or nothing."""
         started = time.monotonic()
         self._db.execute("BEGIN")
         try:
@@ -163,7 +172,7 @@ class Ledger:
         self._db.execute("COMMIT")
 
     def commit(self) -> None:
-        """Inside a stage: what was written so far is on disk from here on."""
+        """Inside a stage: write to disk what was added so far."""
         self._db.execute("COMMIT")
         self._db.execute("BEGIN")
 
@@ -203,7 +212,7 @@ class Ledger:
     def mark(
         self, candidate: int, status: Status, *, reason: str = "", detail: str = "", smiles: str | None = None
     ) -> None:
-        """Move one candidate on; ``smiles`` replaces what was proposed by its canonical form."""
+        """Change the status of a candidate; ``smiles`` replaces the proposed string by its canonical form."""
         self._db.execute(
             "UPDATE candidates SET status = ?, reason = ?, detail = ?, smiles = coalesce(?, smiles) "
             "WHERE id = ?",
@@ -226,16 +235,16 @@ class Ledger:
         return {candidate.smiles: candidate for candidate in taken if candidate.reason != "deadline"}
 
     def add_outcome(self, candidate: int, outcome: Label | LabelError, level: Level, source: Source) -> None:
-        """How a candidate's label, or the error in its place, came about."""
+        """Keep how a candidate's label, or the error in its place, came about."""
         label = outcome if isinstance(outcome, Label) else None
         seconds = sum(attempt.seconds for attempt in outcome.attempts)
         self._db.execute(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _INSERT_OUTCOME,
             (
                 candidate,
                 *level_columns(level),
                 source,
-                json.dumps(outcome.attempts),
+                write_attempts(outcome.attempts),
                 float(seconds),
                 label.host if label else "",
                 label.version if label else "",
@@ -265,17 +274,17 @@ class Ledger:
         ).fetchone()
         return unpack(*row) if row else None
 
-    def add_single_point(self, smiles: str, geometry: str, found: SinglePoint) -> None:
-        """What a cheap calculation says of a molecule in one of its geometries."""
+    def add_single_point(self, smiles: str, geometry: str, point: SinglePoint) -> None:
+        """Keep a GFN2-xTB single point of a molecule in one of its geometries."""
         self._db.execute(
             "INSERT OR REPLACE INTO single_points VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 smiles,
                 geometry,
-                *level_columns(found.level),
-                found.energy,
-                pack(found.charges, "<f8"),
-                pack(found.bond_orders, "<f8"),
+                *level_columns(point.level),
+                point.energy,
+                pack(point.charges, "<f8"),
+                pack(point.bond_orders, "<f8"),
             ),
         )
 
@@ -295,29 +304,17 @@ class Ledger:
 
     # --- labels -------------------------------------------------------------------------------------------
     def add_label(self, label: Label) -> None:
-        self._db.execute(
-            "INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                label.smiles,
-                *level_columns(label.level),
-                float(label.value),  # a simulator may well answer in numpy's float32, which SQLite refuses
-                json.dumps({name: float(part) for name, part in label.parts.items()}),
-                pack(label.numbers, "<i4"),
-                pack(label.positions, "<f8"),
-                float(label.seconds),
-            ),
-        )
+        """Keep the result of a label; an earlier one of the molecule at its level is replaced."""
+        self._db.execute(insert("labels", RESULT, conflict="REPLACE"), to_row(label, RESULT))
 
     def label(self, smiles: str, level: Level) -> Label | None:
+        """The label of a molecule at a level, or None; its attempts, host and version are in the outcomes."""
         row = self._db.execute(
-            "SELECT value, parts, numbers, positions, seconds FROM labels "
+            f"SELECT {', '.join(RESULT)} FROM labels "
             "WHERE smiles = ? AND method = ? AND property = ? AND unit = ?",
             (smiles, *level_columns(level)),
         ).fetchone()
-        if row is None:
-            return None
-        value, parts, numbers, positions, seconds = row
-        return Label(smiles, value, level, json.loads(parts), *unpack(numbers, positions), seconds)
+        return None if row is None else from_row(row, RESULT)
 
     def labelled(self, role: Role, *, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
         """Labelled candidates of a role with their values at the campaign's level (eV), as proposed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -13,13 +12,14 @@ from alkit.errors import CampaignError, DataError
 from alkit.files import refuse_existing
 from alkit.plugins import nearest
 from alkit.simulators.base import Label, Level
+from alkit.storage.label_rows import read_attempts
 from alkit.storage.ledger import Ledger, Status
 
 TABLES = (".csv", ".parquet")
 
 
 def export(ledger: Ledger, out: Path, *, name: str) -> int:
-    """Write what the ending of ``out`` asks for; returns the number of rows or structures.
+    """Write the ledger in the format of ``out``'s ending; returns the number of rows or structures.
 
     ``.csv`` and ``.parquet``: every candidate, one a row, in the order of proposal. ``.db`` (ASE's database,
     as schnetpack reads it, and as ``dataset`` of another campaign) and ``.extxyz``: every label of the
@@ -45,18 +45,18 @@ def export(ledger: Ledger, out: Path, *, name: str) -> int:
 
 
 def rows(ledger: Ledger, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-    """Candidates as tables have them: ``attempts`` reads "as given: not_relaxed (2.1 s), …".
+    """Yield every candidate as a row of a table: ``attempts`` reads "as given: not_relaxed (2.1 s), …".
 
     Raises:
-        DataError: ``status`` is none that candidates have.
+        DataError: there is no such ``status``.
     """
     if status is not None and status not in get_args(Status):
         raise DataError(f"There is no status {status!r}; {nearest(status, get_args(Status))}.")
     for row in ledger.histories():
         if status not in (None, row["status"]):
             continue
-        tries = json.loads(row["attempts"] or "[]")
-        attempts = ", ".join(f"{name}: {reason or 'label'} ({time:.2f} s)" for name, reason, time in tries)
+        tries = read_attempts(row["attempts"] or "[]")  # NULL where no label was asked for
+        attempts = ", ".join(f"{t.strategy}: {t.reason or 'label'} ({t.seconds:.2f} s)" for t in tries)
         yield row | {"attempts": attempts, "tries": len(tries)}
 
 
@@ -66,23 +66,23 @@ def labels(ledger: Ledger) -> Iterator[Label]:
     Raises:
         CampaignError: there is none yet.
     """
-    level, seen = ledger.level, set[str]()
+    level, labelled = ledger.level, set[str]()
     for candidate in ledger.candidates(status=("labelled",)):
-        label = ledger.label(candidate.smiles, level) if level and candidate.smiles not in seen else None
+        label = ledger.label(candidate.smiles, level) if level and candidate.smiles not in labelled else None
         if label is not None:
-            seen.add(candidate.smiles)
+            labelled.add(candidate.smiles)
             yield label
-    if not seen:
+    if not labelled:
         raise CampaignError(f"{ledger.path} has no label yet; give a campaign that has labelled something.")
 
 
 def _csv(ledger: Ledger, out: Path, name: str) -> int:
-    found = list(rows(ledger))
+    table = list(rows(ledger))
     with out.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(found[0]) if found else ["id"])
-        table.writeheader()
-        table.writerows(found)
-    return len(found)
+        writer = csv.DictWriter(file, list(table[0]) if table else ["id"])
+        writer.writeheader()
+        writer.writerows(table)
+    return len(table)
 
 
 def _parquet(ledger: Ledger, out: Path, name: str) -> int:
@@ -115,7 +115,7 @@ def _extxyz(ledger: Ledger, out: Path, name: str) -> int:
     from ase import Atoms
     from ase.io import write
 
-    found = [
+    structures = [
         Atoms(
             label.numbers,
             label.positions,
@@ -127,5 +127,5 @@ def _extxyz(ledger: Ledger, out: Path, name: str) -> int:
         )
         for label in labels(ledger)
     ]
-    write(out, found, format="extxyz")
-    return len(found)
+    write(out, structures, format="extxyz")
+    return len(structures)

@@ -1,6 +1,8 @@
 """alkit.files: tables that survive an interruption anywhere."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.errors import DataError
-from alkit.files import digest, growing_table
+from alkit.files import digest, growing_table, lock, locked
 
 HEADER = ["smiles", "value"]
 
@@ -82,3 +84,57 @@ def test_two_runs_do_not_write_one_table(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="is being written by another run"):
             write(tmp_path / "a.csv", [["C", 1]], chunk=1)
     assert (tmp_path / "a.csv").read_bytes() == b"smiles,value\r\nC,1\r\n"
+
+
+# --- locks -----------------------------------------------------------------------------------------------
+def test_a_lock_is_held_once_and_keeps_what_the_file_holds(tmp_path: Path) -> None:
+    path, busy = tmp_path / "a", DataError("somebody else has it")
+    path.write_text("text")
+    with locked(path, busy=busy) as file:
+        with pytest.raises(DataError, match="somebody else has it"), locked(path, busy=busy):
+            pass
+        with pytest.raises(BlockingIOError) as caught:
+            lock(path)
+        assert caught.value.filename == str(path)
+        file.seek(0)
+        assert file.read() == b"text"
+    lock(path).close()
+    with locked(path, busy=busy):
+        pass
+
+
+def test_a_lock_ends_with_an_error_in_its_block(tmp_path: Path) -> None:
+    busy = DataError("busy")
+    with pytest.raises(KeyboardInterrupt), locked(tmp_path / "a", busy=busy):
+        raise KeyboardInterrupt
+    with locked(tmp_path / "a", busy=busy):
+        pass
+
+
+_HOLDER = """
+import sys, time
+from pathlib import Path
+from alkit.files import lock
+file = lock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_lock_ends_with_a_killed_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HOLDER, str(tmp_path / "a")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError):
+            lock(tmp_path / "a")
+        holder.kill()
+        holder.wait()
+        lock(tmp_path / "a").close()
+
+
+def test_a_lock_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError) as caught, locked(tmp_path / "a", busy=DataError("busy")):
+        pass
+    assert caught.value.filename == str(tmp_path / "a")

@@ -109,7 +109,7 @@ def test_one_claims_and_the_other_waits(tmp_path, label):
         assert not one.claim(WATER)  # it is at it already
         assert not other.claim(WATER)
         assert other.claim(METHANE)
-        one.give_up(WATER)
+        one.release(WATER)
         assert other.claim(WATER)
         other.put(WATER, label)
         assert not one.claim(WATER)
