@@ -31,7 +31,7 @@ def quickstart(seed: int, folder: Path) -> tuple[float, list[dict[str, float]]]:
     settings = (f"--set={one}" for one in (f"seed={seed}", *where))
     wall = seconds(*campaign, str(ROOT / "campaigns" / "quickstart.yaml"), *settings)
     read = "import json, sys; from alkit.campaign import open_campaign; "
-    read += "print(json.dumps(open_campaign(sys.argv[1])[1].metrics()))"
+    read += "print(json.dumps(open_campaign(sys.argv[1])[1].metrics(), default=dict))"
     metrics = subprocess.run(
         [sys.executable, "-c", read, str(folder / str(seed))], check=True, capture_output=True, text=True
     )

@@ -1,37 +1,30 @@
-"""A graph GAN that proposes molecules: trained on SMILES, it draws valid, neutral, connected new ones.
+"""A generator of molecules, written token by token and trained against a critic: valid, neutral, connected.
 
-Torch is loaded on the first use of `GraphGAN` or `TrainingHistory`, not on import.
+Names load on first use, so that ``import generator`` costs no torch.
 """
 
-from __future__ import annotations
-
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from generator.errors import GeneratorError
-
-if TYPE_CHECKING:
-    from generator import metrics
-    from generator.settings import GeneratorSettings
-    from generator.training import GraphGAN, TrainingHistory
+import lazy_loader
 
 # Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
 # as anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__all__ = ["GeneratorError", "GeneratorSettings", "GraphGAN", "TrainingHistory", "metrics"]
-
-_HOMES = {"GeneratorSettings": "settings", "GraphGAN": "training", "TrainingHistory": "training"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "metrics":
-        return import_module("generator.metrics")
-    if name in _HOMES:
-        return getattr(import_module(f"generator.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'generator' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from generator import metrics as metrics
+    from generator.errors import GeneratorError as GeneratorError
+    from generator.settings import GeneratorSettings as GeneratorSettings
+    from generator.training import GraphGAN as GraphGAN
+    from generator.training import TrainingHistory as TrainingHistory
+else:  # a type checker must not see __getattr__, which would let every name pass
+    __getattr__, __dir__, __all__ = lazy_loader.attach(
+        __name__,
+        submodules=["metrics"],
+        submod_attrs={
+            "errors": ["GeneratorError"],
+            "settings": ["GeneratorSettings"],
+            "training": ["GraphGAN", "TrainingHistory"],
+        },
+    )

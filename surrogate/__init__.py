@@ -5,32 +5,39 @@ Names load on first use, so that ``import surrogate`` costs neither torch nor RD
 """
 
 import os
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 # Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
 # as anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_HOME = {
-    "Calibration": "calibration",
-    "Ensemble": "ensemble",
-    "EnsembleCalculator": "calculator",
-    "Prediction": "ensemble",
-    "Graph": "inputs",
-    "graph_2d": "inputs",
-    "graph_3d": "inputs",
-    "ModelSettings": "settings",
-    "TrainingSettings": "settings",
-    "SurrogateError": "errors",
-    "AtomReferences": "targets",
-    "from_schnetpack": "export",
-    "to_schnetpack": "export",
-}
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'surrogate' has no attribute {name!r}")
-    return getattr(import_module(f"surrogate.{_HOME[name]}"), name)
+if TYPE_CHECKING:
+    from surrogate.calculator import EnsembleCalculator as EnsembleCalculator
+    from surrogate.calibration import Calibration as Calibration
+    from surrogate.ensemble import Ensemble as Ensemble
+    from surrogate.ensemble import Prediction as Prediction
+    from surrogate.errors import SurrogateError as SurrogateError
+    from surrogate.export import from_schnetpack as from_schnetpack
+    from surrogate.export import to_schnetpack as to_schnetpack
+    from surrogate.inputs import Graph as Graph
+    from surrogate.inputs import graph_2d as graph_2d
+    from surrogate.inputs import graph_3d as graph_3d
+    from surrogate.settings import ModelSettings as ModelSettings
+    from surrogate.settings import TrainingSettings as TrainingSettings
+    from surrogate.targets import AtomReferences as AtomReferences
+else:  # a type checker must not see __getattr__, which would let every name pass
+    __getattr__, __dir__, __all__ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "calculator": ["EnsembleCalculator"],
+            "calibration": ["Calibration"],
+            "ensemble": ["Ensemble", "Prediction"],
+            "errors": ["SurrogateError"],
+            "export": ["from_schnetpack", "to_schnetpack"],
+            "inputs": ["Graph", "graph_2d", "graph_3d"],
+            "settings": ["ModelSettings", "TrainingSettings"],
+            "targets": ["AtomReferences"],
+        },
+    )

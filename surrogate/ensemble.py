@@ -32,7 +32,7 @@ _READABLE = (1, 2, 3)
 OnMember = Callable[[int, int, dict[str, float]], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """What an ensemble of ``s`` members says of ``n`` molecules.
 
@@ -47,6 +47,10 @@ class Prediction:
     std: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     calibration: Calibration = field(default_factory=Calibration)
+
+    def __repr__(self) -> str:
+        members, molecules = self.samples.shape
+        return f"Prediction({molecules} molecules, {members} members, {self.embeddings.shape[-1]} features)"
 
     @property
     def mean(self) -> NDArray[np.float64]:

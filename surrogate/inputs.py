@@ -42,7 +42,7 @@ def input_widths(inputs: Sequence[str]) -> tuple[int, int]:
     return sum(atoms for atoms, _ in widths), sum(pairs for _, pairs in widths)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """One molecule as the network sees it.
 
@@ -67,6 +67,10 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __repr__(self) -> str:
+        baseline = f", baseline {self.baseline:.4f} eV" if self.baseline_level else ""
+        return f"Graph({len(self)} atoms, {len(self.senders)} pairs{baseline})"
 
 
 def graph_3d(

@@ -12,7 +12,7 @@ from alkit.plugins import Registry, create
 from alkit.units import CHEMICAL_ACCURACY
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pool:
     """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them.
 
@@ -38,6 +38,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self.smiles)
 
+    def __repr__(self) -> str:
+        energies = "" if self.cheap is None else ", with GFN2-xTB energies"
+        members, features = len(self.samples), self.embeddings.shape[-1]
+        return f"Pool({len(self)} molecules, {members} members, {features} features{energies})"
+
     @property
     def mean(self) -> NDArray[np.float64]:
         """``(n,)`` eV."""
@@ -51,7 +56,7 @@ class Pool:
         return model.posterior(choices)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RoundContext:
     """What the campaign knows when it acquires.
 
@@ -74,6 +79,11 @@ class RoundContext:
     cheap: NDArray[np.float64] | None = None
     pending: tuple[str, ...] = ()
     accuracy: float = CHEMICAL_ACCURACY
+
+    def __repr__(self) -> str:
+        pending = f", {len(self.pending)} pending" if self.pending else ""
+        energies = "" if self.cheap is None else ", with GFN2-xTB energies"
+        return f"RoundContext(round {self.round}, {len(self.smiles)} labelled molecules{pending}{energies})"
 
     @property
     def best(self) -> float:

@@ -26,6 +26,7 @@ from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import create_simulator
 from alkit.simulators.bindings import require_binding
 from alkit.storage.ledger import Ledger
+from alkit.storage.round_metrics import RoundMetrics
 from surrogate.settings import pick_device
 
 _LEDGER = "ledger.sqlite"
@@ -39,7 +40,7 @@ class Result:
 
     folder: Path
     stopped_by: str
-    metrics: list[dict[str, float]]
+    metrics: list[RoundMetrics]
     already_finished: bool = False
 
 
@@ -77,6 +78,9 @@ class Campaign:
         self.config = config
         self.folder = config.campaign_folder.resolve()
         self.progress = progress or CampaignProgress()
+
+    def __repr__(self) -> str:
+        return f"Campaign({self.config.name!r}, {self.config.acquisition.name}, folder {str(self.folder)!r})"
 
     def check(self) -> None:
         """Everything that can be found wrong before work begins.
@@ -184,16 +188,16 @@ class Campaign:
         self.progress.expect(len(ledger.stages()), total)
 
     def _tell(self, state: RoundState) -> None:
-        rows = [row for row in state.ledger.metrics() if row["round"] == state.round]
-        for row in rows:
-            self.progress.say(
-                f"round {state.round}: {row['labels']:.0f} labels, test MAE {row['mae']:.3f} eV "
-                f"(elements alone {row['baseline_elements']:.3f} eV)",
-                style="bold",
-            )
+        for metrics in state.ledger.metrics():
+            if metrics.round == state.round:
+                self.progress.say(
+                    f"round {state.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} eV "
+                    f"(elements alone {metrics.baseline_elements:.3f} eV)",
+                    style="bold",
+                )
 
     def _state(self, ledger: Ledger) -> RoundState:
-        evaluated = [int(row["round"]) for row in ledger.metrics()]
+        evaluated = [metrics.round for metrics in ledger.metrics()]
         return RoundState(
             config=self.config,
             folder=self.folder,

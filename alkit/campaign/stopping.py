@@ -4,17 +4,17 @@ Every rule reads the ledger alone, so a resumed campaign ends where an uninterru
 has no part in it: rules that need an error take the validation error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from alkit.config.schema import StopConfig
 
 
-def reason_to_stop(stop: StopConfig, metrics: Sequence[dict[str, float]], seconds: float) -> str | None:
+def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], seconds: float) -> str | None:
     """The rule that ends the campaign after the last evaluated round, in words, or None.
 
     Args:
         stop: the rules.
-        metrics: one dictionary per evaluated round, with ``round``, ``labels`` and ``validation_mae`` (eV).
+        metrics: of every evaluated round, with ``round``, ``labels`` and ``validation_mae`` (eV).
         seconds: wall time of all stages so far.
     """
     if not metrics:

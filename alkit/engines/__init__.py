@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from alkit.engines.local import LocalEngine as LocalEngine
     from alkit.engines.registry import ENGINES as ENGINES
     from alkit.engines.registry import create_engine as create_engine
-
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "base": ["LABELS_PER_WORKER", "Engine"],
-        "local": ["LocalEngine"],
-        "registry": ["ENGINES", "create_engine"],
-    },
-)
+else:  # a type checker must not see __getattr__, which would let every name pass
+    __getattr__, __dir__, __all__ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "base": ["LABELS_PER_WORKER", "Engine"],
+            "local": ["LocalEngine"],
+            "registry": ["ENGINES", "create_engine"],
+        },
+    )

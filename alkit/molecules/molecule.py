@@ -21,7 +21,7 @@ LONGEST_SMILES = 2000
 """Characters; RDKit overflows the stack, which ends the process, as it writes a chain of 50,000 atoms."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Molecule:
     """One molecule with one geometry.
 
@@ -34,6 +34,9 @@ class Molecule:
     numbers: np.ndarray
     positions: np.ndarray
     geometry: str
+
+    def __repr__(self) -> str:
+        return f"Molecule({self.smiles!r:.80}, {len(self.numbers)} atoms, {self.geometry} geometry)"
 
     def __post_init__(self) -> None:
         if self.geometry not in GEOMETRIES:

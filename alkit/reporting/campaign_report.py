@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: s
     return folder / "report.html"
 
 
-def table(metrics: Sequence[dict[str, float]], title: str) -> Table:
+def table(metrics: Sequence[Mapping[str, float]], title: str) -> Table:
     """The rounds as a terminal table that fits 80 columns: errors on the test set, a line in each unit."""
     shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
     delta = "baseline_xtb" in metrics[-1]
@@ -119,7 +119,7 @@ def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
     return shown
 
 
-def verdict(metrics: Sequence[dict[str, float]]) -> str:
+def verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     """What the numbers mean, in a sentence."""
     last = metrics[-1]
     # Delta learning starts from xTB, so that counting elements alone is no measure of it.
@@ -152,7 +152,7 @@ def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
         ]
 
 
-def _draw(ledger: Ledger, metrics: list[dict[str, float]], folder: Path) -> dict[str, str]:
+def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> dict[str, str]:
     """Plots as files in ``plots/``; their names and contents as data URIs."""
     target = folder / "plots"
     target.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ def _draw_proposals(ledger: Ledger, path: Path) -> None:
     plots.make_up({name: smiles for name, smiles in sets.items() if smiles}, path)
 
 
-def _row(row: dict[str, float]) -> dict[str, str]:
+def _row(row: Mapping[str, float]) -> dict[str, str]:
     """A round's metrics as text."""
     text = {name: f"{row[name]:.0f}" for name in ("round", "labels", "test_size")}
     text |= {name: f"{row[name]:.3f}" for name in _COLUMNS}
@@ -214,7 +214,7 @@ def _lowest(ledger: Ledger, round_: int) -> dict[str, str]:
     return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
 
 
-def _facts(config: CampaignConfig, metrics: list[dict[str, float]]) -> list[tuple[str, str]]:
+def _facts(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> list[tuple[str, str]]:
     surrogate = config.surrogate
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"

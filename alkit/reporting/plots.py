@@ -1,7 +1,7 @@
 """The plots of a campaign, as PNG files."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _TRIVIAL = {
 }
 
 
-def learning_curve(metrics: Sequence[dict[str, float]], path: Path) -> None:
+def learning_curve(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
     """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels."""
     drawn, axes = figure()
     labels = [row["labels"] for row in metrics]

@@ -43,7 +43,7 @@ class Level:
         return f"{self.method} {self.property} [{self.unit}]"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Label:
     """What a simulator says of one molecule.
 
@@ -64,6 +64,10 @@ class Label:
     attempts: tuple[Attempt, ...] = ()
     host: str = ""
     version: str = ""
+
+    def __repr__(self) -> str:
+        label = f"{self.value:.6f} {self.level.unit}, {self.level}, {self.seconds:.2f} s"
+        return f"Label({self.smiles!r:.80}, {label})"
 
 
 @runtime_checkable

@@ -34,6 +34,7 @@ from alkit.storage.label_rows import (
     unpack,
     write_attempts,
 )
+from alkit.storage.round_metrics import RoundMetrics
 
 Role = Literal["training", "validation", "test"]
 Source = Literal["computed", "cache", "ledger"]
@@ -338,9 +339,9 @@ class Ledger:
         rows = [(round_, name, float(value)) for name, value in metrics.items()]
         self._db.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?)", rows)
 
-    def metrics(self) -> list[dict[str, float]]:
-        """One dictionary per evaluated round, ``round`` among its keys, in order."""
+    def metrics(self) -> list[RoundMetrics]:
+        """The metrics of every evaluated round, in order."""
         rounds: dict[int, dict[str, float]] = {}
         for round_, name, value in self._db.execute("SELECT * FROM metrics ORDER BY round, name"):
             rounds.setdefault(round_, {"round": round_})[name] = value
-        return list(rounds.values())
+        return [RoundMetrics.from_values(values) for values in rounds.values()]

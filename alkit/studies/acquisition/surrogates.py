@@ -97,11 +97,16 @@ class Networks:
 
         order = rng.permutation(len(known))
         cut = max(FEWEST_VALIDATION, round(VALIDATION_SHARE * len(known)))
-        parts = {"validation": order[:cut], "training": order[cut:]}
+
+        def labelled(part: NDArray) -> tuple[list[Graph], NDArray]:
+            return self._graphs(known[part].tolist()), targets[part]
+
+        validation = labelled(order[:cut])
         self._ensemble = Ensemble.fit(
             ModelSettings(**self._settings["model"]),
             TrainingSettings(**self._settings["training"]),
-            **{name: (self._graphs(known[part].tolist()), targets[part]) for name, part in parts.items()},
+            training=labelled(order[cut:]),
+            validation=validation,
             members=self._settings["members"],
             seed=int(rng.integers(2**31)),
         )

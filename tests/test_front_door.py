@@ -1,0 +1,137 @@
+"""The public face: typed, completing, light to import, and short when it is printed."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import alkit
+import generator
+import surrogate
+from alkit import Campaign, Label, Level, Molecule, Pool, RoundContext
+from surrogate import Graph, Prediction, graph_2d
+
+ROOT = Path(__file__).parents[1]
+
+RIGHT = """
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from alkit import Campaign, Ensemble, Pool, Result, RoundContext, load_config
+    from generator import GraphGAN
+    from surrogate import Graph, ModelSettings, graph_2d
+
+
+    def score(pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        return pool.std * context.best + pool.mean
+
+
+    result: Result = Campaign("mine.yaml", acquisition=score).run()
+    error: float | None = result.metrics[-1].mae
+    also: float = result.metrics[-1]["mae"]
+    graph: Graph = graph_2d("CCO", cutoff=5.0)
+    mean: NDArray[np.float64] = Ensemble.load(Path("model")).predict([graph]).mean
+    width: int = ModelSettings(features=64).features
+"""
+_HEAD = """from pathlib import Path
+
+from alkit import Campaign, Ensemble, Pool
+from surrogate import ModelSettings
+
+"""
+_NOT_OURS = ("torch", "rdkit", "pandas", "mlflow", "botorch", "gpytorch", "schnetpack", "numba", "rich")
+WRONG = {
+    'Campaign("x", nonsense=3)': "call-arg",
+    "from alkit import Campain": "attr-defined",
+    "from surrogate import Ensembel": "attr-defined",
+    "from generator import GraphGun": "attr-defined",
+    'Campaign("x").run().stopped': "attr-defined",
+    "def f(pool: Pool) -> float: return pool.deviation": "attr-defined",
+    'Ensemble.load(Path("model")).predict(["CCO"])': "list-item",
+    'ModelSettings(mode="4d")': "arg-type",
+    'int(Campaign("x").run().metrics[-1].mea)': "attr-defined",
+}
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory) -> dict[str, str]:
+    """What mypy says of a user's scripts, by file name; one run for all, with a cache of its own."""
+    folder = tmp_path_factory.mktemp("scripts")
+    (folder / "right.py").write_text(textwrap.dedent(RIGHT))
+    for number, line in enumerate(WRONG):
+        (folder / f"wrong{number}.py").write_text(f"{_HEAD}{line}\n")
+    skipped = ",".join(f"mypy-{name}.*" for name in _NOT_OURS)  # reading torch takes mypy a minute
+    (folder / "mypy.ini").write_text(
+        "[mypy]\nignore_missing_imports = True\nfollow_imports = silent\n"
+        f"[{skipped}]\nfollow_imports = skip\n"
+    )
+    command = [sys.executable, "-m", "mypy", "--config-file", str(folder / "mypy.ini")]
+    command += ["--cache-dir", str(folder / "cache"), *map(str, sorted(folder.glob("*.py")))]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    said = dict.fromkeys((path.name for path in folder.glob("*.py")), "")
+    for line in run.stdout.splitlines():
+        name = Path(line.partition(":")[0]).name
+        if name in said:
+            said[name] += line + "\n"
+    assert "error" in run.stdout, run.stdout + run.stderr
+    return said
+
+
+def test_a_users_script_with_right_calls_passes(complaints):
+    assert complaints["right.py"] == ""
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_call_fails(line, complaints):
+    assert f"[{WRONG[line]}]" in complaints[f"wrong{list(WRONG).index(line)}.py"]
+
+
+@pytest.mark.parametrize("package", [alkit, surrogate, generator])
+def test_names_complete_and_load(package):
+    assert set(package.__all__) <= set(dir(package))
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError):
+        _ = package.no_such_name
+
+
+@pytest.mark.parametrize("package", ["alkit", "surrogate", "generator"])
+def test_importing_is_light(package):
+    heavy = ["torch", "rdkit", "numpy", "pydantic", "mlflow", "botorch", "schnetpack", "ase", "yaml"]
+    code = f"import sys, {package}; print([name for name in {heavy} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def _objects(n: int) -> list[object]:
+    """One of each public object, as large as a pool of ``n`` molecules makes it."""
+    features = np.zeros((n, 128), dtype=np.float32)
+    numbers, positions = np.ones(n, dtype=int), np.zeros((n, 3))
+    return [
+        Pool(("C",) * n, np.zeros((3, n)), np.ones(n), features, np.ones(n), np.zeros(n)),
+        RoundContext(2, ("C",) * n, np.zeros(n), features, np.random.default_rng(0), pending=("CC",)),
+        Prediction(np.zeros((3, n)), np.ones(n), features),
+        Molecule("C" * n, numbers, positions, "mmff"),
+        Label("C" * n, -40.0, Level("GFN2-xTB", "u0"), {}, numbers, positions, 1.5),
+        Graph(numbers, numbers, numbers, positions, features, features),
+        Campaign({"name": "mine", "proposer": "generator"}),
+    ]
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_a_repr_has_counts_and_no_arrays(index):
+    text = repr(_objects(10_000)[index])
+    assert len(text) < 200
+    assert "array(" not in text
+    assert text.startswith(type(_objects(1)[index]).__name__)
+
+
+def test_reprs_say_what_counts():
+    pool = _objects(500)[0]
+    assert repr(pool) == "Pool(500 molecules, 3 members, 128 features, with GFN2-xTB energies)"
+    assert repr(graph_2d("CCO", cutoff=5.0)) == "Graph(9 atoms, 72 pairs)"
