@@ -252,13 +252,19 @@ def by_many(arguments: Any, progress: CampaignProgress) -> Iterator[dict[str, An
         "energy differs": wrong["energy"],
         "seconds": seconds,
     }
-    table = arguments.out / "many.csv"
+    write_outcomes(arguments.out / "many.csv", outcomes, references)
+
+
+def write_outcomes(
+    table: Path, outcomes: dict[str, Label | LabelError], references: dict[str, float]
+) -> None:
+    """One row a SMILES: label, or the reason why there is none, and QM9's energy in eV."""
     with table.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["smiles", "label_eV", "reason", "attempts", "qm9_eV"])
-        for smiles, one in outcomes.items():
-            tries = "; ".join(f"{attempt.strategy}: {attempt.reason or 'label'}" for attempt in one.attempts)
-            value, reason = (one.value, "") if isinstance(one, Label) else ("", one.reason)
+        for smiles, outcome in outcomes.items():
+            tries = "; ".join(f"{one.strategy}: {one.reason or 'label'}" for one in outcome.attempts)
+            value, reason = (outcome.value, "") if isinstance(outcome, Label) else ("", outcome.reason)
             rows.writerow([smiles, value, reason, tries, references[smiles]])
 
 

@@ -109,33 +109,22 @@ class GraphGAN:
         steering: float = 0.0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> TrainingHistory:
-        """Go on training from the present weights; `smiles` replaces the training set of earlier calls.
+        """Continue training from the present weights; `smiles` replaces the training set of earlier calls.
 
-        Parameters
-        ----------
-        smiles
-            Neutral, connected molecules within the settings' alphabet and size; at least 20 different ones.
-        steps
-            Likelihood updates, at least 1.
-        adversarial_steps
-            Updates against the critic after them, 0 or more.
-        seed
-            Seed of every draw in this call.
-        weights
-            Relative sampling weight of each molecule, 0 or more; equal where absent.
-        values
-            What molecules are worth by SMILES, such as the acquisition function's scores; any unit. Where
-            the reward head does not order values that it has not seen better than chance, they do nothing.
-        steering
-            How strongly draws are drawn to what is worth much: 0 not at all, 1 as strongly as to what the
-            critic takes for real; needs `values` of at least 20 molecules.
-        on_progress
-            Called with (updates done, updates in all) after each update.
+        Args:
+            smiles: neutral, connected molecules in the alphabet and size of the settings; 20 or more.
+            steps: likelihood updates, at least 1.
+            adversarial_steps: updates against the critic after them, 0 or more.
+            seed: of every draw in this call.
+            weights: relative sampling weight of each molecule, 0 or more; equal where absent.
+            values: worth by SMILES, such as scores of the acquisition function; any unit. No effect if the
+                reward head orders unseen values no better than chance.
+            steering: pull of draws to high values: 0 none, 1 as strong as to what the critic takes for real;
+                needs `values` of at least 20 molecules.
+            on_progress: called with (updates done, updates in all) after each update.
 
-        Raises
-        ------
-        GeneratorError
-            Bad arguments or molecules, before any weight has changed.
+        Raises:
+            GeneratorError: bad arguments or molecules, before any weight has changed.
         """
         for name, count, least in (("steps", steps, 1), ("adversarial_steps", adversarial_steps, 0)):
             if isinstance(count, bool) or not isinstance(count, int) or count < least:
@@ -155,22 +144,8 @@ class GraphGAN:
         if warning is None and adversarial_steps:
             head = Steering.fit(worth, self.settings, steering, random) if worth else None
             correlation = math.nan if head is None else head.rank_correlation
-            if head is not None and not head.convincing:  # one that has learned nothing leads nowhere
-                head = None
-            self.steered = head is not None
-            game = Game(
-                self.settings,
-                self._language,
-                self._generator,
-                self._average,
-                self._critic,
-                self._critic_optimizer,
-                graphs,
-                self.known,
-                self.familiar,
-                head,
-                random,
-            )
+            self.steered = head is not None and head.convincing  # one that has learned nothing leads nowhere
+            game = self._game(graphs, head if self.steered else None, random)
             played, warning = self._run("adversarial", adversarial_steps, counter, game.play, self._generator)
         return TrainingHistory(
             self.total_steps - first,
@@ -181,6 +156,21 @@ class GraphGAN:
             correlation,
             self.steered,
             warning,
+        )
+
+    def _game(self, graphs: GraphSet, head: Steering | None, random: torch.Generator) -> Game:
+        return Game(
+            self.settings,
+            self._language,
+            self._generator,
+            self._average,
+            self._critic,
+            self._critic_optimizer,
+            graphs,
+            self.known,
+            self.familiar,
+            head,
+            random,
         )
 
     def _learn_chemistry(self, graphs: GraphSet) -> None:

@@ -1,7 +1,6 @@
 """A deep ensemble of SchNets: mean, calibrated uncertainty and embeddings of molecules."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,14 @@ from torch import nn
 from surrogate.batches import MOLECULE_OF_ATOM, GraphDataset
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.determinism import deterministic
+from surrogate.ensemble_files import (
+    FORMAT,
+    READABLE,
+    check_description,
+    element_numbers,
+    read_calibration,
+    read_weights,
+)
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights
 from surrogate.inputs import Graph, input_widths
@@ -27,8 +34,6 @@ from surrogate.stack import evaluate, pooled, variances
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train
 
-_FORMAT = 3
-_READABLE = (1, 2, 3)
 OnMember = Callable[[int, int, dict[str, float]], None]
 
 
@@ -226,7 +231,7 @@ class Ensemble:
         if self.gp is not None:
             self.gp.save(folder / "gp.pt")
         description = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "model": self.settings.as_dict(),
             "members": len(self.members),
             "references": asdict(self.references),
@@ -251,11 +256,11 @@ class Ensemble:
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
             found = description["format"]
-            if found in _READABLE:
+            if found in READABLE:
                 settings = ModelSettings(**description["model"])
                 references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
                 calibration, count = (
-                    _calibration(description["calibration"], found),
+                    read_calibration(description["calibration"], found),
                     int(description["members"]),
                 )
                 has_gp = bool(description.get("gp"))
@@ -264,53 +269,19 @@ class Ensemble:
                     raise TypeError("members is a whole number, gp true or false")
                 if type(description.get("scale", 1.0)) not in (int, float):
                     raise TypeError("scale is a number")
-                _check_description(settings, references, calibration, count, scale, has_gp)
+                check_description(settings, references, calibration, count, scale, has_gp)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
-        if found not in _READABLE:
-            raise SurrogateError(f"{path} has format {found}; this version reads up to format {_FORMAT}.")
+        if found not in READABLE:
+            raise SurrogateError(f"{path} has format {found}; this version reads up to format {FORMAT}.")
         members = []
         for k in range(count):
             model = build_model(settings, seed=0)
             weights = Path(folder) / f"member_{k}.pt"
-            _read_weights(weights, model.load_state_dict)
+            read_weights(weights, model.load_state_dict)
             members.append(model.eval())
-        gp = _read_weights(Path(folder) / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
+        gp = read_weights(Path(folder) / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
         return cls(settings, references, members, calibration, scale=scale, gp=gp)
-
-
-def _check_description(
-    settings: ModelSettings,
-    references: AtomReferences,
-    calibration: Calibration,
-    members: int,
-    scale: float,
-    has_gp: bool,
-) -> None:
-    """Raises ValueError for what would fail, or predict nonsense, only later."""
-    if members < 1 or not math.isfinite(scale):
-        raise ValueError(f"{members} members of scale {scale}")
-    if sorted(references.numbers) != _numbers(settings) or len(references.energies) != len(
-        references.numbers
-    ):
-        raise ValueError("the references are not one energy for each of the model's elements")
-    if set(calibration.typical) != set(calibration.exponents):
-        raise ValueError("the calibration's typical values and exponents are of different sources")
-    at_hand = {SPREAD, *["gp"] * has_gp, *["variance"] * ("variance" in settings.uncertainty)}
-    if strange := set(calibration.typical) - at_hand:
-        raise ValueError(f"the calibration has {min(strange)!r}, which the model does not tell")
-    numbers = [*references.energies, *calibration.typical.values(), *calibration.exponents.values()]
-    numbers += [calibration.scale, calibration.weight, calibration.freedom, calibration.width]
-    for number in [*numbers, *calibration.scores]:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise ValueError(f"{number!r:.40} where a finite number belongs")
-
-
-def _calibration(description: dict[str, Any], form: int) -> Calibration:
-    if form < _FORMAT:  # there was the spread alone, and no scores of the validation molecules
-        typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
-        return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
-    return Calibration(**{**description, "scores": tuple(description["scores"])})
 
 
 _Labelled = tuple[Sequence[Graph], NDArray]
@@ -340,10 +311,12 @@ def _prepare(
         rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
     learned = np.zeros(len(training[0]))
     if start is not None and scale is not None:
-        bare = AtomReferences(tuple(_numbers(settings)), (0.0,) * len(_numbers(settings)))
+        bare = AtomReferences(tuple(element_numbers(settings)), (0.0,) * len(element_numbers(settings)))
         told = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
         learned = told.mean - baselines(training[0], settings.baseline)
-    references = AtomReferences.fit(_numbers(settings), training[0], rests[0] - learned, kind=how.references)
+    references = AtomReferences.fit(
+        element_numbers(settings), training[0], rests[0] - learned, kind=how.references
+    )
     rests = [
         rest - references(graphs) for rest, graphs in zip(rests, (training[0], validation[0]), strict=True)
     ]
@@ -385,16 +358,6 @@ def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
             )
 
 
-def _numbers(settings: ModelSettings) -> list[int]:
-    """Atomic numbers of the model's elements."""
-    from ase.data import atomic_numbers
-
-    unknown = [symbol for symbol in settings.elements if symbol not in atomic_numbers]
-    if unknown:
-        raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
-    return sorted({atomic_numbers[symbol] for symbol in settings.elements})
-
-
 def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) -> None:
     """Weights may only go on in the network they were trained in; elements and target may differ."""
     if len(earlier.members) < members:
@@ -406,16 +369,3 @@ def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) 
         raise SurrogateError(
             f"The ensemble to start from has {earlier.settings}, but {settings} is asked for; use the same."
         )
-
-
-def _read_weights(path: Path, use: Callable[[Any], Any]) -> Any:
-    """Weights as data: ``weights_only`` refuses whatever a pickle could run."""
-    try:
-        return use(torch.load(path, map_location="cpu", weights_only=True))
-    except FileNotFoundError:
-        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
-    except OSError as error:
-        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
-    except Exception as error:  # a damaged or foreign file can break torch's reader anywhere
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SurrogateError(f"{path} does not hold the weights of this model ({reason}).") from error

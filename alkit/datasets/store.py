@@ -105,7 +105,6 @@ def create_database(
     Raises:
         DataError: the file cannot be written, or a record lacks a property.
     """
-    from ase import Atoms
     from ase.db import connect
 
     if geometry not in GEOMETRIES:
@@ -129,22 +128,26 @@ def create_database(
                 },
             }
             for record in records:
-                positions = record.positions
-                if positions is None:
-                    positions = np.full((len(record.numbers), 3), np.nan)
-                if missing := [name for name in units if name not in record.labels]:
-                    raise DataError(
-                        f"{record.smiles} has no {', '.join(missing)}; every row needs all labels."
-                    )
-                database.write(
-                    Atoms(numbers=record.numbers, positions=positions),
-                    key_value_pairs={"smiles": record.smiles, "gdb_id": int(record.gdb_id)},
-                    data={name: np.array([record.labels[name]], dtype=np.float64) for name in units},
-                )
+                _write_record(database, record, units)
                 written += 1
     except (OSError, sqlite3.Error) as error:
         raise DataError(f"Cannot write the database {path}: {error}.") from error
     return written
+
+
+def _write_record(database: Any, record: Record, units: Mapping[str, str]) -> None:
+    from ase import Atoms
+
+    positions = record.positions
+    if positions is None:
+        positions = np.full((len(record.numbers), 3), np.nan)
+    if missing := [name for name in units if name not in record.labels]:
+        raise DataError(f"{record.smiles} has no {', '.join(missing)}; every row needs all labels.")
+    database.write(
+        Atoms(numbers=record.numbers, positions=positions),
+        key_value_pairs={"smiles": record.smiles, "gdb_id": int(record.gdb_id)},
+        data={name: np.array([record.labels[name]], dtype=np.float64) for name in units},
+    )
 
 
 def _by_number(values: Mapping[int, float]) -> list[float]:

@@ -27,16 +27,7 @@ from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
 from alkit.simulators.simulator import REVISION
-from alkit.storage.label_rows import (
-    NAMES,
-    declare,
-    from_row,
-    insert,
-    label_hash,
-    level_columns,
-    pack,
-    to_row,
-)
+from alkit.storage.label_rows import NAMES, declare, from_row, insert, label_hash, level_columns, pack, to_row
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;

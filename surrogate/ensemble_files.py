@@ -1,0 +1,74 @@
+"""The description and weights of a saved ensemble: what is read, and what is refused as damaged."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from surrogate.calibration import SPREAD, Calibration
+from surrogate.errors import SurrogateError
+from surrogate.settings import ModelSettings
+from surrogate.targets import AtomReferences
+
+FORMAT = 3
+READABLE = (1, 2, 3)
+
+
+def check_description(
+    settings: ModelSettings,
+    references: AtomReferences,
+    calibration: Calibration,
+    members: int,
+    scale: float,
+    has_gp: bool,
+) -> None:
+    """Raises ValueError for what would fail, or predict nonsense, only later."""
+    if members < 1 or not math.isfinite(scale):
+        raise ValueError(f"{members} members of scale {scale}")
+    if sorted(references.numbers) != element_numbers(settings) or len(references.energies) != len(
+        references.numbers
+    ):
+        raise ValueError("the references are not one energy for each of the model's elements")
+    if set(calibration.typical) != set(calibration.exponents):
+        raise ValueError("the calibration's typical values and exponents are of different sources")
+    at_hand = {SPREAD, *["gp"] * has_gp, *["variance"] * ("variance" in settings.uncertainty)}
+    if strange := set(calibration.typical) - at_hand:
+        raise ValueError(f"the calibration has {min(strange)!r}, which the model does not tell")
+    numbers = [*references.energies, *calibration.typical.values(), *calibration.exponents.values()]
+    numbers += [calibration.scale, calibration.weight, calibration.freedom, calibration.width]
+    for number in [*numbers, *calibration.scores]:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise ValueError(f"{number!r:.40} where a finite number belongs")
+
+
+def read_calibration(description: dict[str, Any], form: int) -> Calibration:
+    if form < FORMAT:  # there was the spread alone, and no scores of the validation molecules
+        typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
+        return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
+    return Calibration(**{**description, "scores": tuple(description["scores"])})
+
+
+def element_numbers(settings: ModelSettings) -> list[int]:
+    """Atomic numbers of the model's elements."""
+    from ase.data import atomic_numbers
+
+    unknown = [symbol for symbol in settings.elements if symbol not in atomic_numbers]
+    if unknown:
+        raise SurrogateError(f"{unknown[0]!r} is not the symbol of an element.")
+    return sorted({atomic_numbers[symbol] for symbol in settings.elements})
+
+
+def read_weights(path: Path, use: Callable[[Any], Any]) -> Any:
+    """Weights as data: ``weights_only`` refuses whatever a pickle could run."""
+    try:
+        return use(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
+    except OSError as error:
+        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
+    except Exception as error:  # a damaged or foreign file can break torch's reader anywhere
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SurrogateError(f"{path} does not hold the weights of this model ({reason}).") from error
