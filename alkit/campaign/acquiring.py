@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
-from alkit.campaign.features import features
 from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
 from alkit.engines.base import DEADLINE
@@ -82,7 +81,7 @@ def cheap_energies(state: RoundState) -> dict[str, float]:
     with state.progress.steps(f"{METHOD} of candidates", len(molecules)) as advance:
         for k, candidate in enumerate(molecules, start=1):
             try:
-                found[candidate.smiles] = state.single_point(candidate.smiles).energy
+                found[candidate.smiles] = state.molecules.single_point(candidate.smiles).energy
             except LabelError as error:
                 if candidate.status == "screened":
                     state.ledger.mark(candidate.id, "rejected", reason=error.reason, detail=error.detail)
@@ -106,7 +105,7 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
         smiles=smiles,
         samples=arrays["samples"],
         std=arrays["std"],
-        embeddings=features(state, screened) if needs_soap(state) else arrays["embeddings"],
+        embeddings=state.molecules.features(screened) if needs_soap(state) else arrays["embeddings"],
         cost=_expected_seconds(state, smiles),
         cheap=arrays["cheap"] if needs_cheap(state) else None,
     )
@@ -116,7 +115,7 @@ def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext
     """What the campaign knows in this round. Nothing of the test set is in it."""
     known, embeddings, cheap = counted_labels(state), arrays["labelled_embeddings"], None
     if needs_soap(state):
-        embeddings = features(state, [candidate for candidate, _ in known])
+        embeddings = state.molecules.features([candidate for candidate, _ in known])
     if needs_cheap(state):
         has = np.isfinite(arrays["labelled_cheap"])
         known, embeddings = [known[i] for i in np.flatnonzero(has)], embeddings[has]
@@ -145,7 +144,7 @@ def _pending(state: RoundState) -> tuple[str, ...]:
 def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.float64]:
     """``(n,)`` seconds a label should take: a power law in the number of atoms, fitted to labels so far."""
     timed = [(atoms, seconds) for atoms, seconds in state.ledger.label_seconds() if seconds > 0]
-    sizes = np.array([len(state.molecule(one).numbers) for one in smiles], dtype=np.float64)
+    sizes = np.array([len(state.molecules.molecule(one).numbers) for one in smiles], dtype=np.float64)
     atoms, seconds = np.array(timed, dtype=np.float64).reshape(-1, 2).T
     if len(timed) < _FEWEST_TIMED or np.ptp(atoms) == 0:
         return np.full(len(smiles), seconds.mean() if len(timed) else 1.0)
@@ -166,8 +165,12 @@ def predict(state: RoundState) -> None:
     known = [candidate for candidate, _ in counted_labels(state)]
     with state.progress.steps("predicting", len(screened) + len(known)) as advance:
         device = state.config.surrogate.device
-        pool = ensemble.predict(state.graphs(c.smiles for c in screened), device=device, on_batch=advance)
-        labelled = ensemble.predict(state.graphs(c.smiles for c in known), device=device, on_batch=advance)
+        pool = ensemble.predict(
+            state.molecules.graphs(c.smiles for c in screened), device=device, on_batch=advance
+        )
+        labelled = ensemble.predict(
+            state.molecules.graphs(c.smiles for c in known), device=device, on_batch=advance
+        )
     arrays = {
         "ids": np.array([c.id for c in screened], dtype=np.int64),
         "samples": pool.samples,

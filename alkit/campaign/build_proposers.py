@@ -95,7 +95,7 @@ def check_generator(state: RoundState) -> None:
     """
     from generator.graphs import learnable
 
-    found = learnable(state.seed_molecules, generator_settings(state.config))
+    found = learnable(state.molecules.seeds, generator_settings(state.config))
     learned = len({without_stereo(one) for one in found}) - state.config.start.test
     if learned < FEWEST_MOLECULES:
         raise ConfigError(
@@ -115,7 +115,7 @@ def build_pool(state: RoundState, section: PoolConfig) -> PoolProposer:
 def pool_molecules(state: RoundState, section: PoolConfig) -> list[str]:
     """The pool as given, one molecule once; screening says what is wrong with which."""
     if section.file is None:
-        return list(dict.fromkeys(state.given_seeds))
+        return list(dict.fromkeys(state.molecules.seeds_before_domain))
     from alkit.datasets import read_smiles
 
     return list(dict.fromkeys(read_smiles(section.file)))

@@ -92,8 +92,8 @@ class Campaign:
             self._check(self._state(ledger))
 
     def _check(self, state: RoundState) -> None:
-        state.check_level(create_simulator(state.simulator).level)
-        start, found = self.config.start, len(state.seed_molecules)
+        state.labels.check_level(create_simulator(state.labels.simulator).level)
+        start, found = self.config.start, len(state.molecules.seeds)
         wanted = start.training + start.validation + start.test
         if wanted > found:
             raise ConfigError(
@@ -122,13 +122,13 @@ class Campaign:
             if not ledger.stages():
                 self._check(state)
             try:
-                _ = state.label_cache  # one that cannot be used is told before the work
+                _ = state.labels.cache  # one that cannot be used is told before the work
                 stopped_by = self._run(state)
             except BaseException:
                 with contextlib.suppress(CampaignError):  # the first error is the one to tell
-                    state.close(wait=False)
+                    state.labels.close(wait=False)
                 raise
-            state.close(wait=True)
+            state.labels.close(wait=True)
             return Result(self.folder, stopped_by, ledger.metrics())
 
     def _run(self, state: RoundState) -> str:

@@ -19,11 +19,11 @@ def evaluate(state: RoundState) -> None:
     ensemble = Ensemble.load(state.path("model"))
     labelled, test = acquiring.counted_labels(state), state.ledger.labelled("test")
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
-    graphs = state.graphs(smiles)
+    graphs = state.molecules.graphs(smiles)
     predicted = ensemble.predict(graphs, device=state.config.surrogate.device)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
     known = [c.smiles for c, _ in labelled]
-    cheap = baseline_energies(state.graphs(known)), baseline_energies(graphs)
+    cheap = baseline_energies(state.molecules.graphs(known)), baseline_energies(graphs)
     metrics |= evaluation.baseline_metrics(
         known,
         np.array([v for _, v in labelled]),
@@ -54,5 +54,5 @@ def evaluate(state: RoundState) -> None:
 def _validation_mae(state: RoundState, ensemble) -> float:
     rows = state.ledger.labelled("validation")
     device = state.config.surrogate.device
-    predicted = ensemble.predict(state.graphs(c.smiles for c, _ in rows), device=device)
+    predicted = ensemble.predict(state.molecules.graphs(c.smiles for c, _ in rows), device=device)
     return float(np.abs(predicted.mean - [value for _, value in rows]).mean())

@@ -34,8 +34,8 @@ def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
     """
     if not batch:
         return
-    engine = state.engine
-    state.check_level(engine.level)
+    engine = state.labels.engine
+    state.labels.check_level(engine.level)
     state.ledger.level = engine.level
     with state.progress.steps(f"labelling at {engine.level}", len(batch)) as advance:
         work = _Batch(state, {candidate.smiles: candidate.id for candidate in batch}, advance)
@@ -51,7 +51,7 @@ class _Batch:
     advance: Advance
 
     def __post_init__(self) -> None:
-        self._cache: LabelCache | None = self.state.label_cache
+        self._cache: LabelCache | None = self.state.labels.cache
         self._elsewhere: list[Molecule] = []  # other processes are at them
         deadline = self.state.config.simulator.deadline if self.state.round else None
         self._end = None if deadline is None else time.monotonic() + deadline
@@ -60,7 +60,7 @@ class _Batch:
         """Settle what this campaign has labelled before; returns the others."""
         missing = []
         for smiles in self.ids:
-            if (label := self.state.ledger.label(smiles, self.state.engine.level)) is None:
+            if (label := self.state.ledger.label(smiles, self.state.labels.engine.level)) is None:
                 missing.append(smiles)
             else:
                 self._settle(smiles, label, "ledger")
@@ -68,7 +68,7 @@ class _Batch:
 
     def compute(self, missing: Sequence[str]) -> None:
         """Label these, but for what others have labelled or are labelling."""
-        self._run(self._claimed(self.state.molecule(smiles) for smiles in missing))
+        self._run(self._claimed(self.state.molecules.molecule(smiles) for smiles in missing))
 
     def await_others(self) -> None:
         """Take what others are computing as it comes; compute it where they give up."""
@@ -86,7 +86,7 @@ class _Batch:
     def _run(self, molecules: Iterator[Molecule]) -> None:
         left = None if self._end is None else max(self._end - time.monotonic(), 0.0)
         late = None if self._cache is None else self._keep
-        for molecule, outcome in self.state.engine.label_all(molecules, deadline=left, on_late=late):
+        for molecule, outcome in self.state.labels.engine.label_all(molecules, deadline=left, on_late=late):
             self._settle(molecule.smiles, outcome)
             if not _is_late(outcome):  # what is late keeps its claim until it comes
                 self._keep(molecule, outcome)
@@ -118,7 +118,7 @@ class _Batch:
             ledger.mark(candidate, "labelled")
         else:
             ledger.mark(candidate, "failed", reason=outcome.reason, detail=outcome.detail)
-        ledger.add_outcome(candidate, outcome, self.state.engine.level, source)
+        ledger.add_outcome(candidate, outcome, self.state.labels.engine.level, source)
         ledger.commit()
         self.advance(1)
 

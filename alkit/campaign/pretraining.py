@@ -44,12 +44,15 @@ def pretrained(state: RoundState) -> Ensemble:
             f"learning: pretrain finds {len(smiles)} molecules beyond the test and validation sets that "
             f"{LEVEL.method} can compute; {_FEWEST} are the least, so give more seeds."
         )
-    graphs, cheap = state.graphs(smiles), np.array([state.single_point(one).energy for one in smiles])
+    graphs, cheap = (
+        state.molecules.graphs(smiles),
+        np.array([state.molecules.single_point(one).energy for one in smiles]),
+    )
     cut, members = max(2, round(_VALIDATION_SHARE * len(smiles))), state.config.surrogate.members
     settings = training_settings(state.config)
     with state.progress.steps("pretraining", members * settings.epochs) as advance:
         ensemble = Ensemble.fit(
-            state.model_settings,
+            state.molecules.builder.settings,
             settings,
             training=(graphs[cut:], cheap[cut:]),
             validation=(graphs[:cut], cheap[:cut]),
@@ -75,7 +78,7 @@ def _folder(state: RoundState) -> Path:
 def _molecules(state: RoundState) -> list[str]:
     """Random molecules with geometry and cheap label, as many as the campaign file says if there are."""
     held_out, found = held_out_graphs(state.ledger.known().values()), list[str]()
-    seeds, wanted = state.seed_molecules, state.config.surrogate.pretrain_molecules
+    seeds, wanted = state.molecules.seeds, state.config.surrogate.pretrain_molecules
     with state.progress.steps(f"cheap labels at {LEVEL}", min(wanted, len(seeds))) as advance:
         for index in state.rng("pretrain").permutation(len(seeds)):
             if len(found) == wanted:
@@ -83,8 +86,8 @@ def _molecules(state: RoundState) -> list[str]:
             if without_stereo(seeds[index]) in held_out:
                 continue
             try:
-                state.place(seeds[index])
-                state.single_point(seeds[index])
+                state.molecules.place(seeds[index])
+                state.molecules.single_point(seeds[index])
             except LabelError:
                 continue  # no label was paid for; the next molecule takes its place
             found.append(seeds[index])

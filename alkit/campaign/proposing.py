@@ -41,7 +41,7 @@ def learned_molecules(state: RoundState) -> list[str]:
     held_out = {without_stereo(c.smiles) for c in state.ledger.candidates(role="test")}
     taken = set(acquired)
     return [
-        s for s in state.seed_molecules if without_stereo(s) not in held_out and s not in taken
+        s for s in state.molecules.seeds if without_stereo(s) not in held_out and s not in taken
     ] + acquired
 
 

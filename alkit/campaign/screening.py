@@ -18,7 +18,7 @@ def screen(state: RoundState) -> None:
             if not reason:
                 seen.add(verdict.smiles)
                 try:
-                    state.place(verdict.smiles)
+                    state.molecules.place(verdict.smiles)
                 except LabelError as error:
                     reason, detail = error.reason, error.detail
             status: Status = "rejected" if reason else "screened"

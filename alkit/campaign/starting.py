@@ -28,7 +28,7 @@ def _draw_start(state: RoundState) -> None:
         "validation": state.config.start.validation,
         "training": state.config.start.training,
     }
-    seeds, graphs = state.seed_molecules, dict[str, Role]()
+    seeds, graphs = state.molecules.seeds, dict[str, Role]()
     order = iter(state.rng("start").permutation(len(seeds)))
     with state.progress.steps("drawing start molecules", sum(sizes.values())) as advance:
         for role, size in sizes.items():
@@ -49,12 +49,11 @@ def _draw_start(state: RoundState) -> None:
 
 def _admit(state: RoundState, smiles: str, role: Role) -> bool:
     """Take a molecule into the start sets, if it has a geometry."""
-    state.ledger.add_candidates(0, [smiles], status="acquired", role=role)
+    (candidate,) = state.ledger.add_candidates(0, [smiles], status="acquired", role=role)
     try:
-        state.place(smiles)
+        state.molecules.place(smiles)
     except LabelError as error:
-        last = state.ledger.candidates(round_=0)[-1]
-        state.ledger.mark(last.id, "rejected", reason=error.reason, detail=error.detail)
+        state.ledger.mark(candidate, "rejected", reason=error.reason, detail=error.detail)
         return False
     return True
 

@@ -11,7 +11,7 @@ from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, gen
 from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
 from alkit.campaign.round_state import RoundState
 from alkit.files import replace_file
-from alkit.models.graphs import model_settings, training_settings
+from alkit.models.graphs import training_settings
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import without_stereo
 
@@ -26,31 +26,34 @@ def train(state: RoundState) -> None:
 def _train_surrogate(state: RoundState) -> None:
     from surrogate import Ensemble
 
-    settings = state.config.surrogate.model_dump()
+    surrogate, builder = state.config.surrogate, state.molecules.builder
     sets = {}
     for role in ("training", "validation"):
         rows = state.ledger.labelled(role, up_to_round=state.round)
-        sets[role] = (state.graphs(c.smiles for c, _ in rows), np.array([value for _, value in rows]))
+        sets[role] = (
+            state.molecules.graphs(c.smiles for c, _ in rows),
+            np.array([value for _, value in rows]),
+        )
     start = None
-    if settings["warm_start"] and state.round > 0:
+    if surrogate.warm_start and state.round > 0:
         start = Ensemble.load(state.path("model", round_=state.round - 1))
-    elif settings["learning"] == "pretrain":
+    elif surrogate.learning == "pretrain":
         start = pretraining.pretrained(state)
-    with state.progress.steps("training", settings["members"] * settings["epochs"]) as advance:
+    with state.progress.steps("training", surrogate.members * surrogate.epochs) as advance:
         ensemble = Ensemble.fit(
-            model_settings(state.config),
+            builder.settings,
             training_settings(state.config),
             training=sets["training"],
             validation=sets["validation"],
-            members=settings["members"],
+            members=surrogate.members,
             seed=state.seed("train"),
             warm_start=start,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = sum(len(labels) for _, labels in sets.values())
-    geometry, conformers = settings["geometry"], settings["conformers"]
-    provenance = Provenance(geometry, state.config.seed, conformers, str(state.ledger.level), counted)
+    level = str(state.ledger.level)
+    provenance = Provenance(builder.geometry, builder.seed, builder.conformers, level, counted)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 Target = Literal["u0", "energy"]
 Learning = Literal["direct", "delta", "pretrain"]
-Embedding = Literal["mmff", "etkdg"]  # geometries that RDKit makes from a SMILES
-SmilesGeometry = Literal["mmff", "etkdg", "xtb"]  # geometries that alkit makes from a SMILES
+Embedding = Literal["etkdg", "mmff"]  # geometries that RDKit makes from a SMILES
+SmilesGeometry = Literal["etkdg", "mmff", "xtb"]  # geometries that alkit makes from a SMILES
 ModelGeometry = Literal["mmff", "etkdg", "xtb", "dataset"]  # geometries that a surrogate can be trained on
-Geometry = Literal["mmff", "etkdg", "xtb", "dataset", "given"]
+Geometry = Literal["etkdg", "mmff", "xtb", "dataset", "given"]
 Engine = Literal["local", "parsl", "dask"]
 Features = Literal["embeddings", "soap"]
 Energy = Literal["atomization", "total"]

@@ -1,18 +1,20 @@
-"""From a campaign's settings and molecules to the surrogate's: one place where graphs are built."""
+"""From settings and molecules to the surrogate's: the one place where graphs are built."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alkit.config.schema import CampaignConfig
+from alkit.models.geometries import make_geometry
+from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
-from alkit.simulators.single_point import LEVEL, SinglePoint
+from alkit.simulators.single_point import LEVEL, SinglePoint, single_point
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -53,9 +55,62 @@ def training_settings(config: CampaignConfig) -> TrainingSettings:
     )
 
 
-def needs_single_point(settings: ModelSettings) -> bool:
-    """Whether the surrogate sees anything of a GFN2-xTB calculation."""
-    return bool(settings.baseline) or "xtb" in settings.inputs
+@dataclass(frozen=True)
+class GraphBuilder:
+    """Makes the graph of a molecule, with its geometry and its GFN2-xTB single point where these are needed.
+
+    Attributes:
+        settings: what the surrogate sees.
+        geometry: source of 3D geometries, see `alkit.models.geometries`; ``dataset``: each molecule has one.
+        seed: of the conformers.
+        conformers: ``mmff`` and ``xtb`` take the lowest of this many.
+    """
+
+    settings: ModelSettings
+    geometry: str
+    seed: int = 0
+    conformers: int = CONFORMERS
+
+    @property
+    def needs_single_point(self) -> bool:
+        """Whether the surrogate sees anything of a GFN2-xTB calculation."""
+        return bool(self.settings.baseline) or "xtb" in self.settings.inputs
+
+    def place(self, smiles: str) -> Molecule:
+        """A molecule in a geometry made from its canonical SMILES, Å.
+
+        Raises:
+            DataError, LabelError: see `alkit.models.geometries.make_geometry`.
+        """
+        return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
+
+    def single_point(self, molecule: Molecule) -> SinglePoint:
+        """GFN2-xTB at the molecule's geometry.
+
+        Raises:
+            LabelError: see `alkit.simulators.single_point`.
+        """
+        return single_point(molecule.numbers, molecule.positions, smiles=molecule.smiles)
+
+    def graph(self, molecule: str | Molecule, point: SinglePoint | None = None) -> Graph:
+        """The graph of a canonical SMILES in a geometry made here, or of a molecule in its own geometry.
+
+        Args:
+            point: the single point at that geometry, if it is known already.
+
+        Raises:
+            DataError, LabelError: no geometry, or no single point.
+            SurrogateError: a molecule that the surrogate cannot take.
+        """
+        if self.settings.mode == "2d":
+            return build_graph(
+                self.settings, molecule if isinstance(molecule, str) else molecule.smiles, None
+            )
+        if isinstance(molecule, str):
+            molecule = self.place(molecule)
+        if self.needs_single_point and point is None:
+            point = self.single_point(molecule)
+        return build_graph(self.settings, molecule.smiles, molecule, point)
 
 
 def check_gfn2(settings: ModelSettings, geometry: str) -> None:
@@ -85,7 +140,7 @@ def build_graph(
     Args:
         smiles: all that 2D mode needs.
         molecule: with its geometry; 3D mode only.
-        baseline: the single point at that geometry, where ``needs_single_point`` says so.
+        baseline: the single point at that geometry, where the settings need one.
 
     Raises:
         SurrogateError: a molecule that the surrogate cannot take.

@@ -6,14 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from alkit.errors import DataError, LabelError
-from alkit.models.geometries import FROM_SMILES, make_geometry
-from alkit.models.graphs import build_graph, check_gfn2, needs_single_point
+from alkit.models.geometries import FROM_SMILES
+from alkit.models.graphs import GraphBuilder, check_gfn2
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule, canonical
-from alkit.simulators.single_point import single_point
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble, Graph
+    from surrogate import Ensemble
 
 CHUNK = 512  # molecules that are predicted at a time
 
@@ -90,12 +89,14 @@ def _predict_chunk(
 ) -> list[PredictionRow]:
     from surrogate import SurrogateError
 
+    builder = GraphBuilder(ensemble.settings, provenance.geometry, provenance.seed, provenance.conformers)
     graphs, rows = [], []
-    for one in chunk:
-        name = one.smiles if isinstance(one, Molecule) else one
+    for molecule in chunk:
+        name = molecule.smiles if isinstance(molecule, Molecule) else molecule
         try:
-            name = one.smiles if isinstance(one, Molecule) else canonical(one)
-            graph = _graph(ensemble, provenance, one if isinstance(one, Molecule) else name)
+            if not isinstance(molecule, Molecule):
+                molecule = name = canonical(molecule)
+            graph = builder.graph(molecule)
             ensemble.references([graph])  # refuses an element that the model was not built for
             graphs.append(graph)
             rows.append(PredictionRow(name))
@@ -109,19 +110,3 @@ def _predict_chunk(
     numbers = (predicted.mean, predicted.std, *predicted.interval(0.9))
     values = iter(zip(*(column.tolist() for column in numbers), strict=True))
     return [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
-
-
-def _graph(ensemble: "Ensemble", provenance: Provenance, one: str | Molecule) -> "Graph":
-    """Of a molecule in its geometry, or of a canonical SMILES."""
-    settings = ensemble.settings
-    if isinstance(one, Molecule):
-        placed = one
-    elif settings.mode == "2d":
-        return build_graph(settings, one, None)
-    else:
-        placed = make_geometry(
-            one, geometry=provenance.geometry, seed=provenance.seed, conformers=provenance.conformers
-        )
-    needed = needs_single_point(settings)
-    found = single_point(placed.numbers, placed.positions, smiles=placed.smiles) if needed else None
-    return build_graph(settings, placed.smiles, placed, found)

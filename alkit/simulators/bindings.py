@@ -7,6 +7,7 @@ has wheels for Python up to 3.11 alone, tblite for later ones too.
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 
 from alkit.errors import ConfigError
@@ -22,7 +23,7 @@ def installed_binding() -> str:
 
 
 def require_binding(what: str) -> str:
-    """The binding that computes GFN2-xTB.
+    """The binding that computes GFN2-xTB, loaded: `one_thread` limits only libraries that are there already.
 
     Args:
         what: names what needs it, in the error.
@@ -35,4 +36,5 @@ def require_binding(what: str) -> str:
         raise ConfigError(
             f"{what} needs GFN2-xTB, and neither tblite nor xtb is installed: pip install tblite"
         )
+    import_module(f"{binding}.interface")
     return binding

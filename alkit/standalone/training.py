@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from alkit import datasets
 from alkit.datasets import Dataset
+from alkit.datasets.splits import grouped_split, stereo_groups
 from alkit.errors import DataError, LabelError
 from alkit.files import made
 from alkit.models import metrics as evaluation
-from alkit.models.geometries import make_geometry
-from alkit.models.graphs import baseline_energies, build_graph, check_gfn2, needs_single_point
+from alkit.models.graphs import GraphBuilder, baseline_energies, check_gfn2
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
-from alkit.molecules.molecule import Molecule, canonical, without_stereo
+from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import LEVEL, single_point
+from alkit.simulators.single_point import LEVEL
 
 if TYPE_CHECKING:
-    from surrogate import ModelSettings
+    from surrogate import Ensemble, ModelSettings
 
 _FEWEST_TO_TRAIN = 20
 
@@ -89,26 +89,32 @@ def train_model(
         labels = len(fit) + len(validation)
         Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
         ensemble.save(out)
-        graphs, truth = source.pairs(test)
-        predicted = ensemble.predict(graphs)
-        metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
-        known = fit + validation
-        cheap = baseline_energies(source.pairs(known)[0]), baseline_energies(graphs)
-        metrics |= evaluation.baseline_metrics(
-            [source.smiles[i] for i in known],
-            source.values[known],
-            [source.smiles[i] for i in test],
-            truth,
-            cheap=cheap if how.baseline else None,
-        )
+        metrics = _test_metrics(ensemble, source, fit + validation, test)
         return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
+
+
+def _test_metrics(
+    ensemble: "Ensemble", source: "_Labelled", labelled: list[int], test: list[int]
+) -> dict[str, float]:
+    """Errors on the test molecules beside trivial baselines fitted to the labelled ones."""
+    graphs, truth = source.pairs(test)
+    predicted = ensemble.predict(graphs)
+    metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
+    cheap = baseline_energies(source.pairs(labelled)[0]), baseline_energies(graphs)
+    return metrics | evaluation.baseline_metrics(
+        [source.smiles[i] for i in labelled],
+        source.values[labelled],
+        [source.smiles[i] for i in test],
+        truth,
+        cheap=cheap if ensemble.settings.baseline else None,
+    )
 
 
 class _Labelled:
     """Molecules with labels from either kind of file, and their graphs."""
 
     def __init__(self, data: Path, target: str, settings: "ModelSettings", geometry: str | None, seed: int):
-        self.settings, self.seed = settings, seed
+        self.settings = settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
             table = datasets.read_labelled(data, target)
@@ -125,6 +131,7 @@ class _Labelled:
             self.geometry = geometry or "dataset"
         if self.geometry == "dataset" and self.dataset is None:
             raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
+        self._builder = GraphBuilder(settings, self.geometry, seed)
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -151,22 +158,13 @@ class _Labelled:
 
     def split(self, usable: list[int]) -> tuple[list[int], list[int], list[int]]:
         """About a tenth to test, a tenth to validate, the rest to train, with stereoisomers in one set."""
-        groups: dict[str, list[int]] = {}
-        for i in usable:
-            groups.setdefault(without_stereo(self.smiles[i]), []).append(i)
-        tenth, sets = max(2, len(usable) // 10), ([], [], [])  # type: ignore[var-annotated]
-        for group in groups.values():
-            next(part for part in sets if part is sets[2] or len(part) < tenth).extend(group)
-        return sets
+        tenth = max(2, len(usable) // 10)
+        test, validation, rest = grouped_split(stereo_groups(self.smiles, usable).values(), (tenth, tenth))
+        return test, validation, rest
 
-    def _graph(self, i: int):
-        smiles = canonical(self.smiles[i])
-        if self.settings.mode == "2d":
-            return build_graph(self.settings, smiles, None)
-        if self.geometry == "dataset" and self.dataset is not None:
-            placed = Molecule(smiles, self.dataset.numbers(i), self.dataset.positions(i), "dataset")
-        else:
-            placed = make_geometry(smiles, geometry=self.geometry, seed=self.seed)
-        needed = needs_single_point(self.settings)
-        found = single_point(placed.numbers, placed.positions, smiles=smiles) if needed else None
-        return build_graph(self.settings, smiles, placed, found)
+    def _graph(self, i: int) -> Any:
+        smiles, dataset = canonical(self.smiles[i]), self.dataset
+        if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:
+            molecule = Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
+            return self._builder.graph(molecule)
+        return self._builder.graph(smiles)

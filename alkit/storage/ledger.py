@@ -188,9 +188,10 @@ class Ledger:
     # --- candidates ---------------------------------------------------------------------------------------
     def add_candidates(
         self, round_: int, smiles: Iterable[str], *, status: Status = "proposed", role: Role = "training"
-    ) -> None:
-        rows = [(round_, s, status, role) for s in smiles]
-        self._db.executemany("INSERT INTO candidates (round, smiles, status, role) VALUES (?, ?, ?, ?)", rows)
+    ) -> list[int]:
+        """Keep candidates in the order given; returns their ids."""
+        insert = "INSERT INTO candidates (round, smiles, status, role) VALUES (?, ?, ?, ?) RETURNING id"
+        return [self._db.execute(insert, (round_, s, status, role)).fetchone()[0] for s in smiles]
 
     def candidates(
         self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None

@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
 from alkit.datasets import Dataset
+from alkit.datasets.splits import grouped_order, stereo_groups
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
+from alkit.models.graphs import GraphBuilder
 from alkit.molecules import soap as descriptors
-from alkit.molecules.molecule import without_stereo
+from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.bindings import require_binding
 from alkit.simulators.single_point import single_point
 from alkit.studies import folder
 from alkit.studies.acquisition.settings import Function, Settings
 from alkit.studies.acquisition.surrogates import Networks, Process, Surrogate
+from surrogate.settings import ModelSettings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -111,13 +114,7 @@ class _Data:
         self.level = self._set.level
         self.values = np.asarray(self._set.atomization(settings.target))
         self.smiles = self._set.smiles
-        groups: dict[str, list[int]] = {}
-        for i, smiles in enumerate(self.smiles):
-            try:
-                groups.setdefault(without_stereo(smiles), []).append(i)
-            except DataError:  # an ion or a radical, say
-                continue
-        self._groups = [groups[name] for name in sorted(groups)]
+        self._groups = [members for _, members in sorted(stereo_groups(self.smiles).items())]
         self._graphs: dict[int, Graph] = {}
 
     def check(self, asked: dict[str, frozenset[str]]) -> None:
@@ -132,7 +129,7 @@ class _Data:
         """Test, pool and start; stereoisomers share a side, and what the start lacks is what is tested."""
         settings = self.settings
         rng = np.random.default_rng([seed, 0])
-        order = [i for k in rng.permutation(len(self._groups)) for i in self._groups[k]]
+        order = grouped_order(self._groups, rng)
         test, pool = np.array(order[: settings.test]), np.array(order[settings.test :][: settings.pool])
         if len(pool) < settings.pool:
             raise DataError(
@@ -224,15 +221,11 @@ class _Data:
         return np.array(found)
 
     def _graphs_of(self, molecules: Sequence[int]) -> list[Graph]:
-        from surrogate import graph_3d
-
+        builder = GraphBuilder(ModelSettings(**self.settings.model), "dataset")
         for i in molecules:
             if i not in self._graphs:
-                self._graphs[i] = graph_3d(
-                    self._set.numbers(i),
-                    self._set.positions(i),
-                    cutoff=self.settings.model.get("cutoff", 5.0),
-                )
+                numbers, positions = self._set.numbers(i), self._set.positions(i)
+                self._graphs[i] = builder.graph(Molecule(self.smiles[i], numbers, positions, "dataset"))
         return [self._graphs[i] for i in molecules]
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.datasets import Dataset
+from alkit.datasets.splits import cut_between_groups, stereo_groups
 from alkit.errors import DataError, LabelError
 from alkit.files import replace_file
 from alkit.models import metrics as evaluation
-from alkit.models.geometries import make_geometry
-from alkit.models.graphs import build_graph
-from alkit.molecules.molecule import Molecule, canonical, without_stereo
+from alkit.models.graphs import GraphBuilder
+from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
 from alkit.studies.folder import check_settings, open_arrays, write_settings
 from alkit.studies.geometry.settings import ARMS, FEWEST_VALIDATION, StudySettings
@@ -170,8 +170,7 @@ class _Molecules:
         """Validation and training molecules of a fit; stereoisomers share a side here, too."""
         labels = self._orders[seed][:size]
         cut = max(FEWEST_VALIDATION, round(self.settings.validation_share * size))
-        while cut < size and self._flat[labels[cut]] == self._flat[labels[cut - 1]]:
-            cut += 1
+        cut = cut_between_groups([self._group[i] for i in labels], cut)
         return labels[:cut], labels[cut:]
 
     def _model(self, arm: str) -> ModelSettings:
@@ -187,15 +186,9 @@ class _Molecules:
         Stereoisomers share a side: 2D cannot tell them apart, and mirror images have one energy. A molecule
         without a graph in one arm is left out of all.
         """
-        groups: dict[str, list[int]] = {}
-        self._flat: dict[int, str] = {}
-        for i, smiles in enumerate(self.data.smiles):
-            try:
-                self._flat[i] = without_stereo(smiles)
-            except DataError:  # an ion or a radical, say
-                self._failed.add(i)
-            else:
-                groups.setdefault(self._flat[i], []).append(i)
+        groups = stereo_groups(self.data.smiles)
+        self._group = {i: name for name, members in groups.items() for i in members}
+        self._failed |= set(range(len(self.data))) - self._group.keys()
         names, most = sorted(groups), max(self.settings.sizes)
         streams = np.random.SeedSequence(self.settings.seed).spawn(self.settings.seeds + 1)
         order = [names[k] for k in np.random.default_rng(streams[0]).permutation(len(names))]
@@ -241,12 +234,10 @@ class _Molecules:
 
     def _graph(self, arm: str, i: int) -> Graph:
         smiles, source = canonical(self.data.smiles[i]), ARMS[arm].geometry
-        placed = None
+        builder = GraphBuilder(self._models[arm], source, self.settings.seed)
         if source == "dataset":
-            placed = Molecule(smiles, self.data.numbers(i), self.data.positions(i), source)
-        elif source != "none":
-            placed = make_geometry(smiles, geometry=source, seed=self.settings.seed)
-        return build_graph(self._models[arm], smiles, placed)
+            return builder.graph(Molecule(smiles, self.data.numbers(i), self.data.positions(i), source))
+        return builder.graph(smiles)
 
     def _of(self, arm: str, indices: list[int]) -> list[Graph]:
         return [self._graphs[arm, i] for i in indices]

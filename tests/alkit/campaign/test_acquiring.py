@@ -9,7 +9,7 @@ import pytest
 
 from alkit.acquisition import resolve
 from alkit.acquisition.base import adapt
-from alkit.campaign import acquiring, features
+from alkit.campaign import acquiring
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.round_state import RoundState
 from alkit.cli.app import main
@@ -105,7 +105,7 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
     _, before = open_campaign(plain.folder)
     lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
     monkeypatch.setattr(
-        "alkit.campaign.round_state.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
+        "alkit.models.graphs.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
     )
     small["folder"] += "-cheap"
     small["tracking"] = small["tracking"] | {"experiment": "cheap"}
@@ -149,7 +149,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
     def described() -> np.ndarray:
         state = make_state(tmp_path, ledger)  # a new one knows nothing
-        return features.features(state, [c for c in ledger.candidates(round_=1) if c.status != "rejected"])
+        return state.molecules.features([c for c in ledger.candidates(round_=1) if c.status != "rejected"])
 
     state = make_state(tmp_path, ledger)
     for round_, role, names in (
@@ -159,7 +159,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
     ):
         ledger.add_candidates(round_, names, role=role)
         for smiles in names:
-            state.place(smiles)
+            state.molecules.place(smiles)
     for candidate in ledger.candidates(round_=0):
         ledger.mark(candidate.id, "failed" if candidate.smiles == "CCN" else "labelled")
     first = ledger.candidates(round_=1)
@@ -173,7 +173,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
-    monkeypatch.setattr("alkit.campaign.round_state.single_point", failing_for(lambda _: True))
+    monkeypatch.setattr("alkit.models.graphs.single_point", failing_for(lambda _: True))
     result = Campaign(small, acquisition=Biased()).run()
     assert result.stopped_by == "round 1: no proposal was left after screening"
 

@@ -55,7 +55,7 @@ def started(config: dict):
         with ledger.stage(0, "start"):
             starting.start(state)
         yield state
-        state.close(wait=True)
+        state.labels.close(wait=True)
 
 
 def computed(tmp_path: Path) -> Counter[str]:
@@ -123,7 +123,7 @@ def test_a_round_does_not_wait_for_what_is_late_and_the_cache_gets_it(logged, tm
         with state.ledger.stage(1, "label"):
             state.ledger.add_candidates(1, batch, status="acquired")
             for smiles in batch:
-                state.place(smiles)
+                state.molecules.place(smiles)
             label_batch(state, state.ledger.candidates(round_=1))
         rows = {row["smiles"]: row for row in state.ledger.histories() if row["round"] == 1}
         assert [rows[smiles]["status"] for smiles in batch] == ["failed", "labelled", "labelled"]
@@ -148,10 +148,10 @@ def test_closing_waits_for_what_is_late(logged, tmp_path):
         (tmp_path / "slow.json").write_text(json.dumps({"CCCCN": 8}))
         with state.ledger.stage(1, "label"):
             state.ledger.add_candidates(1, ["CCCCN"], status="acquired")
-            state.place("CCCCN")
+            state.molecules.place("CCCCN")
             label_batch(state, state.ledger.candidates(round_=1))
         assert computed(tmp_path)["CCCCN"] == 0
-        molecule, spec = state.molecule("CCCCN"), state.simulator
+        molecule, spec = state.molecules.molecule("CCCCN"), state.labels.simulator
     with closing(LabelCache(tmp_path / "shared.sqlite", spec)) as cache:
         assert cache.get(molecule) is not None
 

@@ -130,46 +130,46 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, error: type[Base
 
 # --- molecules -------------------------------------------------------------------------------------------
 def test_a_molecule_gets_its_geometry_once(state: RoundState, monkeypatch) -> None:
-    state.place("CCO")
+    state.molecules.place("CCO")
     expected = embed("CCO", geometry="mmff", seed=7)
-    found = state.molecule("CCO")
+    found = state.molecules.molecule("CCO")
     assert found.geometry == "mmff"
     np.testing.assert_array_equal(found.positions, expected.positions)
-    monkeypatch.setattr("alkit.campaign.round_state.place", lambda *_, **__: pytest.fail("embedded again"))
-    state.place("CCO")
+    monkeypatch.setattr("alkit.models.graphs.make_geometry", lambda *_, **__: pytest.fail("embedded again"))
+    state.molecules.place("CCO")
     other_round = dataclasses.replace(state, round=4)
-    other_round.place("CCO")
-    np.testing.assert_array_equal(other_round.molecule("CCO").positions, expected.positions)
+    other_round.molecules.place("CCO")
+    np.testing.assert_array_equal(other_round.molecules.molecule("CCO").positions, expected.positions)
 
 
 def test_a_geometry_that_is_gone_is_told(state: RoundState) -> None:
     with pytest.raises(CampaignError, match="no mmff geometry of CCO; it was changed from outside"):
-        state.molecule("CCO")
+        state.molecules.molecule("CCO")
 
 
 def test_without_a_data_set_nothing_is_in_it(state: RoundState, ledger: Ledger, tmp_path: Path) -> None:
-    assert state.dataset is None
+    assert state.molecules.dataset is None
     config = state.config.model_copy(
         update={"surrogate": state.config.surrogate.model_copy(update={"geometry": "dataset"})}
     )
     with pytest.raises(LabelError, match="not_in_dataset: CCO"):
-        dataclasses.replace(state, config=config).place("CCO")
+        dataclasses.replace(state, config=config).molecules.place("CCO")
 
 
 def test_training_and_screening_see_the_same_graph(state: RoundState) -> None:
-    state.place("CCO")
+    state.molecules.place("CCO")
     told: list[int] = []
-    first = state.graphs(["CCO", "CCO"], on_graph=told.append)
+    first = state.molecules.graphs(["CCO", "CCO"], on_graph=told.append)
     assert told == [1, 1]
-    assert first[0] is first[1] is state.graphs(["CCO"])[0]
-    fresh = dataclasses.replace(state, _graphs={}).graphs(["CCO"])[0]
+    assert first[0] is first[1] is state.molecules.graphs(["CCO"])[0]
+    fresh = dataclasses.replace(state).molecules.graphs(["CCO"])[0]
     np.testing.assert_array_equal(fresh.vectors, first[0].vectors)
-    assert fresh.numbers.tolist() == state.molecule("CCO").numbers.tolist()
+    assert fresh.numbers.tolist() == state.molecules.molecule("CCO").numbers.tolist()
 
 
 def test_2d_graphs_need_no_geometry(ledger: Ledger, tmp_path: Path) -> None:
     state = make_state(tmp_path, ledger, surrogate={"mode": "2d", "cutoff": 3.0})
-    graph = state.graphs(["CCO"])[0]
+    graph = state.molecules.graphs(["CCO"])[0]
     assert len(graph) == 9
     assert np.linalg.norm(graph.vectors, axis=1).max() < 3.0
     assert (graph.vectors[:, 1:] == 0).all()
@@ -183,34 +183,32 @@ def test_seed_molecules_are_those_of_the_domain(tmp_path: Path, ledger: Ledger) 
         seeds=str(tmp_path / "seeds.smi"),
         domain={"elements": ["H", "C", "O"], "max_heavy_atoms": 4},
     )
-    assert state.seed_molecules == ["CCO", "C=O"]
+    assert state.molecules.seeds == ["CCO", "C=O"]
 
 
 def test_the_simulator_is_told_what_the_campaign_knows(tmp_path: Path, ledger: Ledger) -> None:
     state = make_state(tmp_path, ledger, target="energy")
-    assert (state.simulator.kind, state.simulator.settings) == ("xtb", {"target": "energy"})
+    assert (state.labels.simulator.kind, state.labels.simulator.settings) == ("xtb", {"target": "energy"})
     own = make_state(tmp_path, ledger, simulator={"kind": "mine.py:Sim", "settings": {"x": 1}})
-    assert own.simulator.settings == {"x": 1}
+    assert own.labels.simulator.settings == {"x": 1}
     (tmp_path / "qm9.db").touch()
     lookup = make_state(
         tmp_path, ledger, simulator="lookup", dataset=str(tmp_path / "qm9.db"), proposer="pool"
     )
-    assert lookup.simulator.settings == {"target": "u0", "dataset": str(tmp_path / "qm9.db")}
+    assert lookup.labels.simulator.settings == {"target": "u0", "dataset": str(tmp_path / "qm9.db")}
 
 
 def test_delta_computes_its_single_point_once_and_keeps_it(state: RoundState, monkeypatch) -> None:
     surrogate = state.config.surrogate.model_copy(update={"learning": "delta", "xtb_inputs": True})
     state.config = state.config.model_copy(update={"surrogate": surrogate})
-    state.place("CCO")
-    molecule = state.molecule("CCO")
+    state.molecules.place("CCO")
+    molecule = state.molecules.molecule("CCO")
     expected = single_point(molecule.numbers, molecule.positions)
-    monkeypatch.setattr(
-        "alkit.campaign.round_state.single_point", lambda *_, **__: pytest.fail("computed again")
-    )
-    found = state.single_point("CCO")
+    monkeypatch.setattr("alkit.models.graphs.single_point", lambda *_, **__: pytest.fail("computed again"))
+    found = state.molecules.single_point("CCO")
     assert (found.energy, found.level) == (expected.energy, expected.level)
     np.testing.assert_array_equal(found.bond_orders, expected.bond_orders)
-    (graph,) = state.graphs(["CCO"])
+    (graph,) = state.molecules.graphs(["CCO"])
     assert graph.baseline == expected.energy
-    assert graph.baseline_level == str(expected.level) == state.model_settings.baseline
+    assert graph.baseline_level == str(expected.level) == state.molecules.builder.settings.baseline
     np.testing.assert_allclose(graph.atom_inputs[:, 0], expected.charges, atol=1e-6)

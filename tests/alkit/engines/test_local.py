@@ -150,7 +150,7 @@ def test_label_all_reads_its_source_as_it_goes_and_can_be_left(tools, spec: Simu
 
 
 def test_bad_specs_and_settings_are_refused_before_any_process_starts(spec: SimulatorSpec) -> None:
-    with pytest.raises(ConfigError, match="unknown simulator"):
+    with pytest.raises(ConfigError, match="There is no simulator"):
         LocalEngine(SimulatorSpec("gaussian"))
     with pytest.raises(AlkitError, match="at least 1 worker"):
         LocalEngine(spec, workers=0)

@@ -34,7 +34,7 @@ def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
 
 
 def test_what_cannot_be_placed_is_named() -> None:
-    assert set(FROM_SMILES) == {"etkdg", "mmff", "xtb"}
+    assert FROM_SMILES == ("etkdg", "mmff", "xtb")
     with pytest.raises(DataError, match="geometry 'dataset' cannot be made from a SMILES"):
         make_geometry("CCO", geometry="dataset")
     with pytest.raises(DataError, match="not a SMILES"):

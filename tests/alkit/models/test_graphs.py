@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alkit.config.loading import check_config
-from alkit.models.graphs import build_graph, model_settings, needs_single_point, training_settings
+from alkit.models.graphs import GraphBuilder, build_graph, model_settings, training_settings
 from alkit.molecules.conformers import embed
 from alkit.simulators.single_point import LEVEL, single_point
 from surrogate import SurrogateError
@@ -27,7 +27,7 @@ def config(**surrogate):
 )
 def test_graphs_are_what_the_settings_say(given: dict, needed: bool) -> None:
     settings = model_settings(config(**given))
-    assert needs_single_point(settings) is needed
+    assert GraphBuilder(settings, "mmff").needs_single_point is needed
     molecule = embed("CCO")
     found = single_point(molecule.numbers, molecule.positions)
     graph = build_graph(settings, "CCO", molecule, found if needed else None)

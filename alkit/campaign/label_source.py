@@ -1,0 +1,68 @@
+"""Where a campaign's labels come from: its simulator, the engine that runs it, and the shared cache."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from alkit.config.schema import CampaignConfig
+from alkit.engines import Engine, create_engine
+from alkit.errors import CampaignError, ConfigError
+from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
+from alkit.storage.label_cache import LabelCache, default_path
+from alkit.storage.ledger import Ledger
+
+
+class LabelSource:
+    """The label source of one campaign. Engine and cache open on first use, and outlast rounds."""
+
+    def __init__(self, config: CampaignConfig, ledger: Ledger, folder: Path):
+        self._config, self._ledger, self._folder = config, ledger, folder
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Where labels are computed, for the whole campaign: late labels outlast their round."""
+        section = self._config.simulator
+        return create_engine(self.simulator, section.engine, **section.engine_settings, folder=self._folder)
+
+    @cached_property
+    def cache(self) -> LabelCache | None:
+        """Labels shared with other campaigns; a simulator that looks labels up needs none."""
+        where = self._config.simulator.cache
+        if where == "none" or self._config.simulator.kind == "lookup":
+            return None
+        return LabelCache(default_path() if where is None else where, self.simulator)
+
+    def close(self, *, wait: bool) -> None:
+        """End what runs beside the stages: after late labels (``wait``), or now."""
+        try:
+            if "engine" in self.__dict__:
+                self.engine.close(wait=wait)
+        finally:
+            if "cache" in self.__dict__ and self.cache is not None:
+                self.cache.close()
+
+    @property
+    def simulator(self) -> SimulatorSpec:
+        """The simulator with what the campaign knows already: the target, and where the data set is."""
+        settings = dict(self._config.simulator.settings)
+        if self._config.simulator.kind in SIMULATORS:
+            settings.setdefault("target", self._config.target)
+        if self._config.simulator.kind == "lookup":
+            settings.setdefault("dataset", str(self._config.dataset))
+        return SimulatorSpec(self._config.simulator.kind, settings)
+
+    def check_level(self, level: Level) -> None:
+        """Levels of theory never mix: what the simulator labels must be what the campaign is about.
+
+        Raises:
+            ConfigError: another property than the target.
+            CampaignError: another level than that of the labels so far.
+        """
+        kind = self._config.simulator.kind
+        if level.property != self._config.target:
+            raise ConfigError(f"target is {self._config.target}, but simulator {kind} labels {level}.")
+        if level.unit != "eV":
+            raise ConfigError(f"Simulator {kind} labels in {level.unit}; alkit needs eV.")
+        if (earlier := self._ledger.level) not in (None, level):
+            raise CampaignError(f"The campaign's labels are {earlier}, but the simulator now labels {level}.")

@@ -1,0 +1,160 @@
+"""What a campaign computes of molecules besides labels: geometry, single point, graph, SOAP features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.campaign.candidates import in_domain
+from alkit.config.schema import CampaignConfig
+from alkit.errors import CampaignError, LabelError
+from alkit.models.graphs import GraphBuilder, model_settings
+from alkit.molecules import soap
+from alkit.molecules.molecule import Molecule
+from alkit.reporting.progress import CampaignProgress
+from alkit.simulators.single_point import SinglePoint
+from alkit.storage.ledger import Candidate, Ledger, Role
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from alkit.datasets import Dataset
+    from surrogate import Graph
+
+
+class MoleculeStore:
+    """The molecules of one campaign.
+
+    Geometries and single points are kept in the ledger: they are computed once for the whole campaign. Graphs
+    and SOAP features, quick to compute again, are kept in memory.
+    """
+
+    def __init__(self, config: CampaignConfig, ledger: Ledger, progress: CampaignProgress):
+        self._config, self._ledger, self._progress = config, ledger, progress
+        self._graphs: dict[str, Graph] = {}
+        self._features: dict[str, NDArray[np.float32]] = {}
+        self._soap: soap.Soap | None = None
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The data set that the campaign file names."""
+        from alkit.datasets import Dataset
+
+        return Dataset.open(self._config.dataset) if self._config.dataset else None
+
+    @cached_property
+    def seeds(self) -> list[str]:
+        """Canonical SMILES that the start and test sets are drawn from, and a generator first learns from."""
+        return in_domain(self.seeds_before_domain, self._config.domain)
+
+    @cached_property
+    def seeds_before_domain(self) -> Sequence[str]:
+        """Seed SMILES before domain filtering."""
+        if self._config.seeds is not None:
+            from alkit.datasets import read_smiles
+
+            return read_smiles(self._config.seeds)
+        if self.dataset is not None:
+            return self.dataset.smiles
+        from alkit.molecules.enumeration import seed_molecules
+
+        return seed_molecules()
+
+    @cached_property
+    def builder(self) -> GraphBuilder:
+        """How molecules become graphs: the same in training and in screening."""
+        surrogate = self._config.surrogate
+        settings = model_settings(self._config)
+        return GraphBuilder(settings, surrogate.geometry, self._config.seed, surrogate.conformers)
+
+    def place(self, smiles: str) -> None:
+        """Give a molecule its geometry and, where the surrogate needs one, its GFN2-xTB single point.
+
+        Raises:
+            LabelError: ``not_in_dataset``, or a reason of `alkit.models.geometries.make_geometry` or
+                `alkit.simulators.single_point`.
+        """
+        source = self.builder.geometry
+        if source == "dataset":
+            if self.dataset is None or smiles not in self.dataset:
+                raise LabelError("not_in_dataset", smiles)
+        elif self._ledger.geometry(smiles, source) is None:
+            molecule = self.builder.place(smiles)
+            self._ledger.add_geometry(smiles, source, molecule.numbers, molecule.positions)
+        if self.builder.needs_single_point:
+            self.single_point(smiles)
+
+    def molecule(self, smiles: str) -> Molecule:
+        """A molecule that ``place`` has seen, in the geometry where its label starts from.
+
+        Raises:
+            CampaignError: the ledger has no geometry of it.
+        """
+        source = self.builder.geometry
+        if source == "dataset" and self.dataset is not None:
+            i = self.dataset.index(smiles)
+            return Molecule(smiles, self.dataset.numbers(i), self.dataset.positions(i), source)
+        stored = self._ledger.geometry(smiles, source)
+        if stored is None:
+            raise CampaignError(
+                f"The ledger has no {source} geometry of {smiles}; it was changed from outside."
+            )
+        return Molecule(smiles, *stored, source)
+
+    def single_point(self, smiles: str) -> SinglePoint:
+        """The GFN2-xTB single point of a molecule that has its geometry.
+
+        Raises:
+            LabelError: see `alkit.simulators.single_point`.
+        """
+        source = self.builder.geometry
+        if (point := self._ledger.single_point(smiles, source)) is None:
+            point = self.builder.single_point(self.molecule(smiles))
+            self._ledger.add_single_point(smiles, source, point)
+        return point
+
+    def graphs(self, smiles: Iterable[str], *, on_graph: Callable[[int], None] | None = None) -> list[Graph]:
+        """The graphs of placed molecules, in the order given."""
+        graphs = []
+        for key in smiles:
+            if key not in self._graphs:
+                molecule = self.molecule(key) if self.builder.settings.mode == "3d" else key
+                point = self.single_point(key) if self.builder.needs_single_point else None
+                self._graphs[key] = self.builder.graph(molecule, point)
+            graphs.append(self._graphs[key])
+            if on_graph:
+                on_graph(1)
+        return graphs
+
+    def features(self, molecules: Sequence[Candidate]) -> NDArray[np.float32]:
+        """``(n, d)`` SOAP features, the same in every round; computed again when a campaign continues."""
+        if self._soap is None:
+            self._soap = self._fit_soap()
+        new = [c.smiles for c in molecules if c.smiles not in self._features]
+        with self._progress.steps("features", len(new)) as advance:
+            rows = self._soap.features([self._atoms(smiles) for smiles in new], advance)
+        self._features.update(zip(new, rows, strict=True))
+        return np.array([self._features[c.smiles] for c in molecules])
+
+    def _fit_soap(self) -> soap.Soap:
+        """Fitted on the start and the first round's candidates, which do not change any more."""
+        from ase.data import atomic_numbers
+
+        roles: tuple[Role, ...] = ("training", "validation")
+        start = [c for role in roles for c, _ in self._ledger.labelled(role, up_to_round=0)]
+        first = [c for c in self._ledger.candidates(round_=1) if c.status not in ("proposed", "rejected")]
+        return soap.Soap.fit(
+            [self._atoms(c.smiles) for c in (*start, *first)],
+            np.random.default_rng(self._config.seed),
+            elements=[atomic_numbers[symbol] for symbol in self._config.domain.elements],
+        )
+
+    def _atoms(self, smiles: str) -> Atoms:
+        from ase import Atoms
+
+        molecule = self.molecule(smiles)
+        return Atoms(molecule.numbers, molecule.positions)
