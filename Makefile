@@ -8,7 +8,7 @@ IS_311 = $(shell $(PYTHON) -c "import sys; print(sys.version_info[:2] == (3, 11)
 CONSTRAINTS = $(if $(filter True,$(IS_311)),-c constraints.txt)
 PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
-.PHONY: install install-test demo test test-quick test-long coverage lint bench
+.PHONY: install install-test demo test test-quick test-long lint bench
 
 install: $(VENV)/installed
 install-test: $(VENV)/installed-test
@@ -25,11 +25,15 @@ $(VENV)/installed-test: $(VENV)/installed
 demo: install
 	$(BIN)/alkit campaign run campaigns/quickstart.yaml
 
+# A process that is done takes tests of the other one.
+PARALLEL = -n auto --dist worksteal
+
 test: install-test
-	$(BIN)/python -m pytest -m "not long" $(PYTEST)
+	$(BIN)/python -m pytest -m "not long" $(PARALLEL) --cov=alkit --cov=surrogate --cov=generator --cov-report= $(PYTEST)
+	$(BIN)/python tests/coverage_floors.py
 
 test-quick: install-test
-	$(BIN)/python -m pytest -m "not long and not campaign" $(PYTEST)
+	$(BIN)/python -m pytest -m "not long and not campaign" $(PARALLEL) $(PYTEST)
 
 test-long: install-test
 	$(BIN)/python -m pytest -m long $(PYTEST)
