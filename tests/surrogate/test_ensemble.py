@@ -1,16 +1,13 @@
 """surrogate.ensemble: fit, predict, save and load, and weights that are data."""
 
 import dataclasses
-import json
-import os
-import pickle
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_ensembles import GRAPHS, LABELS, QUICK, SETS, SETTINGS, SMILES, fit
 
 from surrogate import (
     AtomReferences,
@@ -24,36 +21,6 @@ from surrogate import (
 )
 from surrogate.ensemble import Prediction
 from surrogate.schnet import build_model
-
-SMILES = [
-    "C",
-    "CC",
-    "CCO",
-    "CO",
-    "C=O",
-    "CC=O",
-    "C#N",
-    "CCN",
-    "CN",
-    "O",
-    "N",
-    "C=C",
-    "C#C",
-    "CCC",
-    "COC",
-    "NCO",
-]
-SETTINGS = ModelSettings(mode="2d", features=16, interactions=2, gaussians=8)
-QUICK = TrainingSettings(epochs=3, batch_size=4, device="cpu")
-GRAPHS = [graph_2d(smiles, cutoff=5.0) for smiles in SMILES]
-LABELS = np.array([-3.0 * len(graph) - 0.3 * len(graph.senders) ** 0.5 for graph in GRAPHS])
-SETS = {"training": (GRAPHS[:10], LABELS[:10]), "validation": (GRAPHS[10:], LABELS[10:])}
-
-
-def fit(**changes) -> Ensemble:
-    settings = changes.pop("settings", SETTINGS)
-    training_settings = changes.pop("training_settings", QUICK)
-    return Ensemble.fit(settings, training_settings, **{**SETS, "members": 2, "seed": 7, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -142,90 +109,6 @@ def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensembl
     samples, sources, _ = ensemble._raw(graphs)
     assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples, sources)
     assert ensemble.calibration.exponents.keys() == {"ensemble", "gp"}
-
-
-def test_saved_and_loaded_is_bitwise_the_same(ensemble: Ensemble, saved: Path) -> None:
-    loaded = Ensemble.load(saved)
-    assert_same(loaded.predict(GRAPHS), ensemble.predict(GRAPHS))
-    assert loaded.settings == ensemble.settings
-    assert loaded.calibration == ensemble.calibration
-    assert loaded.references.energies == ensemble.references.energies
-    assert sorted(path.name for path in saved.iterdir()) == [
-        "ensemble.json",
-        "gp.pt",
-        "member_0.pt",
-        "member_1.pt",
-    ]
-    json.loads((saved / "ensemble.json").read_text())
-
-
-def test_the_description_is_written_last(ensemble: Ensemble, tmp_path: Path, monkeypatch) -> None:
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        ensemble.save(tmp_path)
-    monkeypatch.undo()
-    with pytest.raises(SurrogateError, match="holds no trained model"):
-        Ensemble.load(tmp_path)
-    ensemble.save(tmp_path)
-    assert_same(Ensemble.load(tmp_path).predict(GRAPHS), ensemble.predict(GRAPHS))
-
-
-def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SurrogateError, match=r"holds no trained model: there is no ensemble\.json in it"):
-        Ensemble.load(tmp_path)
-    with pytest.raises(SurrogateError, match="holds no trained model"):
-        Ensemble.load(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("found", [None, 0, "1", 99])
-def test_another_format_is_refused(saved: Path, found: object) -> None:
-    description = json.loads((saved / "ensemble.json").read_text())
-    description["format"] = found
-    (saved / "ensemble.json").write_text(json.dumps(description))
-    with pytest.raises(SurrogateError, match=f"has format {found}; this version reads up to format 3"):
-        Ensemble.load(saved)
-
-
-class Bait:
-    """Unpickling it makes a folder: the mark that a file's code was run."""
-
-    def __init__(self, mark: Path):
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
-
-
-@pytest.mark.parametrize("dump", ["torch", "pickle"])
-def test_a_planted_pickle_is_refused_and_never_runs(saved: Path, tmp_path: Path, dump: str) -> None:
-    mark = tmp_path / "was run"
-    if dump == "torch":
-        torch.save({"weights": Bait(mark)}, saved / "member_0.pt")
-    else:
-        (saved / "member_0.pt").write_bytes(pickle.dumps(Bait(mark), protocol=2))
-    with pytest.raises(SurrogateError, match="does not hold the weights of this model"):
-        Ensemble.load(saved)
-    assert not mark.exists()
-    pickle.loads(pickle.dumps(Bait(mark)))  # the bait works: whoever unpickles it runs it
-    assert mark.exists()
-
-
-def test_weights_that_are_missing_or_of_another_model_are_told(saved: Path) -> None:
-    (saved / "member_1.pt").unlink()
-    with pytest.raises(SurrogateError, match=r"member_1\.pt is missing"):
-        Ensemble.load(saved)
-    torch.save({"a": torch.zeros(2)}, saved / "member_1.pt")
-    with pytest.raises(SurrogateError, match=r"member_1\.pt does not hold the weights of this model"):
-        Ensemble.load(saved)
-    (saved / "member_1.pt").write_bytes((saved / "member_0.pt").read_bytes()[:500])  # a copy cut short
-    with pytest.raises(SurrogateError, match=r"member_1\.pt does not hold the weights"):
-        Ensemble.load(saved)
-    shutil.copy(saved / "member_0.pt", saved / "member_1.pt")
-    twins = Ensemble.load(saved).predict(GRAPHS)
-    np.testing.assert_array_equal(twins.samples[0], twins.samples[1])
 
 
 def test_warm_start_begins_at_the_earlier_weights(ensemble: Ensemble) -> None:
@@ -362,27 +245,6 @@ def test_a_scale_changes_units_within_and_none_without(scale: bool) -> None:
         told = history.epochs[history.best_epoch]
         assert told["val_MAE"] == pytest.approx(found.mean(), rel=1e-3)
         assert told["val_MSE"] == pytest.approx((found**2).mean(), rel=1e-3)
-
-
-@pytest.mark.parametrize("form", [1, 2])
-def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None:
-    settings = dataclasses.replace(SETTINGS, uncertainty=("ensemble",))
-    unscaled = dataclasses.replace(QUICK, scale=False)
-    ensemble, saved = fit(settings=settings, training_settings=unscaled), tmp_path / "model"
-    ensemble.save(saved)
-    description = json.loads((saved / "ensemble.json").read_text())
-    if form == 1:
-        del description["scale"]
-        for newer in ("representation", "layout", "inputs", "baseline"):
-            del description["model"][newer]
-    del description["gp"], description["model"]["uncertainty"]
-    description["calibration"] = {"scale": 1.5, "typical": 0.04, "weight": 2.0}
-    description["format"] = form
-    (saved / "ensemble.json").write_text(json.dumps(description))
-    found, expected = Ensemble.load(saved).predict(GRAPHS), ensemble.predict(GRAPHS)
-    np.testing.assert_array_equal(found.samples, expected.samples)
-    moderated = (2.0 * 0.04 + found.samples.var(axis=0, ddof=1)) / 3.0
-    assert found.std == pytest.approx(1.5 * np.sqrt(moderated))
 
 
 def test_the_kinds_of_uncertainty_are_a_choice(tmp_path: Path) -> None:
