@@ -26,6 +26,7 @@ import torch
 from ase import Atoms
 from rich.console import Console
 from rich.table import Table
+from timing import in_turn
 
 from alkit.models.prediction import predict_smiles
 from alkit.models.store import Provenance
@@ -41,7 +42,7 @@ from surrogate.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "qm9_12k.npz"
-SETTINGS = ModelSettings()  # 128 features, 3 interactions, 20 Gaussians, 5 Å
+SETTINGS = ModelSettings(gaussians=20)  # 128 features, 3 interactions, 20 Gaussians, 5 Å
 BATCH = 100
 TRAINING, VALIDATION = 1000, 200
 ELEMENTS = (1, 6, 7, 8, 9)
@@ -74,22 +75,6 @@ class Row:
     unit: str
     bar: str
     note: str = ""
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def in_turn(repeats: int, *works: Callable[[], Any]) -> list[float]:
-    """Median seconds of each, after one run of each that does not count."""
-    for work in works:
-        work()
-    times = [[seconds(work) for work in works] for _ in range(repeats)]
-    return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
 # --- the floor ---------------------------------------------------------------------------------------------
@@ -296,7 +281,7 @@ def a_model(molecules: Molecules, members: int, *, chemistry: bool) -> tuple[Ens
     """Trained for one epoch: what it predicts plays no part."""
     inputs: Any = ("chemistry",) if chemistry else ()
     uncertainty: Any = ("ensemble", "gp") if members > 1 else ("ensemble",)
-    settings = ModelSettings(mode="2d", inputs=inputs, uncertainty=uncertainty)
+    settings = ModelSettings(mode="2d", gaussians=20, inputs=inputs, uncertainty=uncertainty)
     lines = dict.fromkeys(str(one) for one in np.load(DATA, allow_pickle=False)["smiles"][:200])
     graphs = [graph_2d(one, cutoff=settings.cutoff, chemistry=chemistry) for one in lines]
     labels = np.array([-4.0 * len(one) for one in graphs])

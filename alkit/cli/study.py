@@ -1,5 +1,6 @@
 """``alkit study …``: side-by-side studies with statistics."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,25 +32,23 @@ def two_against_three(
     ] = False,
 ) -> None:
     """Is SchNet better on geometries or on SMILES alone? Learning curves, intervals and a verdict."""
-    from dataclasses import replace
 
     from alkit.cli.console import open_console, shown
     from alkit.datasets import Dataset
     from alkit.simulators.bindings import require_binding
     from alkit.studies.geometry import report as study_report
+    from alkit.studies.geometry import settings as study_settings
     from alkit.studies.geometry.running import run_study
-    from alkit.studies.geometry.settings import StudySettings, referenced
-    from alkit.studies.geometry.settings import original as original_settings
 
     console, progress = open_console()
-    if noise_floor:  # refused now, not after the fits
-        require_binding("--noise-floor")
+    if noise_floor:
+        require_binding("--noise-floor")  # refused now, not after the fits
     if original:
         _check_fixed(context)
-        Dataset.open(data).atomization()  # what its second half needs; refused now, not after the first
-        settings = replace(original_settings(str(data)), seed=seed, test=test)
+        Dataset.open(data).atomization()  # its second half needs them; refused now
+        settings = replace(study_settings.original(str(data)), seed=seed, test=test)
     else:
-        settings = StudySettings(
+        settings = study_settings.StudySettings(
             data=str(data),
             arms=_names(arms),
             sizes=tuple(_number(size) for size in _names(sizes)),
@@ -60,19 +59,16 @@ def two_against_three(
         )
         settings.model["features"], settings.training["epochs"] = features, epochs
     results = run_study(settings, out, progress)
-    told = []
+    explanation = []
     if original:
-        with_references = run_study(referenced(settings), out / "with_references", progress)
-        told = study_report.explanation(results, with_references)
+        with_references = run_study(study_settings.referenced(settings), out / "with_references", progress)
+        explanation = study_report.explanation(results, with_references)
     floor = _floor(results, noise_floor, progress) if noise_floor else None
     console.print(study_report.table(results))
-    for sentence in study_report.verdict(results):
+    floors = [f"Noise floor of SMILES without stereo marks: {floor}."] if floor else []
+    for sentence in (*study_report.verdict(results), *floors, *explanation):
         console.print(sentence)
-    if floor:
-        console.print(f"Noise floor of SMILES without stereo marks: {floor}.")
-    for sentence in told:
-        console.print(sentence)
-    page = study_report.write(results, out, floor=floor, told=told)
+    page = study_report.write(results, out, floor=floor, told=explanation)
     console.print(f"Report: {shown(page)}", soft_wrap=True)
 
 

@@ -1,7 +1,6 @@
 """What the stand-alone commands do: train, predict and label without a campaign."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,12 +68,7 @@ def train_model(
         source = _Labelled(data, target, how, geometry, seed)
         check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
-        with progress, progress.steps("building graphs", len(order)) as advance:
-            usable = source.build(order, advance)
-        if len(usable) < _FEWEST_TO_TRAIN:
-            raise DataError(
-                f"{data}: {len(usable)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed."
-            )
+        usable = source.build(order, progress)
         test, validation, fit = source.split(usable)
         with progress, progress.steps("training", members * settings.epochs) as advance:
             ensemble = Ensemble.fit(
@@ -114,7 +108,7 @@ class _Labelled:
     """Molecules with labels from either kind of file, and their graphs."""
 
     def __init__(self, data: Path, target: str, settings: "ModelSettings", geometry: str | None, seed: int):
-        self.settings = settings
+        self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
             table = datasets.read_labelled(data, target)
@@ -141,16 +135,25 @@ class _Labelled:
         found = {int(z) for graph in self._graphs.values() for z in graph.numbers}
         return tuple(chemical_symbols[z] for z in sorted(found))
 
-    def build(self, order: NDArray, advance: Callable[[int], None]) -> list[int]:
-        """Graphs of these molecules; returns those that have one."""
+    def build(self, order: NDArray, progress: CampaignProgress) -> list[int]:
+        """Graphs of these molecules; returns those that have one.
+
+        Raises:
+            DataError: too few have one.
+        """
         from surrogate import SurrogateError
 
-        for i in order.tolist():
-            try:
-                self._graphs[i] = self._graph(i)
-            except (LabelError, DataError, SurrogateError) as error:
-                print(f"left out: {error}", file=sys.stderr)
-            advance(1)
+        with progress, progress.steps("building graphs", len(order)) as advance:
+            for i in order.tolist():
+                try:
+                    self._graphs[i] = self._graph(i)
+                except (LabelError, DataError, SurrogateError) as error:
+                    print(f"left out: {error}", file=sys.stderr)
+                advance(1)
+        if len(self._graphs) < _FEWEST_TO_TRAIN:
+            raise DataError(
+                f"{self._data}: {len(self._graphs)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed."
+            )
         return list(self._graphs)
 
     def pairs(self, indices: list[int]) -> tuple[list[Any], NDArray]:
