@@ -135,3 +135,20 @@ def test_reprs_say_what_counts():
     pool = _objects(500)[0]
     assert repr(pool) == "Pool(500 molecules, 3 members, 128 features, with GFN2-xTB energies)"
     assert repr(graph_2d("CCO", cutoff=5.0)) == "Graph(9 atoms, 72 pairs)"
+
+
+def test_a_part_of_a_pool_is_a_pool():
+    pool = Pool(
+        ("C", "CC", "CCC", "CCO"),
+        np.arange(8.0).reshape(2, 4),
+        np.arange(4.0),
+        np.eye(4, dtype=np.float32),
+        np.ones(4),
+        np.arange(4.0) - 9,
+    )
+    part = pool[np.array([2, 0])]
+    assert part.smiles == ("CCC", "C")
+    np.testing.assert_array_equal(part.samples, [[2, 0], [6, 4]])
+    np.testing.assert_array_equal(part.embeddings, np.eye(4)[[2, 0]])
+    np.testing.assert_array_equal(part.cheap, [-7, -9])
+    assert len(pool[1:]) == 3

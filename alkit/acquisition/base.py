@@ -38,6 +38,22 @@ class Pool:
     def __len__(self) -> int:
         return len(self.smiles)
 
+    def __getitem__(self, indices: Any) -> "Pool":
+        """The part of the pool with these molecules.
+
+        Args:
+            indices: ``(k,)`` integers, or a slice.
+        """
+        rows = np.arange(len(self))[indices]
+        return Pool(
+            tuple(self.smiles[i] for i in rows),
+            self.samples[:, rows],
+            self.std[rows],
+            self.embeddings[rows],
+            self.cost[rows],
+            None if self.cheap is None else self.cheap[rows],
+        )
+
     def __repr__(self) -> str:
         energies = "" if self.cheap is None else ", with GFN2-xTB energies"
         members, features = len(self.samples), self.embeddings.shape[-1]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.checks import number, whole
-from alkit.acquisition.linear_model import Posterior, products, quadratic, select_greedily
+from alkit.acquisition.linear_model import Posterior, products, quadratic, regression, select_greedily
 
 # Of the mean squared length of an embedding: chosen on QM9 (docs/decisions/019), as what one label tells
 # about other molecules; with less, it is thought to tell too much.
-_RIDGE = 1e-4
+RIDGE = 1e-4
 # Times the root mean square of the errors but for the largest 1 %: beyond it an error counts no more, or one
 # wild prediction would decide the whole batch. On QM9 the largest is at 6 to 8.
 _WILD = 10.0
@@ -52,41 +52,14 @@ class Bias:
         size = max(self.candidates, 4 * batch_size)
         if len(pool) > size:
             part = np.sort(context.rng.choice(len(pool), size, replace=False))
-            return part[self.select(_part(pool, part), context, batch_size)].tolist()
+            return part[self.select(pool[part], context, batch_size)].tolist()
         assert pool.cheap is not None  # it is in `needs`
         assert context.cheap is not None
         difference, posterior = regression(
-            context.embeddings, context.targets - context.cheap, pool.embeddings
+            context.embeddings, context.targets - context.cheap, pool.embeddings, RIDGE
         )
         known = ErrorReduction(posterior, pool.cheap + difference - pool.mean, self.power)
         return select_greedily(pool, context, batch_size, known.gains, known.learn)
-
-
-def _part(pool: Pool, part: NDArray[np.int64]) -> Pool:
-    return Pool(
-        tuple(pool.smiles[i] for i in part),
-        pool.samples[:, part],
-        pool.std[part],
-        pool.embeddings[part],
-        pool.cost[part],
-        None if pool.cheap is None else pool.cheap[part],
-    )
-
-
-def regression(known: NDArray, values: NDArray, points: NDArray) -> tuple[NDArray[np.float64], Posterior]:
-    """Bayesian linear regression on embeddings, of ``m`` values that are known, for ``n`` points.
-
-    Returns:
-        ``(n,)``, the values' mean in their unit, and the posterior of the weights in units of the prior's.
-    """
-    centre = known.mean(axis=0, dtype=np.float64)
-    inputs, points = known - centre, points - centre
-    scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
-    inputs, points = inputs / scale, points / scale
-    posterior = Posterior(points, inputs, np.sqrt(_RIDGE))
-    offset = float(np.mean(values))
-    weights = posterior.covariance @ (inputs.T @ (values - offset)) / _RIDGE
-    return offset + points @ weights, posterior
 
 
 class ErrorReduction:

@@ -48,6 +48,30 @@ class Posterior:
         self.variances -= along**2
 
 
+def regression(
+    known: NDArray, values: NDArray, points: NDArray, ridge: float
+) -> tuple[NDArray[np.float64], Posterior]:
+    """Bayesian linear regression on embeddings: ``m`` values, for ``n`` points.
+
+    Args:
+        known: ``(m, d)`` embeddings of the molecules with a value.
+        values: ``(m,)``, in any unit.
+        points: ``(n, d)`` embeddings.
+        ridge: variance of the noise, in units of the weights' prior.
+
+    Returns:
+        ``(n,)``, the values' mean in their unit, and the posterior of the weights in units of the prior's.
+    """
+    centre = known.mean(axis=0, dtype=np.float64)
+    inputs, points = known - centre, points - centre
+    scale = np.sqrt((inputs**2).sum(axis=1).mean()) or 1.0
+    inputs, points = inputs / scale, points / scale
+    posterior = Posterior(points, inputs, np.sqrt(ridge))
+    offset = float(np.mean(values))
+    weights = posterior.covariance @ (inputs.T @ (values - offset)) / ridge
+    return offset + points @ weights, posterior
+
+
 def quadratic(points: NDArray, matrix: NDArray, chunk: int = 4096) -> NDArray[np.float64]:
     """``(n,)``, ``xᵀ matrix x`` of every row ``x``, in bounded memory."""
     parts = [points[start : start + chunk] for start in range(0, len(points), chunk)]

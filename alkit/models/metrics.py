@@ -14,6 +14,23 @@ if TYPE_CHECKING:
 _NORMAL_90 = 1.6448536269514722  # half-width of the central 90 % of a standard normal
 
 
+def error_sizes(errors: NDArray) -> dict[str, float]:
+    """``mae``, ``rmse``, ``q95``, ``max`` of errors ``(n,)``, in their unit."""
+    sizes = np.abs(errors)
+    return {
+        "mae": float(sizes.mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "q95": float(np.quantile(sizes, 0.95)),
+        "max": float(sizes.max()),
+    }
+
+
+def r_squared(truth: NDArray, predicted: NDArray) -> float:
+    """Coefficient of determination; 0 where all labels agree, since nothing is there to explain."""
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return 1.0 - float(((predicted - truth) ** 2).sum()) / spread if spread > 0 else 0.0
+
+
 def error_metrics(
     truth: NDArray, mean: NDArray, std: NDArray, calibration: "Calibration | None" = None
 ) -> dict[str, float]:
@@ -32,17 +49,12 @@ def error_metrics(
     truth, mean, std = (np.asarray(values, dtype=np.float64) for values in (truth, mean, std))
     errors = mean - truth
     sizes = np.abs(errors)
-    spread = float(((truth - truth.mean()) ** 2).sum())
     probability = None if calibration is None else calibration.probability
     quantile = _NORMAL_90 if calibration is None else calibration.quantile(0.9)
     if calibration is not None and not np.isfinite(quantile):  # an interval without end would cover all
         quantile = replace(calibration, scores=()).quantile(0.9)
-    return {
-        "mae": float(sizes.mean()),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "r2": 1.0 - float((errors**2).sum()) / spread if spread > 0 else 0.0,
-        "q95": float(np.quantile(sizes, 0.95)),
-        "max": float(sizes.max()),
+    return error_sizes(errors) | {
+        "r2": r_squared(truth, mean),
         "coverage_90": float(np.mean(sizes <= quantile * std)),
         "spearman": metrics.rank_correlation(errors, std),
         "ence": metrics.ence(errors, std),

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
+from alkit.models.metrics import error_sizes, r_squared
+
 _RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)  # percentiles of a 95 % interval
 
@@ -25,12 +27,12 @@ def regression_metrics(truth: NDArray, predicted: NDArray) -> dict[str, float]:
     truth, predicted = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     errors = predicted - truth
     line = linregress(truth, predicted)
-    squares = float((errors**2).mean())
+    sizes = error_sizes(errors)
     return {
-        "mae": float(np.abs(errors).mean()),
-        "mse": squares,
-        "rmse": float(np.sqrt(squares)),
-        "r2": 1.0 - squares / float(truth.var()),
+        "mae": sizes["mae"],
+        "mse": float((errors**2).mean()),
+        "rmse": sizes["rmse"],
+        "r2": r_squared(truth, predicted),
         "slope": float(line.slope),
         "intercept": float(line.intercept),
     }

@@ -19,6 +19,7 @@ from alkit.datasets.splits import grouped_order, stereo_groups
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
 from alkit.models.graphs import GraphBuilder
+from alkit.models.metrics import error_sizes
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
@@ -239,8 +240,9 @@ def _learn(
     with progress.steps(f"{function.title}, seed {split.seed}", rounds + 1) as advance:
         for round_ in range(1, rounds + 2):
             surrogate.fit(known, data.values[known], np.random.default_rng([split.seed, round_, 1]))
-            errors = np.abs(surrogate.mean(split.test) - data.values[split.test])
-            rows.append([len(known), *_metrics(errors), np.isin(best, known).mean(), seconds])
+            sizes = error_sizes(surrogate.mean(split.test) - data.values[split.test])
+            metrics = [sizes[name] for name in METRICS]
+            rows.append([len(known), *metrics, np.isin(best, known).mean(), seconds])
             advance(1)
             if len(known) >= settings.labels:
                 break
@@ -277,11 +279,6 @@ def _learn(
 def _best(values: NDArray, pool: NDArray[np.int64]) -> NDArray[np.int64]:
     count = max(round(BEST * len(pool)), 1)
     return pool[np.argsort(values[pool], kind="stable")[:count]]
-
-
-def _metrics(errors: NDArray) -> list[float]:
-    squares = float(np.sqrt((errors**2).mean()))
-    return [float(errors.mean()), squares, float(np.quantile(errors, 0.95)), float(errors.max())]
 
 
 def _pattern(smarts: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.linalg import cho_solve, solve_triangular
 from alkit.studies.geometry.settings import FEWEST_VALIDATION, VALIDATION_SHARE
 
 if TYPE_CHECKING:
-    from surrogate import Graph
+    from surrogate import Graph, Prediction
 
 # Variance of what features cannot know, of a molecule's prior variance. Of 1e-2 to 1e-6 the best with 800
 # labels on the 1,000 molecules that the benchmark leaves out of pool and test.
@@ -21,25 +20,14 @@ _NOISE = 1e-5
 _DRAWS = 2
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Of ``n`` molecules: ``samples (s, n)`` and ``std (n,)`` in eV, ``embeddings (n, d)``."""
-
-    samples: NDArray[np.float64]
-    std: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        return self.samples.mean(axis=0)
-
-
 class Surrogate(Protocol):
     def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
         """Learn ``targets`` (eV) of the molecules ``known``."""
         ...
 
-    def see(self, molecules: NDArray[np.int64]) -> Seen: ...
+    def see(self, molecules: NDArray[np.int64]) -> Prediction:
+        """Samples and deviations in eV, and embeddings."""
+        ...
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
         """eV."""
@@ -47,7 +35,11 @@ class Surrogate(Protocol):
 
 
 class Process:
-    """A Gaussian process with the linear kernel of ``features (n, d)`` and a constant mean."""
+    """A Gaussian process with the linear kernel of ``features (n, d)`` and a constant mean.
+
+    The model of `alkit.acquisition.linear_model` in its dual form: where labels are fewer than features, the
+    kernel of labels is the smaller matrix.
+    """
 
     def __init__(self, features: NDArray[np.float32]):
         self._features = features
@@ -68,14 +60,16 @@ class Process:
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
         return self._constant + self._features[molecules] @ self._weights
 
-    def see(self, molecules: NDArray[np.int64]) -> Seen:
+    def see(self, molecules: NDArray[np.int64]) -> Prediction:
         """``samples`` are joint draws in pairs about the mean."""
+        from surrogate import Prediction
+
         inputs = self._features[molecules].astype(np.float64)
         seen = solve_triangular(self._factor, self._known @ inputs.T, lower=True, check_finite=False)
         left = np.maximum((inputs**2).sum(axis=1) - (seen**2).sum(axis=0), 0.0)
         mean, offsets = self.mean(molecules), self._offsets @ inputs.T
         samples = np.concatenate([mean + offsets, mean - offsets])
-        return Seen(samples, np.sqrt(self._variance * left), self._features[molecules])
+        return Prediction(samples, np.sqrt(self._variance * left), self._features[molecules])
 
     def _draw(self, rng: np.random.Generator) -> NDArray:
         """Weights of draws from the posterior less its mean (Matheron's rule)."""
@@ -111,9 +105,8 @@ class Networks:
             seed=int(rng.integers(2**31)),
         )
 
-    def see(self, molecules: NDArray[np.int64]) -> Seen:
-        found = self._ensemble.predict(self._graphs(molecules.tolist()))
-        return Seen(found.samples, found.std, found.embeddings)
+    def see(self, molecules: NDArray[np.int64]) -> Prediction:
+        return self._ensemble.predict(self._graphs(molecules.tolist()))
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.see(molecules).mean

@@ -1,4 +1,4 @@
-"""alkit.acquisition.bias against regressions that are fitted anew."""
+"""alkit.acquisition.bias against regressions that are fitted again."""
 
 from dataclasses import replace
 
@@ -8,7 +8,8 @@ from sklearn.linear_model import Ridge
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import needs, on_soap
-from alkit.acquisition.bias import _RIDGE, ErrorReduction, regression
+from alkit.acquisition.bias import RIDGE, ErrorReduction
+from alkit.acquisition.linear_model import regression
 from alkit.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -57,14 +58,14 @@ def scaled(points: np.ndarray) -> np.ndarray:
 def covariance(taken: list[int]) -> np.ndarray:
     """``(n, n)`` of the points' values, given the known points and those ``taken``."""
     inputs, points = scaled(np.concatenate([KNOWN, POINTS[taken]])), scaled(POINTS)
-    found: np.ndarray = points @ np.linalg.inv(np.eye(5) + inputs.T @ inputs / _RIDGE) @ points.T
+    found: np.ndarray = points @ np.linalg.inv(np.eye(5) + inputs.T @ inputs / RIDGE) @ points.T
     return found
 
 
 def test_the_regression_is_that_of_scikit_learn() -> None:
-    mean, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    mean, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
     offset = cheap(KNOWN).mean()
-    model = Ridge(alpha=_RIDGE, fit_intercept=False).fit(scaled(KNOWN), cheap(KNOWN) - offset)
+    model = Ridge(alpha=RIDGE, fit_intercept=False).fit(scaled(KNOWN), cheap(KNOWN) - offset)
     np.testing.assert_allclose(mean, offset + model.predict(scaled(POINTS)), atol=1e-8)
     np.testing.assert_allclose(posterior.variances, np.diagonal(covariance([])), rtol=1e-5)
 
@@ -72,7 +73,7 @@ def test_the_regression_is_that_of_scikit_learn() -> None:
 @pytest.mark.parametrize("power", [2.0, 3.0, 4.0])
 def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
     """Before any choice and after some, by the errors and variances of all points, computed in full."""
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
     errors = np.sin(7 * POINTS[:, 2]) + 0.3
     known = ErrorReduction(posterior, errors, power)
     start = np.diagonal(covariance([]))
@@ -85,7 +86,7 @@ def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
 
     def told(errors: np.ndarray, taken: list[int], index: int) -> np.ndarray:
         shared = covariance(taken)[:, index]
-        return errors - shared * errors[index] / (shared[index] + _RIDGE)
+        return errors - shared * errors[index] / (shared[index] + RIDGE)
 
     taken: list[int] = []
     for chosen in (3, 17, 5):
@@ -103,7 +104,7 @@ def test_the_errors_are_those_of_the_surrogate() -> None:
     """What cheap energies and a regression of the difference say, less what the surrogate says."""
     pool, context = pool_and_context()
     wrong = 0.5 * np.cos(5 * POINTS[:, 1])
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
     expected = ErrorReduction(posterior, -wrong, 2.0).gains().argmax()
     assert select(resolve("bias", {"power": 2}), "bias", pool, context, 1) == [int(expected)]
 
@@ -128,7 +129,7 @@ def test_a_wild_prediction_does_not_decide_the_batch() -> None:
 
 @pytest.mark.parametrize("power", [2.0, 3.0, 400.0])
 def test_without_errors_the_variance_decides(power: float) -> None:
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS)
+    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
     gains = ErrorReduction(posterior, np.zeros(len(POINTS)), power).gains()
     assert np.isfinite(gains).all()
     assert (gains > 0).all()
