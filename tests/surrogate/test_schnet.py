@@ -134,7 +134,7 @@ def test_every_public_name_of_surrogate_is_there() -> None:
     import surrogate
 
     assert all(getattr(surrogate, name) is not None for name in surrogate.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Schnet'"):
+    with pytest.raises(AttributeError, match="No surrogate attribute Schnet"):
         _ = surrogate.Schnet
 
 
