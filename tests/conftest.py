@@ -2,8 +2,8 @@
 
 import os
 
-# Before a test module loads scikit-learn or torch: OpenMP reads it once. Threads that spin while they wait make
-# two test processes on two cores three times as slow.
+# Before a test module loads scikit-learn or torch: OpenMP reads it once. Threads that spin while they wait
+# make two test processes on two cores three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import shutil
