@@ -72,10 +72,10 @@ def main() -> None:
         qm9.import_qm9(DATA, data)
     for row in arguments.rows:
         results = run_study(settings(row, data, tuple(arguments.functions)), arguments.out / row, progress)
-        console.print(report.table(results))
-        for sentence in optimum(results) if row == "optimise" else comparing.verdict(results):
+        console.print(report.savings_table(results))
+        for sentence in optimum(results) if row == "optimise" else comparing.study_verdict(results):
             console.print(sentence)
-        console.print(f"Report: {report.write(results, arguments.out / row)}")
+        console.print(f"Report: {report.write_report(results, arguments.out / row)}")
 
 
 if __name__ == "__main__":

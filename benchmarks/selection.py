@@ -48,9 +48,13 @@ def made(arguments: argparse.Namespace) -> tuple[Pool, RoundContext]:
     smiles = tuple("C" * (1 + i % 9) + "O" * (1 + i % 2) for i in range(n + m))
     energies = -70 + 5 * hidden[:, 0] + hidden[:, -1] ** 2
     samples = energies[m:] + 0.1 * rng.normal(size=(arguments.members, n)) * (1 + np.abs(hidden[m:, 0]))
-    spread, cost, cheap = samples.std(axis=0), rng.uniform(0.1, 10, size=n), energies + rng.normal(size=n + m)
-    pool = Pool(smiles[m:], samples, spread, embeddings[m:], cost, cheap[m:])
-    context = RoundContext(1, smiles[:m], energies[:m], embeddings[:m], rng, cheap[:m])
+    spread, cost, xtb_energy = (
+        samples.std(axis=0),
+        rng.uniform(0.1, 10, size=n),
+        energies + rng.normal(size=n + m),
+    )
+    pool = Pool(smiles[m:], samples, spread, embeddings[m:], cost, xtb_energy[m:])
+    context = RoundContext(1, smiles[:m], energies[:m], embeddings[:m], rng, xtb_energy[:m])
     return pool, context
 
 

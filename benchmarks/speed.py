@@ -36,9 +36,9 @@ from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.compat import schnetpack
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model, by_schnetpack
-from surrogate.stack import evaluate
+from surrogate.stack import evaluate_members
 from surrogate.targets import AtomReferences
-from surrogate.training import train
+from surrogate.training import train_members
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "qm9_12k.npz"
@@ -142,7 +142,7 @@ def epoch_of_alkit(molecules: Molecules, members: int, epochs: int = 4) -> float
     parts = slice(0, TRAINING), slice(TRAINING, TRAINING + VALIDATION)
     sets = [GraphDataset(molecules.graphs[part], SETTINGS, molecules.targets[part]) for part in parts]
     networks = [build_model(SETTINGS, seed=seed) for seed in range(members)]
-    rows = train(networks, *sets, training_settings(epochs), seed=0)[0].epochs
+    rows = train_members(networks, *sets, training_settings(epochs), seed=0)[0].epochs
     return (rows[-1]["seconds"] - rows[0]["seconds"]) / (epochs - 1)
 
 
@@ -217,7 +217,9 @@ def train_cached(molecules: Molecules, repeats: int) -> Iterator[Row]:
 
         return steps
 
-    ours = run(lambda network, k: evaluate([network], data.batch(range(starts[k], starts[k] + BATCH)))[0][0])
+    ours = run(
+        lambda network, k: evaluate_members([network], data.batch(range(starts[k], starts[k] + BATCH)))[0][0]
+    )
     theirs = run(lambda network, k: by_schnetpack(network, cached[k])[0])
     times = in_turn(repeats, ours, theirs)
     yield Row(
@@ -262,7 +264,7 @@ def predict(molecules: Molecules, repeats: int) -> Iterator[Row]:
 
     def ours(batch: Any) -> None:
         with torch.inference_mode():
-            evaluate([network], batch)
+            evaluate_members([network], batch)
 
     times = in_turn(
         repeats,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from generator.graphs import GraphSet
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, gradient_penalty, one_hot
-from generator.sampling import draw_tokens, read
+from generator.sampling import draw_tokens, read_back
 from generator.settings import GeneratorSettings
 from generator.steering import Steering
 
@@ -51,7 +51,7 @@ class Game:
         allowed, seen = map(torch.from_numpy, self.language.read(tokens))
         written = torch.from_numpy(tokens), allowed, seen
         likelihood = self.generator.log_likelihood(*written)
-        drawn = read(nodes, bonds, self.settings.elements, self.familiar)
+        drawn = read_back(nodes, bonds, self.settings.elements, self.familiar)
         known = torch.tensor([float(text in self.known) for text, _ in drawn])
         strange = torch.tensor([float(flag) for _, flag in drawn])
         with torch.no_grad():

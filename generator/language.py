@@ -220,9 +220,9 @@ def _write(nodes, bonds, sizes, uniform, elements, tokens):
         visited, path = np.zeros(size, np.bool_), np.zeros(size, np.int64)
         atom = int(uniform[b, 0] * size)
         visited[atom] = True
-        path[0], depth, written, found = atom, 1, 1, 1
+        path[0], depth, written, placed = atom, 1, 1, 1
         tokens[b, 0] = _ATOMS + _ORDERS * (nodes[b, atom] - 1)
-        while found < size:
+        while placed < size:
             present = path[depth - 1]
             choices = 0
             for other in range(size):
@@ -232,7 +232,7 @@ def _write(nodes, bonds, sizes, uniform, elements, tokens):
                 tokens[b, written] = _BACK
                 written += 1
                 continue
-            skip = int(uniform[b, found] * choices)
+            skip = int(uniform[b, placed] * choices)
             atom = 0
             while skip > 0 or bonds[b, present, atom] == 0 or visited[atom]:
                 skip -= bonds[b, present, atom] > 0 and not visited[atom]
@@ -240,7 +240,7 @@ def _write(nodes, bonds, sizes, uniform, elements, tokens):
             visited[atom] = True
             path[depth] = atom
             depth += 1
-            found += 1
+            placed += 1
             tokens[b, written] = _ATOMS + _ORDERS * (nodes[b, atom] - 1) + bonds[b, present, atom] - 1
             written += 1
             for ring in range(_SMALLEST_RING, depth + 1):

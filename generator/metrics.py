@@ -51,13 +51,13 @@ def summary(
     """
     if not sampled or not training:
         raise GeneratorError("A summary compares two sets; give at least one SMILES of each.")
-    reference = read(training)
+    reference = parse(training)
     if len(reference) < len(training):
         raise GeneratorError(
             f"{len(training) - len(reference)} training SMILES are not readable as connected molecules; "
             "leave them out."
         )
-    molecules = read(sampled)
+    molecules = parse(sampled)
     keys = [Chem.MolToSmiles(molecule, isomericSmiles=False) for molecule in molecules]
     unique = set(keys)
     if novel_against is None:
@@ -79,7 +79,7 @@ def summary(
     }
 
 
-def read(smiles: Sequence[str]) -> list[Chem.Mol]:
+def parse(smiles: Sequence[str]) -> list[Chem.Mol]:
     """The molecules that are sanitisable, one fragment and not empty."""
     with rdBase.BlockLogs():
         parsed = (Chem.MolFromSmiles(text) for text in smiles if len(text) <= _LONGEST and text.isascii())

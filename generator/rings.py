@@ -30,20 +30,20 @@ def ring_patterns(molecule: Chem.Mol) -> set[str]:
     """
     info = molecule.GetRingInfo()
     rings = [frozenset(ring) for ring in info.AtomRings()]
-    found = set[str]()
+    patterns = set[str]()
     for bond_ids in info.BondRings():
         orders = sorted([_ORDERS[molecule.GetBondWithIdx(k).GetBondType()] for k in bond_ids])
-        found.add(f"ring {len(bond_ids)} {''.join(orders)}")
+        patterns.add(f"ring {len(bond_ids)} {''.join(orders)}")
     for k in frozenset().union(*rings):
-        found.add(_ring_position(molecule.GetAtomWithIdx(k), sorted(info.AtomRingSizes(k))))
+        patterns.add(_ring_position(molecule.GetAtomWithIdx(k), sorted(info.AtomRingSizes(k))))
     for a, first in enumerate(rings):
         for second in rings[a + 1 :]:
             shared = len(first & second)
             if shared:
                 small, large = sorted((len(first), len(second)))
-                found.add(f"fusion {small} {large} {shared}")
-    found.update(_ring_systems(rings))
-    return found
+                patterns.add(f"fusion {small} {large} {shared}")
+    patterns.update(_ring_systems(rings))
+    return patterns
 
 
 def _ring_systems(rings: Sequence[frozenset[int]]) -> set[str]:

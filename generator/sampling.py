@@ -44,26 +44,26 @@ def draw_tokens(
     return np.stack(written, axis=1), *writer.graphs()
 
 
-def read(
+def read_back(
     nodes: np.ndarray, bonds: np.ndarray, elements: Sequence[str], familiar: frozenset[str]
 ) -> list[tuple[str, bool]]:
     """Canonical SMILES of B graphs, "" where RDKit does not take one for a neutral molecule, and whether it
     is strange: whether it has a ring pattern that is not familiar."""
-    found = []
+    readings = []
     with rdBase.BlockLogs():
         for one, its_bonds in zip(nodes, bonds, strict=True):
             try:
                 molecule = to_molecule(one, its_bonds, elements)
             except Chem.MolSanitizeException:
-                found.append(("", True))
+                readings.append(("", True))
                 continue
             text = Chem.MolToSmiles(molecule)
             # RDKit rewrites some hypervalent patterns (C=P=O) into ions.
             if "+" in text or "-]" in text:
-                found.append(("", True))
+                readings.append(("", True))
             else:
-                found.append((text, not ring_patterns(molecule) <= familiar))
-    return found
+                readings.append((text, not ring_patterns(molecule) <= familiar))
+    return readings
 
 
 def draw_mixed(
@@ -101,7 +101,7 @@ def stream(
         count = min(_BATCH, max(math.ceil(1.2 * (n - kept)), 16))
         drawn += count
         nodes, bonds = draw(count)
-        for text, strange in read(nodes, bonds, elements, familiar):
+        for text, strange in read_back(nodes, bonds, elements, familiar):
             if strange or text in seen or kept == n:
                 continue
             if unique:

@@ -90,8 +90,8 @@ class Steering:
             loss.backward()
             optimizer.step()
         head.requires_grad_(False)
-        told = head(*_graphs(graphs, held_out, settings)).numpy()
-        return cls(head, strength, float(spearmanr(told, worth[held_out])[0]), len(held_out))
+        predicted = head(*_graphs(graphs, held_out, settings)).numpy()
+        return cls(head, strength, float(spearmanr(predicted, worth[held_out])[0]), len(held_out))
 
     def __call__(self, nodes: Tensor, bonds: Tensor, repeated: Tensor) -> Tensor:
         values: Tensor = self.head(nodes, bonds)
@@ -101,11 +101,11 @@ class Steering:
 
 def _standardized(values: Values, graphs: GraphSet) -> np.ndarray:
     """In the order of the graphs; of stereoisomers, which are one graph, the mean counts."""
-    found: dict[str, list[float]] = {}
+    of_graph: dict[str, list[float]] = {}
     for smiles, value in values.items():
         key = Chem.MolToSmiles(Chem.MolFromSmiles(smiles), isomericSmiles=False)
-        found.setdefault(key, []).append(value)
-    worth = np.array([np.mean(found[key]) for key in graphs.smiles])
+        of_graph.setdefault(key, []).append(value)
+    worth = np.array([np.mean(of_graph[key]) for key in graphs.smiles])
     return np.clip((worth - worth.mean()) / (worth.std() + 1e-12), -_WIDEST, _WIDEST)
 
 

@@ -60,8 +60,8 @@ class Calibration:
         """Fit on ``(n,)`` errors of the mean (eV), ``(s, n)`` predictions (eV) and ``(n,)`` other sources; of
         one member alone the others are all there is."""
         errors, samples = np.asarray(errors, dtype=np.float64), np.asarray(samples, dtype=np.float64)
-        found = {name: np.asarray(values, dtype=np.float64) for name, values in (others or {}).items()}
-        typical = {name: float(np.sqrt(np.mean(values**2))) for name, values in found.items()}
+        named = {name: np.asarray(values, dtype=np.float64) for name, values in (others or {}).items()}
+        typical = {name: float(np.sqrt(np.mean(values**2))) for name, values in named.items()}
         if len(samples) > 1:
             typical = {SPREAD: float(np.sqrt(samples.var(axis=0, ddof=1).mean()))} | typical
         typical = {name: value for name, value in typical.items() if value > 0}
@@ -69,13 +69,13 @@ class Calibration:
             return cls()
         weights = _PRIOR_WEIGHTS if SPREAD in typical else (0.0,)
         raws = [cls(1.0, typical, dict.fromkeys(typical, 1.0), weight) for weight in weights]
-        logs = [raw._logs(samples, found) for raw in raws]
+        logs = [raw._logs(samples, named) for raw in raws]
         likely = int(np.argmax([_fit_tails(errors, one, _USUAL_FREEDOM)[0] for one in logs]))
         fits = [(*_fit_tails(errors, logs[likely], freedom), freedom) for freedom in _FREEDOMS]
         _, best, freedom = max(fits, key=lambda fit: fit[0])
         exponents = dict(zip(typical, best[1:].tolist(), strict=True))
         unscaled = replace(raws[likely], exponents=exponents, freedom=freedom)
-        scores = np.abs(errors) / unscaled(samples, found)
+        scores = np.abs(errors) / unscaled(samples, named)
         scale = float(np.sqrt(np.mean(scores**2) + _SMALLEST))
         width = float(np.exp(best[0])) / scale
         return replace(unscaled, scale=scale, width=width, scores=tuple(np.sort(scores / scale).tolist()))
@@ -149,6 +149,8 @@ def _fit_tails(errors: NDArray, sources: NDArray, freedom: float) -> tuple[float
         return _EXPONENT_PRIOR * float((from_middle**2).sum()) - float(likelihood), -gradient
 
     first = np.concatenate([[0.0], np.full(len(sources), middle)])
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=[(-8, 8), *[_EXPONENTS] * len(sources)])
-    found.x[0] += start
-    return -float(found.fun) - _TAIL_PRIOR / freedom, found.x
+    optimum = minimize(
+        loss, first, jac=True, method="L-BFGS-B", bounds=[(-8, 8), *[_EXPONENTS] * len(sources)]
+    )
+    optimum.x[0] += start
+    return -float(optimum.fun) - _TAIL_PRIOR / freedom, optimum.x

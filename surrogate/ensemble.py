@@ -30,9 +30,9 @@ from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
-from surrogate.stack import evaluate, pooled, variances
+from surrogate.stack import evaluate_members, pooled, variances
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
-from surrogate.training import TrainingHistory, train
+from surrogate.training import TrainingHistory, train_members
 
 OnMember = Callable[[int, int, dict[str, float]], None]
 
@@ -125,7 +125,7 @@ class Ensemble:
         if start is not None:
             for member, earlier in zip(ensemble.members, start, strict=True):
                 member.load_state_dict(earlier.state_dict())
-        ensemble.histories = train(
+        ensemble.histories = train_members(
             ensemble.members,
             data,
             held_out,
@@ -149,7 +149,7 @@ class Ensemble:
             for start in range(0, len(graphs), batch_size):
                 data = GraphDataset(graphs[start : start + batch_size], self.settings)
                 batch = data.batch(range(len(data)))
-                atoms.append(evaluate(self.members[:1], batch)[1][0])
+                atoms.append(evaluate_members(self.members[:1], batch)[1][0])
                 molecules.append(start + batch[MOLECULE_OF_ATOM])
         return LastLayerGP.fit(torch.cat(atoms), torch.cat(molecules), seed=seed)
 
@@ -196,28 +196,28 @@ class Ensemble:
             data = GraphDataset(graphs[start : start + batch_size], self.settings)
             batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
             with torch.inference_mode():
-                outputs, atoms = evaluate(members, batch)
+                outputs, atoms = evaluate_members(members, batch)
                 embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
                 sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))]
                 if "variance" in names:
                     sources.append(variances(members, atoms, batch).mean(dim=0).sqrt())
-            told = [source.double().cpu().numpy() for source in sources]
-            return outputs.double().cpu().numpy(), embedded.cpu().numpy(), told
+            arrays = [source.double().cpu().numpy() for source in sources]
+            return outputs.double().cpu().numpy(), embedded.cpu().numpy(), arrays
 
-        found = []
+        outputs_of = []
         try:
             with deterministic():
                 for parts in map_in_order(of, range(0, len(graphs), batch_size)):
-                    found.append(parts)
+                    outputs_of.append(parts)
                     if on_batch:
                         on_batch(parts[0].shape[1])
         finally:
             for member in self.members:
                 member.cpu()
-        if not found:
+        if not outputs_of:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
             return np.empty((len(members), 0)), dict.fromkeys(names, np.empty(0)), empty
-        outputs, embeddings, sources = zip(*found, strict=True)
+        outputs, embeddings, sources = zip(*outputs_of, strict=True)
         samples = self.scale * np.concatenate(outputs, axis=1) + offsets
         joined = [np.concatenate(parts) for parts in zip(*sources, strict=True)]
         return samples, dict(zip(names, joined, strict=True)), np.concatenate(embeddings)
@@ -255,12 +255,12 @@ class Ensemble:
             raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
-            found = description["format"]
-            if found in READABLE:
+            version = description["format"]
+            if version in READABLE:
                 settings = ModelSettings(**description["model"])
                 references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
                 calibration, count = (
-                    read_calibration(description["calibration"], found),
+                    read_calibration(description["calibration"], version),
                     int(description["members"]),
                 )
                 has_gp = bool(description.get("gp"))
@@ -272,8 +272,8 @@ class Ensemble:
                 check_description(settings, references, calibration, count, scale, has_gp)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
-        if found not in READABLE:
-            raise SurrogateError(f"{path} has format {found}; this version reads up to format {FORMAT}.")
+        if version not in READABLE:
+            raise SurrogateError(f"{path} has format {version}; this version reads up to format {FORMAT}.")
         members = []
         for k in range(count):
             model = build_model(settings, seed=0)
@@ -312,8 +312,8 @@ def _prepare(
     learned = np.zeros(len(training[0]))
     if start is not None and scale is not None:
         bare = AtomReferences(tuple(element_numbers(settings)), (0.0,) * len(element_numbers(settings)))
-        told = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
-        learned = told.mean - baselines(training[0], settings.baseline)
+        prediction = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
+        learned = prediction.mean - baselines(training[0], settings.baseline)
     references = AtomReferences.fit(
         element_numbers(settings), training[0], rests[0] - learned, kind=how.references
     )
@@ -350,10 +350,10 @@ def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
     """
     wanted = input_widths(settings.inputs)
     for i, graph in enumerate(graphs):
-        found = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
-        if found != wanted:
+        sizes = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
+        if sizes != wanted:
             raise SurrogateError(
-                f"Molecule {i} has {found[0]} inputs per atom and {found[1]} per pair; the model's inputs "
+                f"Molecule {i} has {sizes[0]} inputs per atom and {sizes[1]} per pair; the model's inputs "
                 f"{list(settings.inputs)} take {wanted[0]} and {wanted[1]}."
             )
 

@@ -239,7 +239,7 @@ def _postprocessing(source: Any, path: Path, numbers: list[int], key: str) -> tu
                 f"{path} ends with {type(step).__name__}, which alkit cannot express; it knows ScaleProperty "
                 f"and extensive AddOffsets of {key!r}."
             )
-    found = tuple(energies[number] for number in numbers)
-    if unknown := [number for number, energy in zip(numbers, found, strict=True) if energy != energy]:
+    shifts = tuple(energies[number] for number in numbers)
+    if unknown := [number for number, energy in zip(numbers, shifts, strict=True) if energy != energy]:
         raise SurrogateError(f"{path} was not trained on Z = {unknown[0]}; leave it out of the elements.")
-    return scale, found
+    return scale, shifts

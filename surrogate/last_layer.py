@@ -58,14 +58,14 @@ class LastLayerGP:
         )
         phases = 2 * torch.pi * torch.rand(_FEATURES, generator=generator, dtype=torch.float64)
         precision = torch.eye(_FEATURES, dtype=torch.float64)
-        found = cls(shift, width, frequencies, phases, precision)
+        process = cls(shift, width, frequencies, phases, precision)
         edges = torch.cat([torch.zeros(1, dtype=torch.int64), molecules.bincount().cumsum(0)])[
             ::_AT_ONCE
         ].tolist()
         for first, last in pairwise([*edges, len(atoms)]):
             if first < last:
                 part = molecules[first:last] - molecules[first]
-                pooled = found._pooled(atoms[first:last].double(), part, int(part[-1]) + 1)
+                pooled = process._pooled(atoms[first:last].double(), part, int(part[-1]) + 1)
                 precision += pooled.T @ pooled / _NOISE
         return cls(shift, width, frequencies, phases, torch.linalg.cholesky(precision)).to(torch.float32)
 

@@ -14,11 +14,11 @@ def ence(errors: NDArray, std: NDArray, bins: int = _BINS) -> float:
     error is from the root mean variance, over the latter (Levi et al., Sensors 22, 5540 (2022),
     https://doi.org/10.3390/s22155540)."""
     order = np.argsort(std, kind="stable")
-    found = []
+    deviations = []
     for part in np.array_split(order, min(bins, len(order))):
         expected, seen = np.sqrt(np.mean(std[part] ** 2)), np.sqrt(np.mean(errors[part] ** 2))
-        found.append(abs(expected - seen) / expected)
-    return float(np.mean(found))
+        deviations.append(abs(expected - seen) / expected)
+    return float(np.mean(deviations))
 
 
 def miscalibration_area(
@@ -73,6 +73,6 @@ def rejection_gain(errors: NDArray, std: NDArray) -> float:
     """Area between the rejection curve and the mean error, over that of an oracle that knows the errors: 1 is
     perfect, 0 no better than random order."""
     sizes = np.abs(errors)
-    found = sizes.mean() - rejection_curve(errors, std).mean()
+    gain = sizes.mean() - rejection_curve(errors, std).mean()
     best = sizes.mean() - rejection_curve(errors, sizes).mean()
-    return float(found / best) if best > 0 else 0.0
+    return float(gain / best) if best > 0 else 0.0

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 from surrogate.errors import SurrogateError
@@ -24,12 +25,18 @@ def pick_device(name: str) -> str:
     Raises:
         SurrogateError: no such device, or a GPU is asked for and there is none.
     """
+    _check_choice("device", name, get_args(Device))
+    if name == "cuda" and not _has_gpu():
+        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
+    return "cuda" if name != "cpu" and _has_gpu() else "cpu"
+
+
+@cache
+def _has_gpu() -> bool:
+    """Whether torch finds one; looking takes it a tenth of a second each time."""
     import torch
 
-    _check_choice("device", name, get_args(Device))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _keys = schnetpack.properties
 _SMALLEST = 1e-8  # variance; keeps logarithms finite
 
 
-def evaluate(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def evaluate_members(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Outputs ``(s, b)`` and last atom features ``(s, n, features)`` of ``s`` networks of one
     architecture."""
     if hasattr(network_of(members[0]), "mixing"):  # PaiNN

@@ -84,8 +84,10 @@ def baselines(graphs: Sequence[Graph], level: str) -> NDArray[np.float64]:
     """
     for i, graph in enumerate(graphs):
         if graph.baseline_level != level:
-            found, wanted = graph.baseline_level or "no baseline", level or "no baseline"
-            raise SurrogateError(f"Molecule {i} comes with {found}; the model learns on top of {wanted}.")
+            level_of_graph, wanted = graph.baseline_level or "no baseline", level or "no baseline"
+            raise SurrogateError(
+                f"Molecule {i} comes with {level_of_graph}; the model learns on top of {wanted}."
+            )
     return np.array([graph.baseline for graph in graphs], dtype=np.float64)
 
 
@@ -117,8 +119,8 @@ def element_counts(numbers: Sequence[int], graphs: Sequence[Graph]) -> NDArray[n
     counts = counts.reshape(len(graphs), len(columns))
     strange = np.flatnonzero(counts.sum(axis=1) != [len(graph) for graph in graphs])
     if len(strange):
-        found = sorted(set(graphs[strange[0]].numbers.tolist()) - set(columns.tolist()))
+        unknown = sorted(set(graphs[strange[0]].numbers.tolist()) - set(columns.tolist()))
         raise SurrogateError(
-            f"Molecule {strange[0]} has atomic numbers {found}; the model is built for {columns.tolist()}."
+            f"Molecule {strange[0]} has atomic numbers {unknown}; the model is built for {columns.tolist()}."
         )
     return counts

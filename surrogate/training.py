@@ -23,7 +23,7 @@ from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.schnet import layers
 from surrogate.settings import TrainingSettings, pick_device
-from surrogate.stack import evaluate, variances
+from surrogate.stack import evaluate_members, variances
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
@@ -39,7 +39,7 @@ class TrainingHistory:
     best_epoch: int = 0
 
 
-def train(
+def train_members(
     members: Sequence[nn.Module],
     training: GraphDataset,
     validation: GraphDataset,
@@ -140,7 +140,7 @@ class _Task(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         learning = [k for k, run in enumerate(self.runs) if not run.stopped]
         members: list[Any] = [self.members[k] for k in learning]
-        outputs, atoms = evaluate(members, batch)
+        outputs, atoms = evaluate_members(members, batch)
         squares = (outputs - batch[TARGET]) ** 2
         losses = squares.mean(dim=1)
         optimizers: Any = self.optimizers()  # one alone comes without a list
@@ -159,7 +159,7 @@ class _Task(pl.LightningModule):
         self.sums[1, learning] += 1
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        errors = (evaluate(list(self.members), batch)[0] - batch[TARGET]).double()
+        errors = (evaluate_members(list(self.members), batch)[0] - batch[TARGET]).double()
         self.sums[2] += (errors**2).sum(dim=1).cpu()
         self.sums[3] += errors.abs().sum(dim=1).cpu()
 

@@ -6,7 +6,10 @@ import os
 # make two test processes on two cores three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import fcntl
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +24,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _mlflow_database(tmp_path_factory) -> Path:
+def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """``make_once(name, make)``: a folder that ``make`` has filled, for all processes of the run together."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def once(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                part = Path(tempfile.mkdtemp(dir=shared))
+                make(part)
+                part.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def _mlflow_database(make_once) -> Path:
     from alkit.reporting.tracking import Tracker
 
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    Tracker(f"sqlite:///{path}", "unused")  # making the tables takes seconds
-    return path
+    def make(folder: Path) -> None:
+        Tracker(f"sqlite:///{folder / 'mlflow.db'}", "unused")  # making the tables takes seconds
+
+    return make_once("mlflow", make) / "mlflow.db"
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +86,7 @@ def tiny(tmp_path, mlflow_uri) -> dict:
             "steps": 20,
             "steps_per_round": 5,
             "adversarial_steps": 2,
+            "steering": 0,
         },
         "surrogate": {"members": 2, "features": 16, "interactions": 1, "epochs": 4, "batch_size": 8},
         "acquisition": "lcmd",

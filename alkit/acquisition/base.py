@@ -24,8 +24,8 @@ class Pool:
             (`alkit.molecules.soap`), where the function needs "soap" or ``acquisition.features`` says so.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
             that uses it may choose otherwise on another day.
-        cheap: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at the
-            geometry that the surrogate sees: known without a label. None unless the function `needs` it.
+        xtb_energy: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at
+            the geometry that the surrogate sees: known without a label. None unless the function `needs` it.
     """
 
     smiles: tuple[str, ...]
@@ -33,7 +33,7 @@ class Pool:
     std: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     cost: NDArray[np.float64]
-    cheap: NDArray[np.float64] | None = None
+    xtb_energy: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -51,13 +51,18 @@ class Pool:
             self.std[rows],
             self.embeddings[rows],
             self.cost[rows],
-            None if self.cheap is None else self.cheap[rows],
+            None if self.xtb_energy is None else self.xtb_energy[rows],
         )
 
     def __repr__(self) -> str:
-        energies = "" if self.cheap is None else ", with GFN2-xTB energies"
+        energies = "" if self.xtb_energy is None else ", with GFN2-xTB energies"
         members, features = len(self.samples), self.embeddings.shape[-1]
         return f"Pool({len(self)} molecules, {members} members, {features} features{energies})"
+
+    @property
+    def cheap(self) -> NDArray[np.float64] | None:
+        """`xtb_energy` by its earlier name, for functions written before it."""
+        return self.xtb_energy
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -82,7 +87,7 @@ class RoundContext:
         targets: ``(m,)`` eV, their labels.
         embeddings: ``(m, d)``, as the pool's.
         rng: seeded for this round; draw every random number from it.
-        cheap: ``(m,)`` eV, as the pool's.
+        xtb_energy: ``(m,)`` eV, as the pool's.
         pending: acquired in earlier rounds, and without a label yet because the round's deadline passed.
         accuracy: eV, the mean absolute error that the campaign aims at.
     """
@@ -92,14 +97,19 @@ class RoundContext:
     targets: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     rng: np.random.Generator
-    cheap: NDArray[np.float64] | None = None
+    xtb_energy: NDArray[np.float64] | None = None
     pending: tuple[str, ...] = ()
     accuracy: float = CHEMICAL_ACCURACY
 
     def __repr__(self) -> str:
         pending = f", {len(self.pending)} pending" if self.pending else ""
-        energies = "" if self.cheap is None else ", with GFN2-xTB energies"
+        energies = "" if self.xtb_energy is None else ", with GFN2-xTB energies"
         return f"RoundContext(round {self.round}, {len(self.smiles)} labelled molecules{pending}{energies})"
+
+    @property
+    def cheap(self) -> NDArray[np.float64] | None:
+        """`xtb_energy` by its earlier name, for functions written before it."""
+        return self.xtb_energy
 
     @property
     def best(self) -> float:
@@ -112,10 +122,10 @@ class Acquisition(Protocol):
     """Chooses a batch.
 
     A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
-    Either may have an attribute ``needs``, a tuple of what it cannot do without: "cheap" (`Pool.cheap`, which
-    is computed only then), "members" (an ensemble of two at least) or "soap" (SOAP features as embeddings,
-    unless the campaign file's ``acquisition.features`` says otherwise). A campaign that cannot give it says
-    so before it begins.
+    Either may have an attribute ``needs``, a tuple of what it cannot do without: "xtb_energy"
+    (`Pool.xtb_energy`, which is computed only then), "members" (an ensemble of two at least) or "soap" (SOAP
+    features as embeddings, unless the campaign file's ``acquisition.features`` says otherwise). A campaign
+    that cannot give it says so before it begins.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
@@ -156,7 +166,8 @@ class TopScore:
         return np.argsort(-scores, kind="stable")[:batch_size].tolist()
 
 
-NEEDS = ("cheap", "members", "soap")
+NEEDS = ("xtb_energy", "members", "soap")
+_EARLIER_NEEDS = {"cheap": "xtb_energy"}
 
 
 def needs(acquisition: Acquisition) -> frozenset[str]:
@@ -165,11 +176,13 @@ def needs(acquisition: Acquisition) -> frozenset[str]:
     Raises:
         ConfigError: it asks for something else.
     """
-    given = acquisition.score if isinstance(acquisition, TopScore) else acquisition
-    asked = getattr(given, "needs", ())
-    if isinstance(asked, str) or not all(one in NEEDS for one in asked):
-        raise ConfigError(f"acquisition: needs is {asked!r}; it is a tuple of {', '.join(NEEDS)}.")
-    return frozenset(asked)
+    declared_by = acquisition.score if isinstance(acquisition, TopScore) else acquisition
+    declared = getattr(declared_by, "needs", ())
+    listed = isinstance(declared, tuple | list | set | frozenset)
+    names = [_EARLIER_NEEDS.get(str(name), name) for name in declared] if listed else []
+    if not listed or not all(name in NEEDS for name in names):
+        raise ConfigError(f"acquisition: needs is {declared!r}; it is a tuple of {', '.join(NEEDS)}.")
+    return frozenset(names)
 
 
 def on_soap(acquisition: Acquisition, features: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Selection by errors that are known but for a little: the surrogate's, from cheap energies."""
+"""Selection by errors that are known but for a little: the surrogate's, from xTB energies."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Bias:
         candidates: of a larger pool as many molecules are drawn at random, four times the batch at least, and
             stand for it; time and memory grow with them.
 
-    Needs `Pool.cheap`, and features that stay as they are: the embeddings of a SchNet of a few hundred labels
-    carry over to other molecules too little for this (docs/decisions/019).
+    Needs `Pool.xtb_energy`, and features that stay as they are: the embeddings of a SchNet of a few hundred
+    labels carry over to other molecules too little for this (docs/decisions/019).
     """
 
-    needs = ("cheap", "soap")
+    needs = ("xtb_energy", "soap")
 
     def __init__(self, power: float = 3.0, candidates: int = 10_000):
         self.power = number("bias", "power", power, least=2)
@@ -53,12 +53,12 @@ class Bias:
         if len(pool) > size:
             part = np.sort(context.rng.choice(len(pool), size, replace=False))
             return part[self.select(pool[part], context, batch_size)].tolist()
-        assert pool.cheap is not None  # it is in `needs`
-        assert context.cheap is not None
+        assert pool.xtb_energy is not None  # it is in `needs`
+        assert context.xtb_energy is not None
         difference, posterior = regression(
-            context.embeddings, context.targets - context.cheap, pool.embeddings, RIDGE
+            context.embeddings, context.targets - context.xtb_energy, pool.embeddings, RIDGE
         )
-        known = ErrorReduction(posterior, pool.cheap + difference - pool.mean, self.power)
+        known = ErrorReduction(posterior, pool.xtb_energy + difference - pool.mean, self.power)
         return select_greedily(pool, context, batch_size, known.gains, known.learn)
 
 
@@ -84,9 +84,9 @@ class ErrorReduction:
         weights = (expected / (expected.max() or 1.0)) ** (power / 2 - 1)
         weights /= weights.mean() or 1.0
         self._moments = (points * weights[:, None]).T @ points
-        told = points.T @ (weights * self.errors)
-        self._told = told
-        self._along = points @ (covariance @ told)  # sums of shared times weighted errors
+        weighted = points.T @ (weights * self.errors)
+        self._told = weighted
+        self._along = points @ (covariance @ weighted)  # sums of shared times weighted errors
         self._spread = quadratic(points, covariance @ self._moments @ covariance)  # of squares of shared
 
     @property

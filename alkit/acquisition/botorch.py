@@ -27,7 +27,7 @@ from torch import Tensor
 
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.checks import flag, number, whole
-from alkit.acquisition.gaussian_process import Conditioned, exactly, fit, project
+from alkit.acquisition.gaussian_process import Conditioned, exactly, fit_gaussian_process, project
 from alkit.acquisition.posterior import IntegratedVariance, PoolGP, PoolModel, pool_model
 from alkit.errors import ConfigError
 from alkit.plugins import nearest
@@ -173,11 +173,11 @@ class BoTorch:
         return question.candidates[chosen.squeeze(-1).long().numpy()].tolist()
 
     def _acquisition(self, question: _Question) -> AcquisitionFunction:
-        given = {name: question.argument(name) for name in self.filled}
+        arguments = {name: question.argument(name) for name in self.filled}
         taken = _parameters(self.kind)
         if "beta" in taken:
-            given["beta"] = self.beta
-        return self.kind(**given, **({**_SMALLER.get(self.function, {}), **self.arguments}))
+            arguments["beta"] = self.beta
+        return self.kind(**arguments, **({**_SMALLER.get(self.function, {}), **self.arguments}))
 
     @property
     def _asks_process(self) -> list[str]:
@@ -210,7 +210,7 @@ class BoTorch:
         # The process is of what the functions maximise.
         targets = torch.from_numpy(self._sign * context.targets.astype(np.float64))
         with torch.enable_grad():
-            fitted = fit(known, targets.unsqueeze(-1), context.rng)
+            fitted = fit_gaussian_process(known, targets.unsqueeze(-1), context.rng)
         process = Conditioned(fitted, drop_last=True)
         std = process.deviations(X).numpy() if len(pool) > size else np.zeros(len(pool))
         candidates = _preselect(self._sign * pool.mean, std, size, context.rng)
@@ -276,32 +276,32 @@ def _find(function: str) -> type[AcquisitionFunction]:
             "package.module:Class."
         )
     try:
-        found = getattr(import_module(module), name, None)
+        kind = getattr(import_module(module), name, None)
     except Exception as error:  # the user's package may fail in any way
         raise ConfigError(
             f"acquisition botorch: {function} cannot be imported: {type(error).__name__}: {error}."
         ) from error
-    if not (inspect.isclass(found) and issubclass(found, AcquisitionFunction)):
+    if not (inspect.isclass(kind) and issubclass(kind, AcquisitionFunction)):
         raise ConfigError(f"acquisition botorch: {function} is not a BoTorch acquisition class.")
-    if issubclass(found, AnalyticAcquisitionFunction):
+    if issubclass(kind, AnalyticAcquisitionFunction):
         raise ConfigError(
             f"acquisition botorch: {function} takes no pending points, so it can choose no batch; its Monte "
             "Carlo version, with a q before its name, can."
         )
-    if issubclass(found, OneShotAcquisitionFunction):
+    if issubclass(kind, OneShotAcquisitionFunction):
         raise ConfigError(
             f"acquisition botorch: {function} is optimised in one shot, which a choice from a pool cannot do."
         )
-    return found
+    return kind
 
 
 def _parameters(kind: type[AcquisitionFunction]) -> dict[str, inspect.Parameter]:
     """The constructor's named arguments."""
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    given = inspect.signature(kind).parameters
-    return {name: parameter for name, parameter in given.items() if parameter.kind not in several}
+    parameters = inspect.signature(kind).parameters
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind not in several}
 
 
 def _takes_any(kind: type[AcquisitionFunction]) -> bool:
-    given = inspect.signature(kind).parameters.values()
-    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in given)
+    parameters = inspect.signature(kind).parameters.values()
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)

@@ -17,23 +17,35 @@ def standardised(pool: Pool, context: RoundContext) -> tuple[NDArray[np.float64]
     the principal components of most variance remain: they change distances least, and need no random numbers.
     """
     both = np.concatenate([context.embeddings, pool.embeddings]).astype(np.float64)
-    size = np.maximum(both.max(axis=0), -both.min(axis=0))
-    # Centred first: a feature that never changes would otherwise become a huge constant when it is scaled,
-    # and drown all others in rounding errors.
-    both -= both.mean(axis=0)
-    spread = both.std(axis=0)
-    both *= np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _ROUNDING * size)
+    standardise(both)
     if both.shape[1] > DIMENSIONS:
-        both = both @ _principal(both)
+        both = both @ principal_axes(both, DIMENSIONS)
     known, points = np.split(both, [len(context.embeddings)])
     return points, known
 
 
-def _principal(centred: NDArray) -> NDArray[np.float64]:
-    """``(d, DIMENSIONS)``, orthonormal."""
+def standardise(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Change ``(n, d)`` rows in place to mean 0 and variance 1; a feature that never changes becomes 0.
+
+    Returns:
+        ``(d,)`` means, and ``(d,)`` factors, which make other rows comparable: ``(row - means) * factors``.
+    """
+    size = np.maximum(rows.max(axis=0), -rows.min(axis=0))
+    means = rows.mean(axis=0)
+    # Centred first: a feature that never changes would otherwise become a huge constant when it is scaled,
+    # and drown all others in rounding errors.
+    rows -= means
+    spread = rows.std(axis=0)
+    factors = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > _ROUNDING * size)
+    rows *= factors
+    return means, factors
+
+
+def principal_axes(centred: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The ``count`` axes of most variance of ``(n, d)`` rows, ``(d, count)``, orthonormal."""
     single = centred.astype(np.float32)  # directions need no more digits, and cost half
     _, vectors = np.linalg.eigh((single.T @ single).astype(np.float64))
-    return vectors[:, -DIMENSIONS:]
+    return vectors[:, -count:]
 
 
 class NearestCentre:
@@ -75,8 +87,8 @@ def nearest(points: NDArray, centres: NDArray, chunk: int = 1024) -> tuple[NDArr
         table *= -2
         table += squares
         best = table.argmin(axis=1)
-        found = own + table[np.arange(len(part)), best]
-        distances[start : start + chunk] = _exact(found, own + squares[best])
+        squared = own + table[np.arange(len(part)), best]
+        distances[start : start + chunk] = _exact(squared, own + squares[best])
         indices[start : start + chunk] = best
     return distances, indices
 

@@ -127,6 +127,6 @@ def _occurrences(values: NDArray) -> NDArray[np.int64]:
     grouped = values[order]
     starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
     counts = np.arange(len(values)) - np.repeat(starts, np.diff(np.r_[starts, len(values)]))
-    found = np.empty(len(values), dtype=np.int64)
-    found[order] = counts
-    return found
+    occurrences = np.empty(len(values), dtype=np.int64)
+    occurrences[order] = counts
+    return occurrences

@@ -21,6 +21,8 @@ from gpytorch.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alkit.acquisition.distances import principal_axes, standardise
+
 DIMENSIONS = 64  # more principal components cost time, and the kernel cannot tell them from noise
 FITTED = 300  # molecules that the hyperparameters are fitted on; the cost of a step is their cube
 CHUNK = 4096
@@ -52,16 +54,12 @@ def project(
     """
     shown = pool[np.sort(rng.choice(len(pool), min(sample, len(pool)), replace=False))]
     both = np.concatenate([known, shown]).astype(np.float64)
-    centre, spread = both.mean(axis=0), both.std(axis=0)
-    # A feature that never changes says nothing; dividing by its rounding errors would make it say much.
-    weights = np.where(spread > 1e-6 * (np.abs(centre) + 1e-30), 1 / np.maximum(spread, 1e-30), 0.0)
-    both = (both - centre) * weights
-    variances, axes = np.linalg.eigh(both.T @ both / len(both))
-    leading = np.argsort(-variances, kind="stable")[:DIMENSIONS]
-    total = max(variances[leading].sum(), 1e-12)
-    axes = weights[:, None] * axes[:, leading] / np.sqrt(total)
+    means, factors = standardise(both)
+    axes = principal_axes(both, DIMENSIONS)
+    variance = max(((both @ axes) ** 2).sum() / len(both), 1e-12)
+    axes = factors[:, None] * axes / np.sqrt(variance)
     parts = [
-        [(part[i : i + CHUNK] - centre) @ axes for i in range(0, len(part), CHUNK)] for part in (known, pool)
+        [(part[i : i + CHUNK] - means) @ axes for i in range(0, len(part), CHUNK)] for part in (known, pool)
     ]
     first, second = (torch.from_numpy(np.concatenate(part)) for part in parts)
     return first, second
@@ -73,7 +71,9 @@ def untrained(X: Tensor, y: Tensor) -> SingleTaskGP:
     return SingleTaskGP(X, y, covar_module=kernel, outcome_transform=Standardize(1))
 
 
-def fit(X: Tensor, y: Tensor, rng: np.random.Generator, *, limit: int = FITTED) -> SingleTaskGP:
+def fit_gaussian_process(
+    X: Tensor, y: Tensor, rng: np.random.Generator, *, limit: int = FITTED
+) -> SingleTaskGP:
     """The process given all `m x k` features and `m x 1` targets, eV; its posterior is in eV.
 
     The hyperparameters maximise the marginal likelihood of at most ``limit`` molecules drawn by ``rng``,
@@ -117,15 +117,15 @@ class Conditioned:
         smooth, plane = model.covar_module.kernels
         self.height, self.slope = smooth.outputscale.detach(), plane.variance.detach().squeeze()
         self.length = smooth.base_kernel.lengthscale.detach().squeeze()
-        given = len(model.train_targets) - drop_last
-        self.X, self.last = model.train_inputs[0][:given], model.train_inputs[0][-1:]
+        n_known = len(model.train_targets) - drop_last
+        self.X, self.last = model.train_inputs[0][:n_known], model.train_inputs[0][-1:]
         self.last_label = float(self.offset + self.scale * model.train_targets[-1])
         self.noise = model.likelihood.noise.detach().squeeze()
         with torch.no_grad():
             covariance = self._between(self.X, self.X)
             covariance.diagonal().add_(self.noise)
             self.factor = gpytorch.utils.cholesky.psd_safe_cholesky(covariance)
-            residuals = (model.train_targets[:given] - self.constant).unsqueeze(-1)
+            residuals = (model.train_targets[:n_known] - self.constant).unsqueeze(-1)
             self.weights = torch.cholesky_solve(residuals, self.factor)
 
     def _between(self, A: Tensor, B: Tensor) -> Tensor:

@@ -83,12 +83,12 @@ def products(points: NDArray, *vectors: NDArray, chunk: int = 2048) -> NDArray[n
 
     Part by part: what takes the time is to fetch the points, and a part is fetched once for all vectors.
     """
-    found = np.empty((len(vectors), len(points)))
+    result = np.empty((len(vectors), len(points)))
     for start in range(0, len(points), chunk):
         part = points[start : start + chunk]
-        for row, vector in zip(found, vectors, strict=True):
+        for row, vector in zip(result, vectors, strict=True):
             row[start : start + chunk] = part @ vector
-    return found
+    return result
 
 
 def _prepared(pool: Pool, context: RoundContext) -> tuple[NDArray, NDArray]:

@@ -118,8 +118,8 @@ class PoolGP(SingleTaskGP):
         noise = torch.randn(len(mean), half, generator=generator, dtype=torch.float64)
         deviations = psd_safe_cholesky(covariance) @ noise
         # The samples' variance has a divisor of one less than their number.
-        found = deviations.square().sum(dim=1) * 2 / (2 * half - 1)
-        scale = torch.sqrt(covariance.diagonal().clamp_min(0) / found.clamp_min(1e-300))
+        variances = deviations.square().sum(dim=1) * 2 / (2 * half - 1)
+        scale = torch.sqrt(covariance.diagonal().clamp_min(0) / variances.clamp_min(1e-300))
         deviations = (deviations * scale[:, None]).T
         return mean + torch.cat([deviations, -deviations])
 

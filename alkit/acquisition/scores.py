@@ -196,8 +196,8 @@ class OutsideAccuracy:
     """
 
     def __init__(self, accuracy: float | None = None):
-        given = accuracy is not None
-        self.accuracy = number("outside_accuracy", "accuracy", accuracy, above=0) if given else None
+        own_accuracy = accuracy is not None
+        self.accuracy = number("outside_accuracy", "accuracy", accuracy, above=0) if own_accuracy else None
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
         accuracy = context.accuracy if self.accuracy is None else self.accuracy

@@ -38,11 +38,11 @@ def check_acquisition(state: RoundState) -> None:
         raise ConfigError(
             f"acquisition {name} needs an ensemble, but surrogate.members is {members}; set 2 or more."
         )
-    if "cheap" in asked:
-        _check_cheap(state, name)
+    if "xtb_energy" in asked:
+        _check_xtb(state, name)
 
 
-def _check_cheap(state: RoundState, name: str) -> None:
+def _check_xtb(state: RoundState, name: str) -> None:
     from ase.data import atomic_numbers
 
     unknown = [s for s in state.config.domain.elements if atomic_numbers[s] not in ATOM_ENERGIES[METHOD]]
@@ -54,8 +54,8 @@ def _check_cheap(state: RoundState, name: str) -> None:
     require_binding(f"acquisition {name}")
 
 
-def needs_cheap(state: RoundState) -> bool:
-    return "cheap" in needs(state.acquisition)
+def needs_xtb_energy(state: RoundState) -> bool:
+    return "xtb_energy" in needs(state.acquisition)
 
 
 def needs_soap(state: RoundState) -> bool:
@@ -71,24 +71,24 @@ def counted_labels(state: RoundState) -> list[tuple[Candidate, float]]:
     ]
 
 
-def cheap_energies(state: RoundState) -> dict[str, float]:
+def xtb_energies(state: RoundState) -> dict[str, float]:
     """GFN2-xTB atomization energies in eV of this round's candidates and of what is labelled, by SMILES.
 
     A candidate that has none is rejected with the reason; a labelled molecule that has none is left out.
     """
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
-    molecules, found = [*screened, *(c for c, _ in counted_labels(state))], dict[str, float]()
+    molecules, energies = [*screened, *(c for c, _ in counted_labels(state))], dict[str, float]()
     with state.progress.steps(f"{METHOD} of candidates", len(molecules)) as advance:
         for k, candidate in enumerate(molecules, start=1):
             try:
-                found[candidate.smiles] = state.molecules.single_point(candidate.smiles).energy
+                energies[candidate.smiles] = state.molecules.single_point(candidate.smiles).energy
             except LabelError as error:
                 if candidate.status == "screened":
                     state.ledger.mark(candidate.id, "rejected", reason=error.reason, detail=error.detail)
             if k % _COMMIT_EVERY == 0:
                 state.ledger.commit()  # a large pool takes minutes, and a kill must cost seconds
             advance(1)
-    return found
+    return energies
 
 
 def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:
@@ -107,19 +107,19 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
         std=arrays["std"],
         embeddings=state.molecules.features(screened) if needs_soap(state) else arrays["embeddings"],
         cost=_expected_seconds(state, smiles),
-        cheap=arrays["cheap"] if needs_cheap(state) else None,
+        xtb_energy=arrays["xtb_energy"] if needs_xtb_energy(state) else None,
     )
 
 
 def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext:
     """What the campaign knows in this round. Nothing of the test set is in it."""
-    known, embeddings, cheap = counted_labels(state), arrays["labelled_embeddings"], None
+    known, embeddings, xtb_energy = counted_labels(state), arrays["labelled_embeddings"], None
     if needs_soap(state):
         embeddings = state.molecules.features([candidate for candidate, _ in known])
-    if needs_cheap(state):
-        has = np.isfinite(arrays["labelled_cheap"])
+    if needs_xtb_energy(state):
+        has = np.isfinite(arrays["labelled_xtb_energy"])
         known, embeddings = [known[i] for i in np.flatnonzero(has)], embeddings[has]
-        cheap = arrays["labelled_cheap"][has]
+        xtb_energy = arrays["labelled_xtb_energy"][has]
     target = state.config.stop.target_mae
     return RoundContext(
         round=state.round,
@@ -127,7 +127,7 @@ def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext
         targets=np.array([value for _, value in known]),
         embeddings=embeddings,
         rng=state.rng("acquire"),
-        cheap=cheap,
+        xtb_energy=xtb_energy,
         pending=_pending(state),
         accuracy=CHEMICAL_ACCURACY if target is None else target,
     )
@@ -154,13 +154,13 @@ def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.
 
 def predict(state: RoundState) -> None:
     """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled;
-    with their cheap energies, where the acquisition function needs them."""
+    with their xTB energies, where the acquisition function needs them."""
     from surrogate import Ensemble
 
     ensemble = Ensemble.load(state.path("model", round_=state.round - 1))
-    cheap = cheap_energies(state) if needs_cheap(state) else None
+    xtb_energy = xtb_energies(state) if needs_xtb_energy(state) else None
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
-    if not screened:  # none of them has a cheap energy: the campaign ends here
+    if not screened:  # none of them has an xTB energy: the campaign ends here
         return
     known = [candidate for candidate, _ in counted_labels(state)]
     with state.progress.steps("predicting", len(screened) + len(known)) as advance:
@@ -178,16 +178,18 @@ def predict(state: RoundState) -> None:
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }
-    if cheap is not None:
-        for key, molecules in (("cheap", screened), ("labelled_cheap", known)):
-            arrays[key] = np.array([cheap.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
+    if xtb_energy is not None:
+        for key, molecules in (("xtb_energy", screened), ("labelled_xtb_energy", known)):
+            arrays[key] = np.array([xtb_energy.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
     save_predictions(state, arrays)
 
 
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
     arrays = read_predictions(state)
-    if needs_cheap(state) and "cheap" not in arrays:  # the function asks for them since it was changed
+    if (
+        needs_xtb_energy(state) and "xtb_energy" not in arrays
+    ):  # the function asks for them since it was changed
         predict(state)
         arrays = read_predictions(state)
     screened, pool = candidate_pool(state, arrays)

@@ -82,8 +82,8 @@ def generator_settings(config: CampaignConfig) -> GeneratorSettings:
     from generator import GeneratorSettings
 
     elements = tuple(symbol for symbol in config.domain.elements if symbol != "H")
-    found = GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
-    return replace(found, novelty_weight=config.generator.novelty) if config.generator else found
+    settings = GeneratorSettings(max_atoms=config.domain.max_heavy_atoms, elements=elements)
+    return replace(settings, novelty_weight=config.generator.novelty) if config.generator else settings
 
 
 def check_generator(state: RoundState) -> None:
@@ -95,8 +95,8 @@ def check_generator(state: RoundState) -> None:
     """
     from generator.graphs import learnable
 
-    found = learnable(state.molecules.seeds, generator_settings(state.config))
-    learned = len({without_stereo(one) for one in found}) - state.config.start.test
+    molecules = learnable(state.molecules.seeds, generator_settings(state.config))
+    learned = len({without_stereo(one) for one in molecules}) - state.config.start.test
     if learned < FEWEST_MOLECULES:
         raise ConfigError(
             f"the generator would learn from {learned} neutral molecules; {FEWEST_MOLECULES} is "

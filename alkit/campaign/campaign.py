@@ -93,11 +93,11 @@ class Campaign:
 
     def _check(self, state: RoundState) -> None:
         state.labels.check_level(create_simulator(state.labels.simulator).level)
-        start, found = self.config.start, len(state.molecules.seeds)
+        start, available = self.config.start, len(state.molecules.seeds)
         wanted = start.training + start.validation + start.test
-        if wanted > found:
+        if wanted > available:
             raise ConfigError(
-                f"start asks for {wanted} molecules, and the seeds hold {found} in the domain; lower "
+                f"start asks for {wanted} molecules, and the seeds hold {available} in the domain; lower "
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
         build_proposers.check_proposers(state)
@@ -138,10 +138,13 @@ class Campaign:
             runs.open_campaign()
             with self.progress:
                 self._expect(state.ledger)
+                drawn = False
                 while (reason := self._stop_reason(state.ledger)) is None:
-                    self._round(state, runs)
+                    drawn = self._round(state, runs)
                     state.round += 1
-            campaign_report.write(state.ledger, self.config, self.folder, stopped_by=reason)
+            campaign_report.write_report(
+                state.ledger, self.config, self.folder, stopped_by=reason, redraw=not drawn
+            )
             runs.log_campaign(self.folder)
         except BaseException as error:
             with contextlib.suppress(TrackingError):  # the first error is the one to tell
@@ -159,7 +162,9 @@ class Campaign:
             ledger.set_meta("tracking_uri", stored)
         return stored
 
-    def _round(self, state: RoundState, runs: "CampaignRuns") -> None:
+    def _round(self, state: RoundState, runs: "CampaignRuns") -> bool:
+        """The stages of the round that are left; whether its plots were drawn, after all the rest."""
+        drawn = False
         runs.open_round(state.round)
         for name, stage in stages_of(state.round).items():
             if state.ledger.finished(state.round, name):
@@ -167,12 +172,14 @@ class Campaign:
             with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
                 stage(state)
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
-                    campaign_report.write(state.ledger, self.config, self.folder)
+                    campaign_report.write_report(state.ledger, self.config, self.folder)
                     runs.log_round(state)
+                    drawn = True
             if name in _REJECTING and _exhausted(state.ledger, state.round):
                 break
         runs.close_round("FINISHED")
         self._tell(state)
+        return drawn
 
     def _stop_reason(self, ledger: Ledger) -> str | None:
         metrics, stages = ledger.metrics(), ledger.stages()

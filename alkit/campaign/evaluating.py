@@ -23,13 +23,13 @@ def evaluate(state: RoundState) -> None:
     predicted = ensemble.predict(graphs, device=state.config.surrogate.device)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
     known = [c.smiles for c, _ in labelled]
-    cheap = baseline_energies(state.molecules.graphs(known)), baseline_energies(graphs)
+    xtb_energy = baseline_energies(state.molecules.graphs(known)), baseline_energies(graphs)
     metrics |= evaluation.baseline_metrics(
         known,
         np.array([v for _, v in labelled]),
         smiles,
         truth,
-        cheap=cheap if ensemble.settings.baseline else None,
+        xtb_energy=xtb_energy if ensemble.settings.baseline else None,
     )
     metrics |= {
         "labels": len(labelled),

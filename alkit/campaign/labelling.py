@@ -95,8 +95,8 @@ class _Batch:
         for molecule in molecules:
             if self._cache is None:
                 yield molecule
-            elif (found := self._cache.get(molecule)) is not None:
-                self._settle(molecule.smiles, found, "cache")
+            elif (label := self._cache.get(molecule)) is not None:
+                self._settle(molecule.smiles, label, "cache")
             elif self._cache.claim(molecule):
                 yield molecule
             else:

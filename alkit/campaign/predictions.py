@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
 PREDICTIONS_FILE = "predictions.npz"
+_EARLIER_KEYS = {"cheap": "xtb_energy", "labelled_cheap": "labelled_xtb_energy"}
 
 
 def save_predictions(state: RoundState, arrays: dict[str, Any]) -> None:
@@ -31,7 +32,7 @@ def read_predictions(state: RoundState) -> dict[str, NDArray]:
     path = state.path(PREDICTIONS_FILE)
     try:
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            return {_EARLIER_KEYS.get(key, key): array for key, array in file.items()}
     except (OSError, ValueError, zipfile.BadZipFile):
         raise CampaignError(
             f"{path} is missing or damaged; put the folder's files back, or start a new campaign."

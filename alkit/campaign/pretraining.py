@@ -44,18 +44,16 @@ def pretrained(state: RoundState) -> Ensemble:
             f"learning: pretrain finds {len(smiles)} molecules beyond the test and validation sets that "
             f"{LEVEL.method} can compute; {_FEWEST} are the least, so give more seeds."
         )
-    graphs, cheap = (
-        state.molecules.graphs(smiles),
-        np.array([state.molecules.single_point(one).energy for one in smiles]),
-    )
+    graphs = state.molecules.graphs(smiles)
+    energies = np.array([state.molecules.single_point(one).energy for one in smiles])
     cut, members = max(2, round(_VALIDATION_SHARE * len(smiles))), state.config.surrogate.members
     settings = training_settings(state.config)
     with state.progress.steps("pretraining", members * settings.epochs) as advance:
         ensemble = Ensemble.fit(
             state.molecules.builder.settings,
             settings,
-            training=(graphs[cut:], cheap[cut:]),
-            validation=(graphs[:cut], cheap[:cut]),
+            training=(graphs[cut:], energies[cut:]),
+            validation=(graphs[:cut], energies[:cut]),
             members=members,
             seed=state.seed("pretrain"),
             on_epoch=lambda member, epoch, row: advance(1),
@@ -76,12 +74,12 @@ def _folder(state: RoundState) -> Path:
 
 
 def _molecules(state: RoundState) -> list[str]:
-    """Random molecules with geometry and cheap label, as many as the campaign file says if there are."""
-    held_out, found = held_out_graphs(state.ledger.known().values()), list[str]()
+    """Random molecules with geometry and xTB label, as many as the campaign file says if there are."""
+    held_out, molecules = held_out_graphs(state.ledger.known().values()), list[str]()
     seeds, wanted = state.molecules.seeds, state.config.surrogate.pretrain_molecules
     with state.progress.steps(f"cheap labels at {LEVEL}", min(wanted, len(seeds))) as advance:
         for index in state.rng("pretrain").permutation(len(seeds)):
-            if len(found) == wanted:
+            if len(molecules) == wanted:
                 break
             if without_stereo(seeds[index]) in held_out:
                 continue
@@ -90,9 +88,9 @@ def _molecules(state: RoundState) -> list[str]:
                 state.molecules.single_point(seeds[index])
             except LabelError:
                 continue  # no label was paid for; the next molecule takes its place
-            found.append(seeds[index])
+            molecules.append(seeds[index])
             advance(1)
-            if len(found) % _COMMIT_EVERY == 0:
+            if len(molecules) % _COMMIT_EVERY == 0:
                 state.ledger.commit()
     state.ledger.commit()  # before the fit, so that a kill loses none
-    return found
+    return molecules

@@ -32,8 +32,8 @@ def _draw_start(state: RoundState) -> None:
     order = iter(state.rng("start").permutation(len(seeds)))
     with state.progress.steps("drawing start molecules", sum(sizes.values())) as advance:
         for role, size in sizes.items():
-            found = 0
-            while found < size:
+            drawn = 0
+            while drawn < size:
                 index = next(order, None)
                 if index is None:
                     raise ConfigError(
@@ -43,7 +43,7 @@ def _draw_start(state: RoundState) -> None:
                 # Stereoisomers share a set: what is tested must not be known from its mirror image.
                 graph = without_stereo(seeds[index])
                 if graphs.setdefault(graph, role) == role and _admit(state, seeds[index], role):
-                    found += 1
+                    drawn += 1
                     advance(1)
 
 

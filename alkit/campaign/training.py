@@ -85,8 +85,8 @@ def train_generator(state: RoundState) -> None:
     domain = generator_settings(state.config)
     smiles = learnable(learned_molecules(state), domain)
     acquired = set(acquired_molecules(state))
-    found = values(state, state.round) if section.steering else {}
-    worth = {one: found[one] for one in learnable(found, domain)}
+    scores = values(state, state.round) if section.steering else {}
+    worth = {one: scores[one] for one in learnable(scores, domain)}
     enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
     with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
         history = gan.fit(
@@ -107,6 +107,6 @@ def train_generator(state: RoundState) -> None:
             f"generator: {steered}, its reward head orders candidates it has not seen with a rank "
             f"correlation of {history.steering:.2f}"
         )
-    elif found:
+    elif scores:
         state.progress.say(f"generator: not steered, {len(worth)} candidates are too few or worth the same")
     replace_file(state.path(GENERATOR_FILE), partial(gan.save))

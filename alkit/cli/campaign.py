@@ -29,9 +29,11 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
         started.check()  # so that a campaign that cannot begin leaves no folder
     result = started.run()
     ending = "was finished already" if result.already_finished else "finished"
-    out.print(campaign_report.table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}"))
+    out.print(
+        campaign_report.rounds_table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}")
+    )
     if result.metrics:
-        out.print(campaign_report.verdict(result.metrics))
+        out.print(campaign_report.campaign_verdict(result.metrics))
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
 
 
@@ -44,7 +46,7 @@ def campaign_status(folder: Folder) -> None:
     config, ledger = open_folder(folder)
     out.print(campaign_report.status(ledger, config), soft_wrap=True)
     if metrics := ledger.metrics():
-        out.print(campaign_report.table(metrics, "Rounds so far"))
+        out.print(campaign_report.rounds_table(metrics, "Rounds so far"))
     out.print(campaign_report.fates_table(ledger))
 
 
@@ -79,7 +81,7 @@ def campaign_report(folder: Folder) -> None:
     from alkit.reporting import campaign_report
 
     config, ledger = open_folder(folder)
-    typer.echo(shown(campaign_report.write(ledger, config, folder)))
+    typer.echo(shown(campaign_report.write_report(ledger, config, folder)))
 
 
 @campaign.command("validate")

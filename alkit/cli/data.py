@@ -47,5 +47,5 @@ def data_fetch(
             continue
         destination = folder / source.filename
         with progress, progress.counter(source.filename) as count:
-            found = fetch(url or source.url, destination, md5=md5 or source.md5, on_progress=count)
-        typer.echo(f"{found.path}: {found.size} bytes, md5 {found.md5}.")
+            download = fetch(url or source.url, destination, md5=md5 or source.md5, on_progress=count)
+        typer.echo(f"{download.path}: {download.size} bytes, md5 {download.md5}.")

@@ -63,10 +63,10 @@ def evaluate(
     from alkit.standalone.generator import evaluate_generator
 
     console, progress = open_console()
-    found = evaluate_generator(
+    report = evaluate_generator(
         source, training, n=n, novel_against=novel_against, figure=figure, seed=seed, progress=progress
     )
-    console.print(generator_table.table(found))
+    console.print(generator_table.evaluation_table(report))
 
 
 def generate(

@@ -73,8 +73,8 @@ def train(
         seed=seed,
         progress=progress,
     )
-    console.print(campaign_report.table([metrics], f"{out}: {metrics['test_size']} test molecules"))
-    console.print(campaign_report.verdict([metrics]))
+    console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
+    console.print(campaign_report.campaign_verdict([metrics]))
 
 
 def predict(

@@ -64,11 +64,11 @@ def two_against_three(
         with_references = run_study(study_settings.referenced(settings), out / "with_references", progress)
         explanation = study_report.explanation(results, with_references)
     floor = _floor(results, noise_floor, progress) if noise_floor else None
-    console.print(study_report.table(results))
+    console.print(study_report.arms_table(results))
     floors = [f"Noise floor of SMILES without stereo marks: {floor}."] if floor else []
-    for sentence in (*study_report.verdict(results), *floors, *explanation):
+    for sentence in (*study_report.study_verdict(results), *floors, *explanation):
         console.print(sentence)
-    page = study_report.write(results, out, floor=floor, told=explanation)
+    page = study_report.write_report(results, out, floor=floor, explanation=explanation)
     console.print(f"Report: {shown(page)}", soft_wrap=True)
 
 
@@ -101,7 +101,7 @@ def acquisition_functions(
     """How many labels does an acquisition function save? Against random, from the same starts."""
     from alkit.cli.console import open_console, shown
     from alkit.studies.acquisition import report
-    from alkit.studies.acquisition.comparing import verdict
+    from alkit.studies.acquisition.comparing import study_verdict
     from alkit.studies.acquisition.running import run_study
     from alkit.studies.acquisition.settings import Function, Settings
 
@@ -124,10 +124,10 @@ def acquisition_functions(
     )
     settings.training["epochs"] = epochs
     results = run_study(settings, out, progress)
-    console.print(report.table(results))
-    for sentence in verdict(results):
+    console.print(report.savings_table(results))
+    for sentence in study_verdict(results):
         console.print(sentence)
-    console.print(f"Report: {shown(report.write(results, out))}", soft_wrap=True)
+    console.print(f"Report: {shown(report.write_report(results, out))}", soft_wrap=True)
 
 
 def _check_fixed(context: typer.Context) -> None:
@@ -135,9 +135,9 @@ def _check_fixed(context: typer.Context) -> None:
     from alkit.errors import ConfigError
 
     fixed = ("arms", "sizes", "seeds", "members", "features", "epochs")
-    given = [name for name in fixed if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
-    if given:
-        raise ConfigError(f"--original has its own {given[0]}; leave out --{given[0]}.")
+    overridden = [name for name in fixed if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if overridden:
+        raise ConfigError(f"--original has its own {overridden[0]}; leave out --{overridden[0]}.")
 
 
 def _floor(results: Any, n: int, progress: Any) -> Any:

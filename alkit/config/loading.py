@@ -106,8 +106,8 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     """Input paths made absolute, and checked to exist."""
     changes: dict[str, Any] = {}
     for key in ("seeds", "dataset"):
-        if (given := getattr(config, key)) is not None:
-            changes[key] = _existing(base, given, key)
+        if (path := getattr(config, key)) is not None:
+            changes[key] = _existing(base, path, key)
     changes["proposer"] = _resolved_proposer(config.proposer, base)
     changes["acquisition"] = config.acquisition.model_copy(
         update={"name": absolute_code_path(config.acquisition.name, base)}
@@ -134,8 +134,8 @@ def _resolved_proposer(proposer: Any, base: Path) -> Any:
     return proposer
 
 
-def _existing(base: Path, given: Path, key: str) -> Path:
-    path = (base / given.expanduser()).resolve()
+def _existing(base: Path, path_given: Path, key: str) -> Path:
+    path = (base / path_given.expanduser()).resolve()
     if not path.is_file():
         hint = " `alkit data import` makes one." if key == "dataset" else ""
         raise ConfigError(f"{key}: there is no file {path}.{hint}")

@@ -34,8 +34,8 @@ def sentence(
     if problem["type"] == "missing":
         return f"{where}: the key {name!r} is missing."
     message = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if given is None or isinstance(given, str | int | float) else ""
+    value = problem.get("input")
+    shown = f" (given: {value!r})" if value is None or isinstance(value, str | int | float) else ""
     return f"{where}: {name + ': ' if name else ''}{message[0].lower() + message[1:]}{shown}."
 
 

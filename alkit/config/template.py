@@ -23,9 +23,9 @@ _WIDTH = 34
 
 def template(proposer: str = "generator") -> str:
     """YAML of a campaign with the proposer of that kind; it runs as it is, ``pool`` once a file is named."""
-    given = {"name": "my-campaign", "proposer": {"kind": proposer}}
+    settings = {"name": "my-campaign", "proposer": {"kind": proposer}}
     lines = ["# A campaign of alkit. Every key is here with its default; what you leave out keeps it."]
-    lines += _section(CampaignConfig, given, _PROPOSERS[proposer], indent=0)
+    lines += _section(CampaignConfig, settings, _PROPOSERS[proposer], indent=0)
     return "\n".join(lines) + "\n"
 
 
@@ -44,16 +44,16 @@ def recipe(name: str) -> str:
 
 
 def _section(
-    schema: type[BaseModel], given: dict[str, Any], proposer: type[BaseModel] | None, *, indent: int
+    schema: type[BaseModel], settings: dict[str, Any], proposer: type[BaseModel] | None, *, indent: int
 ) -> list[str]:
     lines = []
     for key, field in schema.model_fields.items():
-        default = given.get(key, field.get_default(call_default_factory=True, validated_data={}))
+        default = settings.get(key, field.get_default(call_default_factory=True, validated_data={}))
         inner = proposer if key == "proposer" else field.annotation
         margin = " " * indent
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            values = default.model_dump() if isinstance(default, BaseModel) else default
-            lines += ["", f"{margin}{key}:", *_section(inner, values, None, indent=indent + 2)]
+            inner_settings = default.model_dump() if isinstance(default, BaseModel) else default
+            lines += ["", f"{margin}{key}:", *_section(inner, inner_settings, None, indent=indent + 2)]
             continue
         value = "" if default is PydanticUndefined else _inline(default)
         note = f"# {field.description}" if field.description else ""

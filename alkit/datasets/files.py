@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
-from alkit.molecules.molecule import LONGEST_SMILES, Molecule
+from alkit.molecules.molecule import LONGEST_SMILES, Molecule, canonical_of_any
 
 __all__ = ["Labelled", "open_text", "read_labelled", "read_smiles", "read_structures", "scan_smiles"]
 
@@ -95,16 +94,18 @@ def written_smiles(path: Path) -> list[str]:
 def _written(path: Path) -> Iterator[tuple[int, str]]:
     """Line numbers and SMILES, as they are in the file."""
     if (delimiter := _delimiter(path)) is not None:
-        found = ((number, row["smiles"]) for number, row in _rows(path, _lines(path), delimiter, ["smiles"]))
+        written = (
+            (number, row["smiles"]) for number, row in _rows(path, _lines(path), delimiter, ["smiles"])
+        )
     else:
         words = ((number, line.split()) for number, line in enumerate(_lines(path), 1))
-        found = ((number, parts[0]) for number, parts in words if parts and not parts[0].startswith("#"))
-    first = next(found, None)
+        written = ((number, parts[0]) for number, parts in words if parts and not parts[0].startswith("#"))
+    first = next(written, None)
     if first is not None and delimiter is None and first[1].lower() == "smiles":
-        first = next(found, None)
+        first = next(written, None)
     if first is None:
         raise DataError(f"{path} holds no SMILES; write one on each line.")
-    yield from chain([first], found)
+    yield from chain([first], written)
 
 
 def holds_structures(path: Path) -> bool:
@@ -121,15 +122,15 @@ def read_structures(path: Path) -> list[Molecule]:
         DataError: unreadable or empty file, a periodic cell, or a molecule that is charged or magnetic.
     """
     molecules = []
-    for number, (atoms, told) in enumerate(_structures(path), 1):
+    for number, (atoms, properties) in enumerate(_structures(path), 1):
         if atoms.pbc.any():
             raise DataError(f"{path}: structure {number} is periodic; molecules have no cell.")
         moments = atoms.get_initial_magnetic_moments()
-        if told.get("charge") or atoms.get_initial_charges().sum() or moments.any():
+        if properties.get("charge") or atoms.get_initial_charges().sum() or moments.any():
             raise DataError(
                 f"{path}: structure {number} is charged or magnetic; alkit knows neutral closed shells alone."
             )
-        name = str(told.get("smiles") or f"{number} {atoms.get_chemical_formula()}")
+        name = str(properties.get("smiles") or f"{number} {atoms.get_chemical_formula()}")
         if not atoms.numbers.all():
             raise DataError(f"{path}: structure {number} has an atom that is no element.")
         try:
@@ -235,7 +236,7 @@ def _rows(
 
 
 def _canonical(path: Path, number: int, smiles: str) -> str:
-    canonical = canonical_smiles(smiles)
+    canonical = canonical_of_any(smiles)
     if canonical is None:
         most = f" (alkit reads up to {LONGEST_SMILES} characters)" if len(smiles) > LONGEST_SMILES else ""
         raise DataError(f"{path}, line {number}: {smiles!r:.80} is not a SMILES that RDKit can read{most}.")

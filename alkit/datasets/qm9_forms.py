@@ -240,8 +240,8 @@ def _csv_rows(source: Path, lines: list[str], known: dict[str, _Property]) -> It
             ALIASES.get(short, short): parse_number(row[short], f"{where}, column {short}") * prop.factor
             for short, prop in known.items()
         }
-        found = re.fullmatch(r"gdb_(\d+)", row.get("mol_id", ""))
-        yield RawMolecule(where, int(found[1]) if found else 0, row["smiles"], None, None, labels)
+        number = re.fullmatch(r"gdb_(\d+)", row.get("mol_id", ""))
+        yield RawMolecule(where, int(number[1]) if number else 0, row["smiles"], None, None, labels)
 
 
 # --- the development data's NPZ --------------------------------------------------------------------

@@ -23,9 +23,9 @@ from typing import Any, overload
 import numpy as np
 
 from alkit.errors import DataError
-from alkit.molecules.molecule import LONGEST_SMILES
+from alkit.molecules.molecule import canonical_of_any
 
-__all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "canonical_smiles", "create_database"]
+__all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "create_database"]
 
 ALIASES = {
     "u0": "energy_U0",
@@ -64,20 +64,6 @@ class Record:
     positions: np.ndarray | None
     labels: Mapping[str, float] = field(default_factory=dict)
     gdb_id: int = 0
-
-
-def canonical_smiles(smiles: str) -> str | None:
-    """The molecule's identity, as ``Chem.CanonSmiles`` has it; None if RDKit cannot read the SMILES, or it is
-    longer than `alkit.molecules.molecule.LONGEST_SMILES`, or has letters that no SMILES has."""
-    from rdkit import Chem, rdBase
-
-    if len(smiles) > LONGEST_SMILES or not smiles.isascii():  # of "éC" RDKit reads the C
-        return None
-    with rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None or not molecule.GetNumAtoms():
-        return None
-    return Chem.MolToSmiles(molecule)
 
 
 def create_database(
@@ -235,15 +221,15 @@ class Dataset:
 
     def index(self, smiles: str) -> int:
         """Number of the molecule; any SMILES of it will do. Raises KeyError if it is not there."""
-        found = self._find(smiles)
-        if found is None:
+        position = self._find(smiles)
+        if position is None:
             raise KeyError(smiles)
-        return found
+        return position
 
     def _find(self, smiles: str) -> int | None:
         if smiles in self._index:
             return self._index[smiles]
-        canonical = canonical_smiles(smiles)
+        canonical = canonical_of_any(smiles)
         return None if canonical is None else self._index.get(canonical)
 
     def _atoms(self, i: int) -> slice:
@@ -316,10 +302,10 @@ def read_rows(path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
         raise DataError(f"There is no file {path}.")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            found = connection.execute("SELECT value FROM information WHERE name = 'metadata'").fetchone()
+            row = connection.execute("SELECT value FROM information WHERE name = 'metadata'").fetchone()
             query = "SELECT numbers, positions, key_value_pairs, data FROM systems ORDER BY id"
             rows = connection.execute(query).fetchall()
-        metadata = json.loads(found[0]) if found else {}
+        metadata = json.loads(row[0]) if row else {}
     except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not an ASE SQLite database ({error}).") from error
     if (

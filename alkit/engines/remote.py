@@ -55,15 +55,15 @@ def close(owner: str) -> None:
 def _engine(owner: str, spec: SimulatorSpec, settings: WorkerSettings) -> LocalEngine:
     key = threading.get_ident(), owner
     with _lock:
-        found = _engines.get(key)
-    if found is None:
+        engine = _engines.get(key)
+    if engine is None:
         others = [other for other in list(_engines) if other[0] == key[0]]
         for other in others[: len(others) + 1 - _KEPT_PER_THREAD]:
             _close(partial(eq, other))
         # Workers of Dask are "daemons", to which multiprocessing allows no children, lest they be left
         # behind. Ours end with their parent, even by kill -9.
         process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-        found = LocalEngine(
+        engine = LocalEngine(
             spec,
             workers=1,
             timeout=settings.timeout,
@@ -71,8 +71,8 @@ def _engine(owner: str, spec: SimulatorSpec, settings: WorkerSettings) -> LocalE
             labels_per_worker=settings.labels_per_worker,
         )
         with _lock:
-            _engines[key] = found
-    return found
+            _engines[key] = engine
+    return engine
 
 
 def _close(which: Callable[[tuple[int, str]], bool]) -> None:

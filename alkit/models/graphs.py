@@ -27,24 +27,24 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
     Raises:
         SurrogateError: settings that exclude each other.
     """
-    given = config.surrogate
+    section = config.surrogate
     inputs: list[Input] = []
-    if given.chemistry:
+    if section.chemistry:
         inputs.append("chemistry")
-    if given.xtb_inputs:
+    if section.xtb_inputs:
         inputs.append("xtb")
     return ModelSettings(
-        mode=given.mode,
-        representation=given.representation,
-        layout=given.layout,
+        mode=section.mode,
+        representation=section.representation,
+        layout=section.layout,
         inputs=tuple(inputs),
-        baseline=str(LEVEL) if given.learning == "delta" else "",
-        features=given.features,
-        interactions=given.interactions,
-        gaussians=given.gaussians,
-        cutoff=given.cutoff,
+        baseline=str(LEVEL) if section.learning == "delta" else "",
+        features=section.features,
+        interactions=section.interactions,
+        gaussians=section.gaussians,
+        cutoff=section.cutoff,
         elements=tuple(config.domain.elements),
-        uncertainty=given.uncertainty,
+        uncertainty=section.uncertainty,
     )
 
 
@@ -128,7 +128,7 @@ def check_gfn2(settings: ModelSettings, geometry: str) -> None:
 
 
 def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
-    """``(n,)`` eV: the cheap energies that a delta model learns on top of."""
+    """``(n,)`` eV: the xTB energies that a delta model learns on top of."""
     return np.array([graph.baseline for graph in graphs], dtype=np.float64)
 
 

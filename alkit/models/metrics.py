@@ -71,26 +71,26 @@ def baseline_metrics(
     test: Sequence[str],
     truth: NDArray,
     *,
-    cheap: tuple[NDArray, NDArray] | None = None,
+    xtb_energy: tuple[NDArray, NDArray] | None = None,
 ) -> dict[str, float]:
     """MAE (eV) on the test set of predictors that learn the same labels without any model worth the name.
 
     ``baseline_mean``: the mean label; ``baseline_elements``: linear in element counts; ``baseline_bonds``:
-    linear in counts of elements and of bonds by elements and order; ``baseline_xtb``: the cheap energy and
+    linear in counts of elements and of bonds by elements and order; ``baseline_xtb``: the xTB energy and
     linear in element counts.
 
     Args:
-        cheap: eV, energies of the labelled and the test molecules that delta learning starts from.
+        xtb_energy: eV, energies of the labelled and the test molecules that delta learning starts from.
     """
     values, truth = np.asarray(values), np.asarray(truth)
-    found = {"baseline_mean": float(np.abs(truth - values.mean()).mean())}
+    metrics = {"baseline_mean": float(np.abs(truth - values.mean()).mean())}
     for name, features in (("elements", element_counts), ("bonds", bond_counts)):
         predicted = _linear(labelled, values, test, features)
-        found[f"baseline_{name}"] = float(np.abs(truth - predicted).mean())
-    if cheap is not None:
-        predicted = cheap[1] + _linear(labelled, values - cheap[0], test, element_counts)
-        found["baseline_xtb"] = float(np.abs(truth - predicted).mean())
-    return found
+        metrics[f"baseline_{name}"] = float(np.abs(truth - predicted).mean())
+    if xtb_energy is not None:
+        predicted = xtb_energy[1] + _linear(labelled, values - xtb_energy[0], test, element_counts)
+        metrics["baseline_xtb"] = float(np.abs(truth - predicted).mean())
+    return metrics
 
 
 def _linear(

@@ -79,8 +79,8 @@ def refuse_trained(out: Path) -> None:
 
 def model_home(folder: Path) -> Path:
     """The folder itself, or that of the newest model in a campaign's folder."""
-    found = newest(Path(folder), "model/ensemble.json")
-    return found.parent if found else Path(folder)
+    description = newest(Path(folder), "model/ensemble.json")
+    return description.parent if description else Path(folder)
 
 
 def model_files(home: Path) -> list[Path]:
@@ -91,8 +91,8 @@ def model_files(home: Path) -> list[Path]:
 
 def newest(campaign: Path, name: str) -> Path | None:
     """The file of that name in a campaign folder's last round that has one."""
-    found = [path for path in campaign.glob(f"rounds/*/{name}") if _round(campaign, path).isdecimal()]
-    return max(found, key=lambda path: int(_round(campaign, path)), default=None)
+    paths = [path for path in campaign.glob(f"rounds/*/{name}") if _round(campaign, path).isdecimal()]
+    return max(paths, key=lambda path: int(_round(campaign, path)), default=None)
 
 
 def _round(campaign: Path, path: Path) -> str:

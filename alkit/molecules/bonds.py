@@ -67,9 +67,9 @@ def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.nd
         pairs = np.argwhere(np.triu(touching, k=1))
         # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
         if len(pairs) == len(wanted):
-            found = _bare_graph(numbers, pairs).GetSubstructMatch(_bare_graph(expected, wanted))
-            if found:
-                return np.array(found)
+            order = _bare_graph(numbers, pairs).GetSubstructMatch(_bare_graph(expected, wanted))
+            if order:
+                return np.array(order)
     return None
 
 

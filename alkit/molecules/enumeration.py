@@ -118,11 +118,11 @@ def _edited(molecule: Chem.Mol, edit: Callable[[Chem.RWMol], None]) -> Chem.Mol 
 
 def _distinct(molecules: Iterable[Chem.Mol | None]) -> dict[str, Chem.Mol]:
     """Canonical SMILES -> molecule, the first of each; None is passed over."""
-    found: dict[str, Chem.Mol] = {}
+    distinct: dict[str, Chem.Mol] = {}
     for molecule in molecules:
         if molecule is not None:
-            found.setdefault(Chem.MolToSmiles(molecule), molecule)
-    return found
+            distinct.setdefault(Chem.MolToSmiles(molecule), molecule)
+    return distinct
 
 
 def _kekule(molecule: Chem.Mol) -> Chem.Mol:
@@ -172,13 +172,13 @@ def _sound_rings(molecule: Chem.Mol) -> bool:
 
 def _unsaturated(skeleton: Chem.Mol) -> dict[str, Chem.Mol]:
     """The hydrocarbon with every sound pattern of multiple bonds, itself included."""
-    found = _distinct([skeleton])
-    front = list(found.values())
+    reached = _distinct([skeleton])
+    front = list(reached.values())
     for _ in range(MAX_PI_BONDS):
         new = _distinct(product for molecule in front for product in _raised(_kekule(molecule)))
-        front = [molecule for smiles, molecule in new.items() if smiles not in found]
-        found.update({Chem.MolToSmiles(molecule): molecule for molecule in front})
-    return found
+        front = [molecule for smiles, molecule in new.items() if smiles not in reached]
+        reached.update({Chem.MolToSmiles(molecule): molecule for molecule in front})
+    return reached
 
 
 def _raised(molecule: Chem.Mol) -> Iterator[Chem.Mol | None]:

@@ -62,12 +62,33 @@ def canonical(smiles: str) -> str:
     Raises `DataError`, with the reason, for text that is empty or no SMILES, and for what alkit's energies do
     not cover: several fragments, a net charge, unpaired electrons, isotopes, wildcard atoms.
     """
+    return _identity(_parse(smiles))
+
+
+def canonical_of_any(smiles: str) -> str | None:
+    """The canonical isomeric SMILES of any molecule, ions, radicals and mixtures too: what data sets know a
+    molecule by. None for text that is no SMILES, or longer than `LONGEST_SMILES`."""
+    mol = _read(smiles)
+    return None if mol is None else _identity(mol)
+
+
+def _identity(mol: Any) -> str:
+    """Written, read and written again: the rare string whose first canonical form is not its own canonical
+    form (stereo perceived only in the written order) is settled then."""
     from rdkit import Chem
 
-    mol = _parse(smiles)
-    # Writing and reading once more settles the rare string whose first canonical form is not its own
-    # canonical form (stereo perceived only in the written order).
-    return Chem.MolToSmiles(_parse(Chem.MolToSmiles(mol)))
+    return Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
+
+
+def _read(smiles: str) -> Any:
+    """An RDKit molecule of one atom at least; None if there is none."""
+    from rdkit import Chem, rdBase
+
+    if len(smiles) > LONGEST_SMILES or not smiles.isascii():  # of "éC" RDKit reads the C
+        return None
+    with rdBase.BlockLogs():  # the reason goes into our own sentence, not onto the terminal
+        mol = Chem.MolFromSmiles(smiles)
+    return mol if mol is not None and mol.GetNumAtoms() else None
 
 
 def with_hydrogens(smiles: str) -> Any:
@@ -79,8 +100,6 @@ def with_hydrogens(smiles: str) -> Any:
 
 def _parse(smiles: str) -> Any:
     """An RDKit molecule, or the `DataError` that says why there is none."""
-    from rdkit import Chem, rdBase
-
     if not isinstance(smiles, str) or not smiles.strip():
         raise DataError("an empty SMILES names no molecule")
     if len(smiles.split()) > 1:
@@ -89,9 +108,8 @@ def _parse(smiles: str) -> Any:
         raise DataError(
             f"{smiles!r:.40} has {len(smiles)} characters; alkit reads SMILES of up to {LONGEST_SMILES}"
         )
-    with rdBase.BlockLogs():  # the reason goes into our own sentence, not onto the terminal
-        mol = Chem.MolFromSmiles(smiles.strip()) if smiles.isascii() else None  # it skips other letters
-    if mol is None or not mol.GetNumAtoms():
+    mol = _read(smiles.strip())
+    if mol is None:
         raise DataError(f"{smiles!r} is not a SMILES that RDKit can read (syntax, valence or aromaticity)")
     if any(mark in smiles for mark in "[*."):  # no other SMILES can name any of it, and looking takes long
         for atom in mol.GetAtoms():

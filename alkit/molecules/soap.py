@@ -46,18 +46,18 @@ class Soap:
             elements: atomic numbers that may come later; one that the molecules drawn lack is only counted.
         """
         sampled = [molecules[i] for i in rng.permutation(len(molecules))[:_SAMPLED]]
-        present = {int(z) for atoms in sampled for z in atoms.numbers}
-        found = tuple(sorted({int(z) for atoms in molecules for z in atoms.numbers} | set(elements)))
-        soaps = _soaps(sorted(present))  # their length grows with the square of the elements
+        drawn = {int(z) for atoms in sampled for z in atoms.numbers}
+        counted = tuple(sorted({int(z) for atoms in molecules for z in atoms.numbers} | set(elements)))
+        soaps = _soaps(sorted(drawn))  # their length grows with the square of the elements
         with one_thread():
             local = [(atoms.numbers, _local(soaps, atoms)) for atoms in sampled]
-            chosen = tuple(_representative(local, element) for element in found)
-            bare = cls(found, chosen, 0.0)
+            chosen = tuple(_representative(local, element) for element in counted)
+            bare = cls(counted, chosen, 0.0)
             rows = np.array([bare._row(numbers, rows) for numbers, rows in local])
-        counts = np.array([_counts(atoms, found) for atoms in sampled], dtype=float)
+        counts = np.array([_counts(atoms, counted) for atoms in sampled], dtype=float)
         # What an element counts for is all but free: three times the length of the rest.
         length = 3 * np.sqrt((rows**2).sum(axis=1).mean() / max((counts**2).sum(axis=1).mean(), 1e-12))
-        return cls(found, chosen, float(length))
+        return cls(counted, chosen, float(length))
 
     def features(self, molecules: Sequence[Atoms], advance: Callable[[int], None]) -> NDArray[np.float32]:
         """``(n, d)``: of each molecule its atoms' features, summed, and the counts of the elements.
@@ -68,15 +68,15 @@ class Soap:
         present = [
             z for z, (points, _) in zip(self.elements, self.representative, strict=True) if len(points)
         ]
-        soaps, found = _soaps(present), np.zeros((len(molecules), self.width), dtype=np.float32)
+        soaps, rows = _soaps(present), np.zeros((len(molecules), self.width), dtype=np.float32)
         with one_thread():
-            for row, atoms in zip(found, molecules, strict=True):
+            for row, atoms in zip(rows, molecules, strict=True):
                 known = atoms[np.isin(atoms.numbers, present)]
                 if len(known):
                     row[: -len(self.elements)] = self._row(known.numbers, _local(soaps, known))
                 row[-len(self.elements) :] = self.length * _counts(atoms, self.elements)
                 advance(1)
-        return found
+        return rows
 
     @property
     def width(self) -> int:
@@ -105,8 +105,8 @@ def _counts(atoms: Atoms, elements: Sequence[int]) -> NDArray[np.int64]:
 def _soaps(elements: Sequence[int]) -> list[Any]:
     from dscribe.descriptors import SOAP
 
-    told = {"species": list(elements), "periodic": False, "n_max": 6, "l_max": 4, "dtype": "float32"}
-    return [SOAP(r_cut=cutoff, sigma=width, **told) for cutoff, width in _RANGES]
+    shared = {"species": list(elements), "periodic": False, "n_max": 6, "l_max": 4, "dtype": "float32"}
+    return [SOAP(r_cut=cutoff, sigma=width, **shared) for cutoff, width in _RANGES]
 
 
 def _local(soaps: list[Any], atoms: Atoms) -> NDArray:

@@ -50,10 +50,12 @@ def proposals(proposer: Proposer, name: str, n: int, context: ProposalContext) -
         ProposalError: it fails, or returns something else than texts; the message names it.
     """
     try:
-        found = proposer.propose(n, context)
-        if isinstance(found, str):
-            raise ProposalError(f"proposer {name} proposed one text, {found!r:.100}; give a list of SMILES.")
-        for smiles in islice(found, n):
+        proposed = proposer.propose(n, context)
+        if isinstance(proposed, str):
+            raise ProposalError(
+                f"proposer {name} proposed one text, {proposed!r:.100}; give a list of SMILES."
+            )
+        for smiles in islice(proposed, n):
             if not isinstance(smiles, str) or not smiles.isascii():
                 raise ProposalError(
                     f"proposer {name} proposed {smiles!r:.100}, of type {type(smiles).__name__}; SMILES "

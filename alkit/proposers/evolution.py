@@ -46,9 +46,9 @@ class EvolutionProposer:
             pool = elite if rng.random() < self.elitism else parents
             return pool[rng.integers(len(pool))]
 
-        found = 0
+        proposed = 0
         for _ in range(_TRIES_PER_MOLECULE * n):
-            if found == n:
+            if proposed == n:
                 return
             child = parent()
             if rng.random() < self.crossover:
@@ -59,7 +59,7 @@ class EvolutionProposer:
             smiles = _smiles(child)
             if smiles and smiles not in seen:
                 seen.add(smiles)
-                found += 1
+                proposed += 1
                 yield smiles
 
 
@@ -67,13 +67,13 @@ def _tokens(smiles: list[str]) -> list[list[str]]:
     """SELFIES tokens; without the molecules that SELFIES cannot write."""
     import selfies
 
-    found = []
+    encoded = []
     for one in smiles:
         try:
-            found.append(list(selfies.split_selfies(selfies.encoder(without_stereo(one)))))
+            encoded.append(list(selfies.split_selfies(selfies.encoder(without_stereo(one)))))
         except selfies.EncoderError:
             continue
-    return found
+    return encoded
 
 
 def _smiles(tokens: list[str]) -> str:

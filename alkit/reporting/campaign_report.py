@@ -30,14 +30,24 @@ _LEARNING = {
 }
 
 
-def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: str | None = None) -> Path:
+def write_report(
+    ledger: Ledger,
+    config: CampaignConfig,
+    folder: Path,
+    *,
+    stopped_by: str | None = None,
+    redraw: bool = True,
+) -> Path:
     """Draw the plots and write ``report.html`` from what the ledger holds; returns the page's path.
 
     Args:
         stopped_by: the rule that has just ended the campaign, before the ledger knows.
+        redraw: False where nothing has happened since the plots were drawn.
     """
     metrics = ledger.metrics()
-    drawings = _draw(ledger, metrics, folder) if metrics else {}
+    if metrics and redraw:
+        _draw(ledger, metrics, folder)
+    drawings = _drawings(folder) if metrics else {}
     html = pages.render(
         "report",
         name=config.name,
@@ -55,7 +65,7 @@ def write(ledger: Ledger, config: CampaignConfig, folder: Path, *, stopped_by: s
     return folder / "report.html"
 
 
-def table(metrics: Sequence[Mapping[str, float]], title: str) -> Table:
+def rounds_table(metrics: Sequence[Mapping[str, float]], title: str) -> Table:
     """The rounds as a terminal table that fits 80 columns: errors on the test set, a line in each unit."""
     shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
     delta = "baseline_xtb" in metrics[-1]
@@ -119,7 +129,7 @@ def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
     return shown
 
 
-def verdict(metrics: Sequence[Mapping[str, float]]) -> str:
+def campaign_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     """What the numbers mean, in a sentence."""
     last = metrics[-1]
     # Delta learning starts from xTB, so that counting elements alone is no measure of it.
@@ -152,8 +162,8 @@ def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
         ]
 
 
-def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> dict[str, str]:
-    """Plots as files in ``plots/``; their names and contents as data URIs."""
+def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> None:
+    """Plots as files in ``plots/``."""
     target = folder / "plots"
     target.mkdir(exist_ok=True)
     last = int(metrics[-1]["round"])
@@ -171,10 +181,13 @@ def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) 
         captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
         plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
     _draw_proposals(ledger, target / "proposed.png")
+
+
+def _drawings(folder: Path) -> dict[str, str]:
+    """The plots' names and contents, as data URIs."""
     names = ("learning_curve", "parity", "uncertainty", "calibration", "proposed", "acquired")
-    return {
-        name: pages.data_uri(target / f"{name}.png") for name in names if (target / f"{name}.png").exists()
-    }
+    paths = {name: folder / "plots" / f"{name}.png" for name in names}
+    return {name: pages.data_uri(path) for name, path in paths.items() if path.exists()}
 
 
 def _draw_proposals(ledger: Ledger, path: Path) -> None:
@@ -223,7 +236,7 @@ def _facts(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> li
     if cheap := metrics[-1].get("cheap_labels") if metrics else None:
         learning += f" ({cheap:.0f} cheap labels, not counted)"
     return [
-        ("verdict", verdict(metrics) if metrics else "no round has been evaluated yet"),
+        ("verdict", campaign_verdict(metrics) if metrics else "no round has been evaluated yet"),
         ("surrogate", f"{surrogate.members} {network}, {mode}, {surrogate.features} features"),
         ("learns", learning),
         ("acquisition", config.acquisition.name),

@@ -13,15 +13,15 @@ _NAMES = {
 }
 
 
-def table(found: dict[str, Any]) -> Table:
+def evaluation_table(report: dict[str, Any]) -> Table:
     """`generator.metrics.summary` as a table."""
     shown = Table(
-        "", "drawn", "training set", "distance", title=f"{found['count']:,} draws", title_justify="left"
+        "", "drawn", "training set", "distance", title=f"{report['count']:,} draws", title_justify="left"
     )
     for name in ("valid", "unique", "novel", "valid_unique_novel"):
-        shown.add_row(name.replace("_", " · "), f"{100 * found[name]:.1f} %", "", "")
-    for name, (drawn, training) in found["means"].items():
-        distance = found["distance"].get(name)
+        shown.add_row(name.replace("_", " · "), f"{100 * report[name]:.1f} %", "", "")
+    for name, (drawn, training) in report["means"].items():
+        distance = report["distance"].get(name)
         if name.startswith("share_"):
             cells = f"{100 * drawn:.1f} %", f"{100 * training:.1f} %", ""
         else:

@@ -124,7 +124,7 @@ def make_up(sets: dict[str, Sequence[str]], path: Path) -> Path:
 
     drawn, axes = figure(4)
     colours = (GREY, _BLUE, _ORANGE)
-    molecules = {name: metrics.read(smiles) for name, smiles in sets.items()}
+    molecules = {name: metrics.parse(smiles) for name, smiles in sets.items()}
     counts: dict[str, Callable[[Any], Counter]] = {
         "heavy atoms": lambda some: Counter(map(metrics.DESCRIPTORS["heavy_atoms"], some)),
         "rings": lambda some: Counter(map(metrics.DESCRIPTORS["rings"], some)),
@@ -133,9 +133,9 @@ def make_up(sets: dict[str, Sequence[str]], path: Path) -> Path:
     }
     width = 0.8 / len(sets)
     for one, (title, count) in zip(axes, counts.items(), strict=True):
-        found = {name: count(some) for name, some in molecules.items()}
-        kinds = sorted({kind for each in found.values() for kind in each})
-        for k, (name, each) in enumerate(found.items()):
+        counted = {name: count(some) for name, some in molecules.items()}
+        kinds = sorted({kind for each in counted.values() for kind in each})
+        for k, (name, each) in enumerate(counted.items()):
             shares = [each[kind] / max(1, each.total()) for kind in kinds]
             places = np.arange(len(kinds)) + (k - (len(sets) - 1) / 2) * width
             label = f"{name} ({len(molecules[name]):,})" if one is axes[0] else None

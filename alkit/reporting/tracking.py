@@ -29,12 +29,12 @@ class Tracker:
     def __init__(self, uri: str, experiment: str):
         self._client = _client(uri)
         try:
-            found = self._client.get_experiment_by_name(experiment)
-            if found and found.lifecycle_stage != "active":
+            existing = self._client.get_experiment_by_name(experiment)
+            if existing and existing.lifecycle_stage != "active":
                 raise ConfigError(
                     f"tracking.experiment {experiment} was deleted in {uri}; restore it or name another."
                 )
-            self._experiment = found.experiment_id if found else self._create(uri, experiment)
+            self._experiment = existing.experiment_id if existing else self._create(uri, experiment)
         except ConfigError:
             raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here

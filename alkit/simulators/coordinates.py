@@ -104,12 +104,14 @@ def _angles(rho: np.ndarray) -> np.ndarray:
 
 
 def _dihedrals(rho: np.ndarray) -> np.ndarray:
-    found = [np.zeros((0, 4), dtype=int)]
+    dihedrals = [np.zeros((0, 4), dtype=int)]
     for j, k in np.argwhere(np.triu(rho > _NEAR)):
         ends = np.argwhere(np.outer(rho[:, j], rho[k]) * rho[j, k] > _NEAR)  # i-j-k-l
         ends = ends[(ends[:, 0] != ends[:, 1]) & (ends[:, 0] != k) & (ends[:, 1] != j)]
-        found.append(np.column_stack([ends[:, 0], np.full(len(ends), j), np.full(len(ends), k), ends[:, 1]]))
-    return np.concatenate(found)
+        dihedrals.append(
+            np.column_stack([ends[:, 0], np.full(len(ends), j), np.full(len(ends), k), ends[:, 1]])
+        )
+    return np.concatenate(dihedrals)
 
 
 def _along(rho: np.ndarray, atoms: np.ndarray) -> np.ndarray:

@@ -86,22 +86,22 @@ def same_stereo(mol: Any, positions: np.ndarray) -> bool:
     """Whether the stereo that ``mol`` states is that of ``positions``; what it leaves open is free."""
     from rdkit import Chem
 
-    found = shaped(mol, positions)
-    centres = Chem.Mol(found)
+    perceived = shaped(mol, positions)
+    centres = Chem.Mol(perceived)
     Chem.AssignAtomChiralTagsFromStructure(centres)
     none = Chem.ChiralType.CHI_UNSPECIFIED
-    for stated, seen, centre in zip(mol.GetAtoms(), found.GetAtoms(), centres.GetAtoms(), strict=True):
+    for stated, seen, centre in zip(mol.GetAtoms(), perceived.GetAtoms(), centres.GetAtoms(), strict=True):
         if stated.GetChiralTag() == none:
             seen.SetChiralTag(none)
         elif (
             seen.GetChiralTag() == none
         ):  # a centre only by what is stated: of branches that the shape has equal
             seen.SetChiralTag(centre.GetChiralTag())
-    for stated, seen in zip(mol.GetBonds(), found.GetBonds(), strict=True):
+    for stated, seen in zip(mol.GetBonds(), perceived.GetBonds(), strict=True):
         if stated.GetStereo() == Chem.BondStereo.STEREONONE:
             seen.SetStereo(Chem.BondStereo.STEREONONE)
     # By name, as two equivalent branches of opposite handedness may have been mistaken for each other.
-    return _name(found) == _name(mol)
+    return _name(perceived) == _name(mol)
 
 
 def _name(mol: Any) -> str:

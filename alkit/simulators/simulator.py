@@ -167,11 +167,11 @@ class RelaxingSimulator:
             if problem := changes(molecule.smiles, atoms.numbers, atoms.positions, orders):
                 raise LabelError("identity_changed", problem)
 
-        given = recovery.start_of(molecule, strategy)
+        start = recovery.start_of(molecule, strategy)
         patience = 1 if strategy.scf == "cold" else recipes.PATIENCE
         systems = [
             recipes.System(self._atoms(one), patience=patience)
-            for one in start_geometries.conformers(given, self.conformers)
+            for one in start_geometries.conformers(start, self.conformers)
         ]
         shared = {field.name for field in fields(recipes.Recipe)}
         recipe = recipes.Recipe(**{name: getattr(self, name) for name in shared})

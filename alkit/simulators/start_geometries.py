@@ -41,23 +41,23 @@ def conformers(molecule: Molecule, count: int) -> list[Molecule]:
     from rdkit.Chem import rdMolAlign
 
     mol, order = _with_stereo(molecule)
-    given = list(type(mol)(mol).GetConformers())
+    own = list(type(mol)(mol).GetConformers())
     try:
         ranked = _ranked(mol, molecule.smiles, 0, max(CONFORMERS, _PER_CONFORMER * count), False)
     except LabelError:
         return [molecule]
-    known = [mol.AddConformer(conformer, assignId=True) for conformer in given]
+    ids = [mol.AddConformer(conformer, assignId=True) for conformer in own]
     core = _without_nonpolar_hydrogens(mol)
     # The mirror image of a conformer of an achiral molecule is as good as itself.
     achiral = not any(int(atom.GetChiralTag()) for atom in mol.GetAtoms())
-    known += [_mirrored(core, j) for j in known if achiral]
+    ids += [_mirrored(core, j) for j in ids if achiral]
     kept: list[int] = []
     for i in ranked:
         if len(kept) == count - 1:
             break
-        if all(rdMolAlign.GetBestRMS(core, core, i, j) > _SAME for j in known):
+        if all(rdMolAlign.GetBestRMS(core, core, i, j) > _SAME for j in ids):
             kept.append(i)
-            known += [i, _mirrored(core, i)] if achiral else [i]
+            ids += [i, _mirrored(core, i)] if achiral else [i]
     return [molecule, *(_molecule(molecule, mol, order, i) for i in kept)]
 
 
@@ -139,11 +139,11 @@ def _mirrored(mol: Any, conformer: int) -> int:
     return int(mol.AddConformer(image, assignId=True))
 
 
-def _molecule(given: Molecule, mol: Any, order: np.ndarray | None, conformer: int) -> Molecule:
+def _molecule(molecule: Molecule, mol: Any, order: np.ndarray | None, conformer: int) -> Molecule:
     """Conformer ``conformer`` of ``mol``, its atoms in the order of ``given`` where that is known."""
     positions = mol.GetConformer(conformer).GetPositions()
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     if order is not None:
         back = np.argsort(order)
         numbers, positions = numbers[back], positions[back]
-    return Molecule(given.smiles, numbers, positions, "mmff")
+    return Molecule(molecule.smiles, numbers, positions, "mmff")

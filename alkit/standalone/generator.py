@@ -210,9 +210,9 @@ def evaluate_generator(
     else:
         sampled = datasets.written_smiles(stored)  # what cannot be read counts as not valid
     known = {without_stereo(one) for one in datasets.read_smiles(novel_against)} if novel_against else None
-    found = metrics.summary(sampled, reference, novel_against=known)
+    report = metrics.summary(sampled, reference, novel_against=known)
     if figure is not None:
         from alkit.reporting.plots import make_up
 
         make_up({"training set": reference, "drawn": sampled}, figure)
-    return found
+    return report

@@ -30,7 +30,7 @@ def predict_file(
     """
     home = model_home(model)
     ensemble, provenance = load_model(home)
-    name, found, predictor = _to_predict(molecules)
+    name, read_all, predictor = _to_predict(molecules)
     header = [name, "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
     with ExitStack() as stack:
         if out is None:
@@ -43,11 +43,11 @@ def predict_file(
             source = digest(molecules, *model_files(home))
             done, add = stack.enter_context(growing_table(out, header, made_from=source, chunk=CHUNK))
         stack.enter_context(progress)
-        total = sum(1 for _ in found())
+        total = sum(1 for _ in read_all())
         if done:
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
-        predicted = predictor(ensemble, provenance, islice(found(), done, None), on_molecule=advance)
+        predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
         good = failed = 0
         for part in iter(lambda: list(islice(predicted, CHUNK)), []):
             add([_as_text(row) for row in part])

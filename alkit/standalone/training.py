@@ -94,13 +94,13 @@ def _test_metrics(
     graphs, truth = source.pairs(test)
     predicted = ensemble.predict(graphs)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
-    cheap = baseline_energies(source.pairs(labelled)[0]), baseline_energies(graphs)
+    xtb_energy = baseline_energies(source.pairs(labelled)[0]), baseline_energies(graphs)
     return metrics | evaluation.baseline_metrics(
         [source.smiles[i] for i in labelled],
         source.values[labelled],
         [source.smiles[i] for i in test],
         truth,
-        cheap=cheap if ensemble.settings.baseline else None,
+        xtb_energy=xtb_energy if ensemble.settings.baseline else None,
     )
 
 
@@ -132,8 +132,8 @@ class _Labelled:
     def elements(self) -> tuple[str, ...]:
         from ase.data import chemical_symbols
 
-        found = {int(z) for graph in self._graphs.values() for z in graph.numbers}
-        return tuple(chemical_symbols[z] for z in sorted(found))
+        numbers = {int(z) for graph in self._graphs.values() for z in graph.numbers}
+        return tuple(chemical_symbols[z] for z in sorted(numbers))
 
     def build(self, order: NDArray, progress: CampaignProgress) -> list[int]:
         """Graphs of these molecules; returns those that have one.

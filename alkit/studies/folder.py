@@ -16,25 +16,25 @@ from alkit.errors import CampaignError
 from alkit.files import replace_file, write_text
 
 
-def write_settings(path: Path, given: dict[str, Any]) -> None:
+def write_settings(path: Path, settings: dict[str, Any]) -> None:
     """Write what the study is about, unless it is there already."""
     if not path.exists():
-        replace_file(path, lambda part: write_text(part, json.dumps(given, indent=2)))
+        replace_file(path, lambda part: write_text(part, json.dumps(settings, indent=2)))
 
 
-def check_settings(path: Path, given: dict[str, Any]) -> None:
+def check_settings(path: Path, settings: dict[str, Any]) -> None:
     """See that what the study is about is what the folder's fits are about, if it has any."""
     if not path.exists():
         return
-    given = json.loads(json.dumps(given))
+    settings = json.loads(json.dumps(settings))
     try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
+        stored = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
         raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
-    if changed := [key for key in given if found.get(key) != given[key]]:
+    if changed := [key for key in settings if stored.get(key) != settings[key]]:
         raise CampaignError(
-            f"{path.parent} holds a study with {changed[0]} = {found.get(changed[0])}, not "
-            f"{given[changed[0]]}; give the same settings or another --out."
+            f"{path.parent} holds a study with {changed[0]} = {stored.get(changed[0])}, not "
+            f"{settings[changed[0]]}; give the same settings or another --out."
         )
 
 

@@ -82,8 +82,8 @@ def paired_bootstrap(
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation over seeds; the deviation of a single seed is NaN."""
-    found = np.asarray(values, dtype=np.float64)
-    return float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else float("nan")
+    numbers = np.asarray(values, dtype=np.float64)
+    return float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else float("nan")
 
 
 def residuals_by(groups: Sequence[object], errors: NDArray) -> dict[object, tuple[int, float, float]]:
@@ -95,8 +95,8 @@ def residuals_by(groups: Sequence[object], errors: NDArray) -> dict[object, tupl
     """
     errors = np.asarray(errors)
     names = np.array([str(group) for group in groups])
-    found = {}
+    residuals = {}
     for group in sorted(set(groups)):  # type: ignore[type-var]
         chosen = errors[names == str(group)]
-        found[group] = (len(chosen), float(chosen.mean()), float(np.abs(chosen).mean()))
-    return found
+        residuals[group] = (len(chosen), float(chosen.mean()), float(np.abs(chosen).mean()))
+    return residuals

@@ -25,7 +25,7 @@ class _Case:
     """A pool to choose from. ``distinct``: of the embeddings, 0 for all; ``certain``: one molecule has no
     uncertainty."""
 
-    told: str
+    described: str
     n: int
     members: int = 3
     distinct: int = 0
@@ -43,7 +43,7 @@ _CASES = (
 )
 
 
-def check_acquisition(given: Any, **settings: Any) -> list[int]:
+def check_acquisition(acquisition: Any, **settings: Any) -> list[int]:
     """An acquisition function chooses as many different molecules as it is asked for, the same ones again
     from the same pool and context, in every round, from pools of any size, also where embeddings are equal or
     a molecule has no uncertainty. It leaves what it is given as it was, and draws random numbers from the
@@ -60,11 +60,13 @@ def check_acquisition(given: Any, **settings: Any) -> list[int]:
         AssertionError: the contract is broken.
         AlkitError: it cannot be loaded, fails, or returns something unusable.
     """
-    name = name_of(given)
+    name = name_of(acquisition)
 
     def make() -> Acquisition:
         return (
-            resolve(given, settings) if isinstance(given, str) else adapt_acquisition(given, name, settings)
+            resolve(acquisition, settings)
+            if isinstance(acquisition, str)
+            else adapt_acquisition(acquisition, name, settings)
         )
 
     kept, chosen = make(), list[int]()
@@ -91,12 +93,12 @@ class _Trial:
             self.tell_what_is_needed(make, error)
             raise
         assert first == self.choose(make()), (
-            f"{self.told}: the same pool and context were answered differently the second time; draw every "
+            f"{self.where}: the same pool and context were answered differently the second time; draw every "
             "random number from context.rng."
         )
         assert first == self.choose(kept), (
-            f"{self.told}: an object that has seen other rounds chose otherwise than a new one; keep nothing "
-            "from round to round, because a campaign that was killed goes on with a new object."
+            f"{self.where}: an object that has seen other rounds chose otherwise than a new one; keep "
+            "nothing from round to round, because a campaign that was killed goes on with a new object."
         )
         try:
             with warnings.catch_warnings():  # torch warns of such arrays, also where it only reads them
@@ -104,12 +106,14 @@ class _Trial:
                 self.choose(make(), writeable=False)
         except AcquisitionError as error:
             raise AssertionError(
-                f"{self.told}: it fails with arrays that cannot be written to ({error}); work on copies."
+                f"{self.where}: it fails with arrays that cannot be written to ({error}); work on copies."
             ) from error
         return first
 
-    def choose(self, acquisition: Acquisition, *, writeable: bool = True, cheap: bool = False) -> list[int]:
-        pool, context = _given(self.case, self.round, cheap=cheap or "cheap" in self.needs)
+    def choose(
+        self, acquisition: Acquisition, *, writeable: bool = True, xtb_energy: bool = False
+    ) -> list[int]:
+        pool, context = _given(self.case, self.round, xtb_energy=xtb_energy or "xtb_energy" in self.needs)
         arrays = {
             f"{owner}.{key}": value
             for owner, fields in (("pool", vars(pool)), ("context", vars(context)))
@@ -123,34 +127,35 @@ class _Trial:
         chosen = select(acquisition, self.name, pool, context, _BATCH)
         sources = [key for key, state in _global_random_states().items() if state != drawn[key]]
         if sources and len(sys.modules) > modules:  # an import drew them: once
-            return self.choose(acquisition, writeable=writeable, cheap=cheap)
+            return self.choose(acquisition, writeable=writeable, xtb_energy=xtb_energy)
         assert not sources, (
-            f"{self.told}: it drew from the global random numbers of {sources[0]}, or seeded them; draw from "
-            "context.rng, or seed a generator of your own with a number from it."
+            f"{self.where}: it drew from the global random numbers of {sources[0]}, or seeded them; draw "
+            "from context.rng, or seed a generator of your own with a number from it."
         )
         changed = [key for key, array in arrays.items() if not np.array_equal(array, before[key])]
-        assert not changed, f"{self.told}: it changed {changed[0]}; work on a copy."
+        assert not changed, f"{self.where}: it changed {changed[0]}; work on a copy."
         return chosen
 
     def tell_what_is_needed(self, make: Callable[[], Acquisition], error: AcquisitionError) -> None:
         """Raises AssertionError where the function would not have failed with more than it says it needs."""
         assert self.case.members > 1, (
-            f'{self.told}: it fails ({error}); say needs = ("members",), or do without the members\' spread.'
+            f'{self.where}: it fails ({error}); say needs = ("members",), or do without the members\' spread.'
         )
         try:
-            self.choose(make(), cheap=True)
+            self.choose(make(), xtb_energy=True)
         except AcquisitionError:
             return
         raise AssertionError(
-            f'{self.told}: it fails where pool.cheap and context.cheap are None; say needs = ("cheap",).'
+            f"{self.where}: it fails where pool.xtb_energy and context.xtb_energy are None; say "
+            'needs = ("xtb_energy",).'
         ) from error
 
     @property
-    def told(self) -> str:
-        return f"{self.name}, {self.case.told}"
+    def where(self) -> str:
+        return f"{self.name}, {self.case.described}"
 
 
-def _given(case: _Case, round_: int, *, cheap: bool) -> tuple[Pool, RoundContext]:
+def _given(case: _Case, round_: int, *, xtb_energy: bool) -> tuple[Pool, RoundContext]:
     """The same ones, in new arrays, each time."""
     rng, seeds = np.random.default_rng([case.n, case.members]), seed_molecules()
     known, late = seeds[:_LABELLED], seeds[_LABELLED : _LABELLED + _LATE]
@@ -169,7 +174,7 @@ def _given(case: _Case, round_: int, *, cheap: bool) -> tuple[Pool, RoundContext
         std=std,
         embeddings=embeddings.astype(np.float32),
         cost=1.0 + rng.random(case.n),
-        cheap=energies + 0.3 * rng.normal(size=case.n) if cheap else None,
+        xtb_energy=energies + 0.3 * rng.normal(size=case.n) if xtb_energy else None,
     )
     context = RoundContext(
         round=round_,
@@ -177,7 +182,7 @@ def _given(case: _Case, round_: int, *, cheap: bool) -> tuple[Pool, RoundContext
         targets=known_energies,
         embeddings=rng.normal(size=(_LABELLED, _FEATURES)).astype(np.float32),
         rng=np.random.default_rng(round_),
-        cheap=known_energies + 0.3 * rng.normal(size=_LABELLED) if cheap else None,
+        xtb_energy=known_energies + 0.3 * rng.normal(size=_LABELLED) if xtb_energy else None,
         pending=tuple(late) if round_ > 1 else (),
     )
     return pool, context

@@ -5,5 +5,5 @@ from __future__ import annotations
 from typing import Any
 
 
-def name_of(given: Any) -> str:
-    return given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__qualname__)
+def name_of(plugin: Any) -> str:
+    return plugin if isinstance(plugin, str) else getattr(plugin, "__qualname__", type(plugin).__qualname__)

@@ -18,7 +18,7 @@ from alkit.testing.names import name_of
 _LEARNED, _ASKED, _LEAST_USABLE = 300, 40, 0.1
 
 
-def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
+def check_proposer(proposer: Any, folder: Path, **settings: Any) -> list[str]:
     """A proposer proposes usable SMILES, in the number asked for, the same ones again from the same context,
     also without values and with few molecules to learn from, and with random numbers of the context alone.
 
@@ -34,9 +34,9 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
         AssertionError: the contract is broken.
         AlkitError: it cannot be loaded, fails, or proposes something else than texts.
     """
-    name = name_of(given)
-    if isinstance(given, str):
-        given = plugins.load_code(given)
+    name = name_of(proposer)
+    if isinstance(proposer, str):
+        proposer = plugins.load_code(proposer)
     molecules = tuple(seed_molecules()[:_LEARNED])
     labels = {smiles: -4.0 * len(smiles) for smiles in molecules[:50]}
     values = {smiles: float(k % 7) for k, smiles in enumerate(molecules[50:150])}
@@ -46,7 +46,7 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
         proposed = [
             list(
                 proposals(
-                    adapt_proposer(given, name, settings),
+                    adapt_proposer(proposer, name, settings),
                     name,
                     _ASKED,
                     ProposalContext(round_, np.random.default_rng(seed), known, learned, worth, Path(folder)),
@@ -54,19 +54,19 @@ def check_proposer(given: Any, folder: Path, **settings: Any) -> list[str]:
             )
             for seed in (1, 1, 2)
         ]
-        told = f"{name}, round {round_} with {len(known)} molecules"
-        assert proposed[0], f"{told}: nothing was proposed; about n SMILES are expected."
+        where = f"{name}, round {round_} with {len(known)} molecules"
+        assert proposed[0], f"{where}: nothing was proposed; about n SMILES are expected."
         assert proposed[0] == proposed[1], (
-            f"{told}: the same context was answered differently the second time; draw every random number "
+            f"{where}: the same context was answered differently the second time; draw every random number "
             "from context.rng, and take what lies in context.folder for what it may be: of a round that was "
             "killed."
         )
         assert proposed[0] != proposed[2] or len(set(proposed[0])) < 2, (
-            f"{told}: another context.rng gave the same proposals; draw from context.rng."
+            f"{where}: another context.rng gave the same proposals; draw from context.rng."
         )
         usable = _usable(proposed[0])
         assert len(usable) >= _LEAST_USABLE * len(proposed[0]), (
-            f"{told}: {len(usable)} of {len(proposed[0])} proposals are molecules that alkit can label; a "
+            f"{where}: {len(usable)} of {len(proposed[0])} proposals are molecules that alkit can label; a "
             f"tenth at least is expected."
         )
     return usable

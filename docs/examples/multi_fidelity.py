@@ -22,7 +22,7 @@ XTB, DFT = 0.0, 1.0
 class MultiFidelity:
     """``candidates``: pool molecules considered; ``labelled``: as many as the model is fitted on, at most."""
 
-    needs = ("cheap",)
+    needs = ("xtb_energy",)
 
     def __init__(self, candidates=150, labelled=75):
         self.candidates, self.labelled = candidates, labelled
@@ -38,7 +38,7 @@ class MultiFidelity:
         parts = project(context.embeddings[known], pool.embeddings[rows], context.rng)
         old, new = (part[:, :8] for part in parts)  # each has a length scale of its own, to be fitted
         X = torch.cat([at(old, DFT), at(old, XTB), at(new, XTB)])
-        energies = [context.targets[known], context.cheap[known], pool.cheap[rows]]
+        energies = [context.targets[known], context.xtb_energy[known], pool.xtb_energy[rows]]
         y = torch.cat([torch.from_numpy(part).double() for part in energies]).unsqueeze(-1)
         with exactly():
             model = SingleTaskMultiFidelityGP(X, y, data_fidelities=[X.shape[1] - 1])

@@ -10,7 +10,7 @@ from rdkit import Chem
 from alkit.molecules.enumeration import seed_molecules
 from generator import GeneratorSettings, GraphGAN
 from generator.rings import ring_patterns
-from generator.sampling import read
+from generator.sampling import read_back
 
 MOLECULES = [s for s in seed_molecules() if Chem.MolFromSmiles(s).GetNumAtoms() <= 5]
 
@@ -62,9 +62,9 @@ def test_ions_and_strange_rings_are_told():
     for i, j in ((0, 1), (1, 2), (0, 2)):
         bonds[0, i, j] = bonds[0, j, i] = 1
     bonds[1, 0, 1] = bonds[1, 1, 0] = bonds[1, 1, 2] = bonds[1, 2, 1] = 1
-    assert read(nodes, bonds, ("C", "O"), frozenset()) == [("C1CC1", True), ("COC", False)]
+    assert read_back(nodes, bonds, ("C", "O"), frozenset()) == [("C1CC1", True), ("COC", False)]
     known = frozenset(ring_patterns(Chem.MolFromSmiles("C1CC1")))
-    assert read(nodes, bonds, ("C", "O"), known)[0] == ("C1CC1", False)
+    assert read_back(nodes, bonds, ("C", "O"), known)[0] == ("C1CC1", False)
 
 
 def test_draws_do_not_touch_the_global_random_state(gan):

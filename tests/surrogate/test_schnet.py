@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from surrogate import ModelSettings, graph_2d, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.schnet import build_model, by_schnetpack, layers
-from surrogate.stack import evaluate
+from surrogate.stack import evaluate_members
 
 NAMES = ["CH3CH2OH", "C6H6", "H2O", "CH3CN", "HCOOH"]
 CLOSE = {"rtol": 2e-5, "atol": 2e-5}
@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**31 - 1)
 
 def energies(graphs, model=MODEL) -> torch.Tensor:
     with torch.inference_mode():
-        return evaluate([model], GraphDataset(graphs, SETTINGS).batch(range(len(graphs))))[0][0]
+        return evaluate_members([model], GraphDataset(graphs, SETTINGS).batch(range(len(graphs))))[0][0]
 
 
 def graph_of(numbers, positions):

@@ -12,7 +12,7 @@ from surrogate import ModelSettings, graph_2d, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.convolution import Pairs, convolve, convolve_by_torch, interpolation, knots
 from surrogate.schnet import build_model, by_schnetpack
-from surrogate.stack import evaluate, pooled
+from surrogate.stack import evaluate_members, pooled
 
 SMILES = ["CCO", "c1cc[nH]c1", "CC(=O)N", "C#CC(C)=O", "OCC(F)F", "C1CC1C#N"]
 
@@ -68,7 +68,7 @@ def test_outputs_and_gradients_are_those_of_schnetpack(case: str, count: int) ->
     members = [trained(build_model(model_settings, seed=seed), seed) for seed in range(count)]
     data = GraphDataset(graphs, model_settings, np.arange(len(graphs)))
     batch = data.batch(range(len(graphs)))
-    outputs, atoms = evaluate(members, batch)
+    outputs, atoms = evaluate_members(members, batch)
     assert outputs.shape == (count, len(graphs))
     ((outputs - batch[TARGET]) ** 2).sum().backward()
     ours = [[weights.grad.clone() for weights in member.parameters()] for member in members]
@@ -94,8 +94,8 @@ def test_a_batch_is_its_molecules_in_any_choice_and_order(count: int, seed: int)
     data, model = GraphDataset(graphs, model_settings), build_model(model_settings, seed=1)
     chosen = np.random.default_rng(seed).integers(0, len(graphs), count).tolist()
     with torch.no_grad():
-        found = evaluate([model], data.batch(chosen))[0][0]
-        alone = torch.cat([evaluate([model], data.batch([i]))[0][0] for i in range(len(graphs))])
+        found = evaluate_members([model], data.batch(chosen))[0][0]
+        alone = torch.cat([evaluate_members([model], data.batch([i]))[0][0] for i in range(len(graphs))])
     torch.testing.assert_close(found, alone[chosen], rtol=1e-5, atol=1e-5)
 
 
@@ -173,7 +173,7 @@ def test_a_gpu_gives_what_the_cpu_does(case: str) -> None:
     batch = GraphDataset(graphs, model_settings).batch(range(len(graphs)))
     members = [build_model(model_settings, seed=seed) for seed in range(2)]
     with torch.no_grad():
-        expected, _ = evaluate(members, batch)
+        expected, _ = evaluate_members(members, batch)
         there = {name: values.cuda() for name, values in batch.items()}
-        found, _ = evaluate([member.cuda() for member in members], there)
+        found, _ = evaluate_members([member.cuda() for member in members], there)
     assert distance(found.cpu(), expected) < 1e-5

@@ -12,8 +12,8 @@ from surrogate import ModelSettings, SurrogateError, TrainingSettings, graph_3d
 from surrogate.batches import TARGET, GraphDataset, collate
 from surrogate.compat import schnetpack
 from surrogate.schnet import build_model
-from surrogate.stack import evaluate, variances
-from surrogate.training import train
+from surrogate.stack import evaluate_members, variances
+from surrogate.training import train_members
 
 SETTINGS = ModelSettings(features=16, interactions=2, gaussians=8)
 NAME = "representation.interactions.0.in2f.weight"
@@ -42,7 +42,7 @@ VALIDATION = GraphDataset(GRAPHS[1::2], SETTINGS, ENERGIES[1::2])
 
 def run(settings: TrainingSettings = QUICK, *, seed: int = 0, model=None, **others):
     model = model or build_model(SETTINGS, seed=1)
-    return model, train([model], TRAINING, VALIDATION, settings, seed=seed, **others)[0]
+    return model, train_members([model], TRAINING, VALIDATION, settings, seed=seed, **others)[0]
 
 
 def validation_loss(model) -> float:
@@ -87,7 +87,7 @@ def test_the_validation_error_is_that_of_molecules_however_they_are_cut_into_bat
     assert len(many) > 100  # of which a batch has at most 100
     assert len(many) % 100 != 0
     model = build_model(SETTINGS, seed=1)
-    (history,) = train([model], TRAINING, many, QUICK, seed=0)
+    (history,) = train_members([model], TRAINING, many, QUICK, seed=0)
     losses = [row["val_MSE"] for row in history.epochs]
     assert validation_loss(model) == pytest.approx(min(losses), rel=1e-4)
 
@@ -128,7 +128,7 @@ def test_training_stops_early_and_cuts_the_rate_without_gain() -> None:
     # What is learned is the opposite of what is validated on, so the validation loss soon only grows.
     opposite = GraphDataset(TRAINING.graphs, SETTINGS, -TRAINING.targets)
     settings = TrainingSettings(epochs=60, lr=5e-3, plateau_patience=2, stop_patience=8, device="cpu")
-    (history,) = train([build_model(SETTINGS, seed=1)], TRAINING, opposite, settings, seed=0)
+    (history,) = train_members([build_model(SETTINGS, seed=1)], TRAINING, opposite, settings, seed=0)
     assert len(history.epochs) == history.best_epoch + 1 + settings.stop_patience < settings.epochs
     rates = [row["lr"] for row in history.epochs]
     assert rates[history.best_epoch] == settings.lr
@@ -158,7 +158,7 @@ def test_a_gpu_learns_as_well_as_the_cpu() -> None:
 def test_an_empty_set_is_refused(sizes: tuple[int, int]) -> None:
     training, validation = (GraphDataset(GRAPHS[:n], SETTINGS, ENERGIES[:n]) for n in sizes)
     with pytest.raises(SurrogateError, match=f"{sizes[0]} training and {sizes[1]} validation molecules"):
-        train([build_model(SETTINGS, seed=0)], training, validation, QUICK, seed=0)
+        train_members([build_model(SETTINGS, seed=0)], training, validation, QUICK, seed=0)
 
 
 def test_members_train_as_if_each_were_alone() -> None:
@@ -170,7 +170,7 @@ def test_members_train_as_if_each_were_alone() -> None:
     with torch.no_grad():
         hopeless.output_modules[0].outnet[-1].bias.fill_(1e8)  # gradients are clipped: it hardly comes back
     members = [build_model(SETTINGS, seed=1), hopeless, build_model(SETTINGS, seed=3)]
-    together = train(members, TRAINING, VALIDATION, settings, seed=0)
+    together = train_members(members, TRAINING, VALIDATION, settings, seed=0)
     for k, seed in ((0, 1), (2, 3)):
         alone, history = run(settings, model=build_model(SETTINGS, seed=seed))
         rates = [row["lr"] for row in history.epochs]
@@ -186,7 +186,7 @@ def test_a_member_that_diverges_spoils_no_other() -> None:
         broken.output_modules[0].outnet[-1].bias.fill_(float("nan"))
     sound = build_model(SETTINGS, seed=1)
     with pytest.raises(SurrogateError, match="never finite"):
-        train([sound, broken], TRAINING, VALIDATION, QUICK, seed=0)
+        train_members([sound, broken], TRAINING, VALIDATION, QUICK, seed=0)
     assert all(torch.isfinite(weights).all() for weights in sound.state_dict().values())
 
 
@@ -229,11 +229,11 @@ def test_a_second_head_learns_how_large_errors_are() -> None:
     data = GraphDataset(graphs, noisy, sigma * rng.normal(size=400))
     model = build_model(noisy, seed=0)
     settings = TrainingSettings(epochs=25, batch_size=16, lr=3e-3, device="cpu")
-    train([model], data, GraphDataset(graphs[:40], noisy, np.zeros(40)), settings, seed=0)
+    train_members([model], data, GraphDataset(graphs[:40], noisy, np.zeros(40)), settings, seed=0)
     every = GraphDataset(GRAPHS, noisy)
     batch = every.batch(range(len(every)))
     with torch.no_grad():
-        found = variances([model], evaluate([model], batch)[1], batch)[0].sqrt().numpy()
+        found = variances([model], evaluate_members([model], batch)[1], batch)[0].sqrt().numpy()
     expected = 0.05 * np.exp(0.4 * np.array([len(graph) for graph in GRAPHS]))
     assert np.corrcoef(np.log(found), np.log(expected))[0, 1] > 0.6
     assert 0.5 < np.median(found / expected) < 2.0
@@ -260,7 +260,7 @@ def test_threads_do_not_decide_the_order_of_sums() -> None:
             members = [build_model(wide, seed=seed) for seed in range(2)]
             parts = (slice(0, 50), slice(50, 60))
             data = [GraphDataset(graphs[part], wide, energies[part]) for part in parts]
-            train(members, *data, TrainingSettings(epochs=3, device="cpu"), seed=0)
+            train_members(members, *data, TrainingSettings(epochs=3, device="cpu"), seed=0)
             weights = [value for member in members for value in member.state_dict().values()]
             found.append(torch.cat([value.flatten() for value in weights]))
     finally:

@@ -92,15 +92,15 @@ def rows(results: Results) -> list[dict[str, object]]:
     ]
 
 
-def verdict(results: Results) -> list[str]:
+def study_verdict(results: Results) -> list[str]:
     """A plain sentence for each function, losers as plainly as winners."""
-    told = []
+    sentences = []
     for function in results.settings.functions:
         said = [_compared(saving(results, function.title, metric), metric) for metric in METRICS]
-        told.append(f"{function.title} against random: {'; '.join(said)}.")
+        sentences.append(f"{function.title} against random: {'; '.join(said)}.")
     if results.settings.seeds < 5:
-        told.append("Fewer than 5 seeds: the intervals are wide, and a seed more may change a verdict.")
-    return told
+        sentences.append("Fewer than 5 seeds: the intervals are wide, and a seed more may change a verdict.")
+    return sentences
 
 
 def _compared(one: Saving, metric: str) -> str:

@@ -20,7 +20,7 @@ _COLOURS = ("#8c8c8c", "#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48", "#
 _TITLES = {"mae": "MAE", "rmse": "RMSE", "q95": "q95", "max": "largest error"}
 
 
-def write(results: Results, folder: Path) -> Path:
+def write_report(results: Results, folder: Path) -> Path:
     """Draw the plots and write ``results.csv`` and ``report.html``; returns the page's path."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     drawn = [
@@ -42,7 +42,7 @@ def write(results: Results, folder: Path) -> Path:
         level=results.level,
         scenario=SCENARIOS[results.settings.scenario],
         surrogate=SURROGATES[results.settings.surrogate],
-        verdict=comparing.verdict(results),
+        verdict=comparing.study_verdict(results),
         headings=list(_cells(results, REFERENCE)),
         rows=[_cells(results, one.title) for one in results.settings.all_functions],
         drawings={path.stem: pages.data_uri(path) for path in drawn},
@@ -51,7 +51,7 @@ def write(results: Results, folder: Path) -> Path:
     return folder / "report.html"
 
 
-def table(results: Results) -> Table:
+def savings_table(results: Results) -> Table:
     """Errors with all labels and labels saved, mean over seeds, as a terminal table."""
     settings = results.settings
     title = f"{settings.labels:,} labels, {settings.scenario}, {settings.seeds} seeds ({results.level}), eV"
@@ -94,8 +94,8 @@ def learning_curves(results: Results, path: Path) -> Path:
             runs = results.of(function.title)
             labels, curves = runs[0].of("labels"), np.array([run.of(metric) for run in runs])
             mean = curves.mean(axis=0)
-            told = function.title if metric == METRICS[0] else None
-            axes.plot(labels, mean, color=colour, lw=1.8, label=told)
+            legend = function.title if metric == METRICS[0] else None
+            axes.plot(labels, mean, color=colour, lw=1.8, label=legend)
             if len(runs) > 1:
                 spread = curves.std(axis=0, ddof=1)
                 axes.fill_between(labels, mean - spread, mean + spread, color=colour, alpha=0.13, lw=0)
@@ -113,10 +113,10 @@ def savings(results: Results, path: Path) -> Path:
     functions = results.settings.functions
     places = np.arange(len(functions))[::-1].astype(float)
     for k, metric in enumerate(METRICS):
-        found = [comparing.saving(results, one.title, metric) for one in functions]
-        means = np.array([one.mean for one in found])
+        ratios = [comparing.saving(results, one.title, metric) for one in functions]
+        means = np.array([one.mean for one in ratios])
         reach = np.nan_to_num(
-            np.array([[m - one.low, one.high - m] for m, one in zip(means, found, strict=True)])
+            np.array([[m - one.low, one.high - m] for m, one in zip(means, ratios, strict=True)])
         )
         y = places + 0.27 - 0.18 * k
         axes.errorbar(

@@ -119,11 +119,11 @@ class _Data:
         self._graphs: dict[int, Graph] = {}
 
     def check(self, asked: dict[str, frozenset[str]]) -> None:
-        self._cheap_wanted = any("cheap" in one for one in asked.values())
+        self._xtb_wanted = any("xtb_energy" in one for one in asked.values())
         for title, wanted in asked.items():
             if "members" in wanted and self.settings.surrogate == "schnet" and self.settings.members < 2:
                 raise ConfigError(f"acquisition {title} needs an ensemble; give 2 members or more.")
-            if "cheap" in wanted:
+            if "xtb_energy" in wanted:
                 require_binding(f"acquisition {title}")
 
     def split(self, seed: int) -> _Split:
@@ -154,13 +154,15 @@ class _Data:
         numbers = {int(z) for i in range(len(self.smiles)) for z in self._set.numbers(i)}
         elements = tuple(chemical_symbols[z] for z in sorted(numbers))
         model = {"mode": "3d", **self.settings.model, "elements": elements}
-        told = {"model": model, "training": self.settings.training, "members": self.settings.members}
-        return Networks(self._graphs_of, told)
+        settings = {"model": model, "training": self.settings.training, "members": self.settings.members}
+        return Networks(self._graphs_of, settings)
 
     @cached_property
-    def cheap(self) -> NDArray[np.float64] | None:
+    def xtb_energy(self) -> NDArray[np.float64] | None:
         """``(n,)`` eV, if a function of the study needs them."""
-        return self._kept("cheap", self._single_points) if self._cheap_wanted else None
+        return (
+            self._kept("cheap", self._single_points) if self._xtb_wanted else None
+        )  # the name in earlier folders
 
     @cached_property
     def per_heavy_atom(self) -> NDArray[np.float64]:
@@ -186,11 +188,11 @@ class _Data:
         path = self._out / f"{name}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            found = compute()
+            array = compute()
 
             def write(part: Path) -> None:
                 with part.open("wb") as file:
-                    np.save(file, found)
+                    np.save(file, array)
 
             replace_file(path, write)
         return np.asarray(np.load(path, allow_pickle=False))
@@ -211,15 +213,15 @@ class _Data:
             return soap.features(atoms, advance)
 
     def _single_points(self) -> NDArray:
-        found = []
+        energies = []
         with self._progress.steps("GFN2-xTB energies", len(self.smiles)) as advance:
             for atoms, smiles in zip(self._atoms(), self.smiles, strict=True):
                 try:
-                    found.append(single_point(atoms.numbers, atoms.positions, smiles=smiles).energy)
+                    energies.append(single_point(atoms.numbers, atoms.positions, smiles=smiles).energy)
                 except LabelError as error:
                     raise DataError(f"{self.settings.data}: {error}") from error
                 advance(1)
-        return np.array(found)
+        return np.array(energies)
 
     def _graphs_of(self, molecules: Sequence[int]) -> list[Graph]:
         builder = GraphBuilder(ModelSettings(**self.settings.model), "dataset")
@@ -233,7 +235,7 @@ class _Data:
 def _learn(
     data: _Data, split: _Split, function: Function, acquisition: Acquisition, progress: CampaignProgress
 ) -> NDArray[np.float64]:
-    settings, cheap, surrogate = data.settings, data.cheap, data.surrogate()
+    settings, xtb_energy, surrogate = data.settings, data.xtb_energy, data.surrogate()
     best = _best(data.per_heavy_atom, split.pool)
     known, rows, seconds = split.start, [], 0.0
     rounds = -(-(settings.labels - settings.start) // settings.batch)
@@ -258,7 +260,7 @@ def _learn(
                 std=seen.std,
                 embeddings=pool_embeddings,
                 cost=np.ones(len(left)),
-                cheap=None if cheap is None else cheap[left],
+                xtb_energy=None if xtb_energy is None else xtb_energy[left],
             )
             context = RoundContext(
                 round=round_,
@@ -266,7 +268,7 @@ def _learn(
                 targets=data.values[known],
                 embeddings=embeddings,
                 rng=np.random.default_rng([split.seed, round_, 2]),
-                cheap=None if cheap is None else cheap[known],
+                xtb_energy=None if xtb_energy is None else xtb_energy[known],
             )
             begun = time.perf_counter()
             size = min(settings.batch, settings.labels - len(known))
@@ -284,10 +286,10 @@ def _best(values: NDArray, pool: NDArray[np.int64]) -> NDArray[np.int64]:
 def _pattern(smarts: str) -> Any:
     from rdkit import Chem
 
-    found = Chem.MolFromSmarts(smarts)
-    if found is None:
+    pattern = Chem.MolFromSmarts(smarts)
+    if pattern is None:
         raise ConfigError(f"group {smarts!r} is no SMARTS pattern.")
-    return found
+    return pattern
 
 
 def _file_name(function: Function) -> str:

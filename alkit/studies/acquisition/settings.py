@@ -34,9 +34,9 @@ class Function:
 
     @property
     def title(self) -> str:
-        told = [_ON[self.features]] if self.features else []
-        told += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
-        return f"{self.name} ({', '.join(told)})" if told else self.name
+        differences = [_ON[self.features]] if self.features else []
+        differences += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
+        return f"{self.name} ({', '.join(differences)})" if differences else self.name
 
     @classmethod
     def parse(cls, text: str) -> Function:
@@ -44,14 +44,14 @@ class Function:
         if not text.strip().startswith("{"):
             return cls(text.strip())
         try:
-            found = dict(yaml.safe_load(text))
-            features = found.pop("features", None)
-            function = cls(str(found.pop("name")), dict(found.pop("settings", {})), features)
+            fields = dict(yaml.safe_load(text))
+            features = fields.pop("features", None)
+            function = cls(str(fields.pop("name")), dict(fields.pop("settings", {})), features)
             if features not in (None, *_ON):
-                found["features"] = features
+                fields["features"] = features
         except (yaml.YAMLError, KeyError, TypeError, ValueError):
-            found = {"?": text}
-        if found:
+            fields = {"?": text}
+        if fields:
             raise ConfigError(
                 f"{text!r} is no acquisition function; give a name, ./file.py:function, or "
                 f"'{{name: …, settings: {{…}}, features: {' or '.join(_ON)}}}'."
@@ -124,8 +124,8 @@ class Settings:
 
     def described(self) -> dict[str, Any]:
         """What a run depends on: all but the functions and seeds, of which more may be asked for later."""
-        told: dict[str, Any] = {"revision": _REVISION} | json.loads(
+        settings: dict[str, Any] = {"revision": _REVISION} | json.loads(
             json.dumps(self.__dict__, default=lambda one: one.__dict__)
         )
-        del told["functions"], told["seeds"]
-        return told
+        del settings["functions"], settings["seeds"]
+        return settings

@@ -75,8 +75,8 @@ class Process:
         """Weights of draws from the posterior less its mean (Matheron's rule)."""
         prior = rng.normal(size=(_DRAWS, self._known.shape[1]))
         noise = np.sqrt(self._noise) * rng.normal(size=(_DRAWS, len(self._known)))
-        told = cho_solve((self._factor, True), (prior @ self._known.T + noise).T)
-        offsets: NDArray = np.sqrt(max(self._variance, 0.0)) * (prior - (self._known.T @ told).T)
+        weights = cho_solve((self._factor, True), (prior @ self._known.T + noise).T)
+        offsets: NDArray = np.sqrt(max(self._variance, 0.0)) * (prior - (self._known.T @ weights).T)
         return offsets
 
 

@@ -84,11 +84,11 @@ def stereoisomers(smiles: str, *, seed: int = 0) -> list[str]:
     from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 
     options = StereoEnumerationOptions(unique=True, maxIsomers=2 * _MOST_ISOMERS, rand=seed)
-    found: dict[str, str] = {}
+    one_of_each: dict[str, str] = {}
     for isomer in EnumerateStereoisomers(Chem.MolFromSmiles(without_stereo(smiles)), options=options):
         written = Chem.MolToSmiles(isomer)
-        found.setdefault(min(written, _mirror(written)), written)
-    isomers = sorted(found.values())
+        one_of_each.setdefault(min(written, _mirror(written)), written)
+    isomers = sorted(one_of_each.values())
     chosen = np.random.default_rng(seed).permutation(len(isomers))[:_MOST_ISOMERS]
     return sorted(isomers[k] for k in chosen)
 

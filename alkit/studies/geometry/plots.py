@@ -34,8 +34,8 @@ def learning_curves(results: Results, path: Path, *, floor: float | None) -> Pat
     figure, axes = plots.figure()
     sizes = results.settings.sizes
     for arm, colour in _arms(results):
-        found = [mean_interval([fit.metrics["mae"] for fit in results.of(arm, size)]) for size in sizes]
-        mean, spread = np.array(found).T
+        points = [mean_interval([fit.metrics["mae"] for fit in results.of(arm, size)]) for size in sizes]
+        mean, spread = np.array(points).T
         axes.errorbar(
             sizes,
             mean,
@@ -90,9 +90,9 @@ def parity(results: Results, path: Path) -> Path:
         axes.plot(ends, ends, color=plots.GREY, lw=1)
         axes.plot(truth, fit.predicted, "o", ms=2.5, alpha=0.4, color=colour, rasterized=True)
         m = fit.metrics
-        told = [f"MAE {m['mae']:.3f} eV", f"R² {m['r2']:.5f}"]
-        told += [f"slope {m['slope']:.4f}", f"intercept {m['intercept']:.2f} eV"]
-        axes.text(0.04, 0.96, "\n".join(told), transform=axes.transAxes, va="top", fontsize=8)
+        lines = [f"MAE {m['mae']:.3f} eV", f"R² {m['r2']:.5f}"]
+        lines += [f"slope {m['slope']:.4f}", f"intercept {m['intercept']:.2f} eV"]
+        axes.text(0.04, 0.96, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=8)
         axes.set_title(ARMS[arm].title, loc="left", fontsize=9)
         axes.set(xlabel="label, eV", aspect="equal")
         axes.locator_params(axis="x", nbins=4)  # total energies have long numbers
@@ -112,9 +112,9 @@ def by_element(results: Results, path: Path) -> Path:
     """MAE of the molecules that contain an element at the largest size, all seeds."""
     from alkit.models.metrics import element_counts
 
-    found = [set(element_counts(one)) - {"H"} for one in results.smiles]
-    elements = sorted(set().union(*found))
-    groups = [[element if element in one else "" for one in found] for element in elements]
+    elements_of = [set(element_counts(one)) - {"H"} for one in results.smiles]
+    elements = sorted(set().union(*elements_of))
+    groups = [[element if element in one else "" for one in elements_of] for element in elements]
     return _bars(results, path, groups, "molecules with the element", "Error by element")
 
 
@@ -124,16 +124,20 @@ def _bars(results: Results, path: Path, groupings: list, xlabel: str, title: str
     names: list[str] = []
     for k, (arm, colour) in enumerate(_arms(results)):
         errors = results.errors(arm, size)
-        found = {
+        residuals = {
             group: values
             for groups in groupings
             for group, values in residuals_by(list(groups) * len(errors), errors.ravel()).items()
             if group != ""
         }
-        names = [f"{group}\nn = {count // len(errors):,}" for group, (count, _, _) in found.items()]
-        places = np.arange(len(found)) + (k - (len(results.settings.arms) - 1) / 2) * width
+        names = [f"{group}\nn = {count // len(errors):,}" for group, (count, _, _) in residuals.items()]
+        places = np.arange(len(residuals)) + (k - (len(results.settings.arms) - 1) / 2) * width
         axes.bar(
-            places, [mae for _, _, mae in found.values()], 0.92 * width, color=colour, label=ARMS[arm].title
+            places,
+            [mae for _, _, mae in residuals.values()],
+            0.92 * width,
+            color=colour,
+            label=ARMS[arm].title,
         )
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel=xlabel, ylabel="test MAE, eV")

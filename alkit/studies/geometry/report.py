@@ -23,8 +23,8 @@ _COLUMNS = ("mae", "rmse", "mse", "r2", "slope", "intercept")
 _LAST_EPOCHS = 10  # the training loss is one batch's, so the mean of a few
 
 
-def write(
-    results: Results, folder: Path, *, floor: NoiseFloor | None = None, told: Sequence[str] = ()
+def write_report(
+    results: Results, folder: Path, *, floor: NoiseFloor | None = None, explanation: Sequence[str] = ()
 ) -> Path:
     """Draw the plots and write ``report.html``; returns the page's path.
 
@@ -36,19 +36,19 @@ def write(
         "study",
         settings=results.settings,
         level=results.level,
-        verdict=verdict(results),
+        verdict=study_verdict(results),
         rows=[row for size in results.settings.sizes for row in _rows(results, size)],
         comparisons=comparisons(results),
         drawings={path.stem: pages.data_uri(path) for path in drawn},
         floor=floor,
         left_out=results.left_out,
-        explanation=told,
+        explanation=explanation,
     )
     replace_file(folder / "report.html", lambda path: write_text(path, html))
     return folder / "report.html"
 
 
-def table(results: Results) -> Table:
+def arms_table(results: Results) -> Table:
     """Errors of every arm and size, mean over seeds, as a terminal table."""
     shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=f"Test errors, eV ({results.level})")
     for heading in ("labels", "arm", "MAE", "± seeds", "RMSE", "R²", "slope", "elements", "bonds"):
@@ -63,11 +63,11 @@ def table(results: Results) -> Table:
 def comparisons(results: Results) -> list[dict[str, str]]:
     """The first arm against each other one at every size: difference of MAE with its 95 % interval."""
     first, *others = results.settings.arms
-    found = []
+    pairs = []
     for size in results.settings.sizes:
         for other in others:
             difference = _difference(results, first, other, size)
-            found.append(
+            pairs.append(
                 {
                     "labels": f"{size:,}",
                     "arms": f"{ARMS[first].title} less {ARMS[other].title}",
@@ -76,10 +76,10 @@ def comparisons(results: Results) -> list[dict[str, str]]:
                     "apart": "yes" if difference.clear else "no",
                 }
             )
-    return found
+    return pairs
 
 
-def verdict(results: Results) -> list[str]:
+def study_verdict(results: Results) -> list[str]:
     """A plain sentence for every pair of arms, and warnings that belong to it."""
     first, *others = results.settings.arms
     sentences = [_compare(results, first, other) for other in others]

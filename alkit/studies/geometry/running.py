@@ -61,8 +61,8 @@ class Results:
 
     def of(self, arm: str, size: int) -> list[Fit]:
         """Fits of an arm at a size, by seed."""
-        found = [fit for fit in self.fits if (fit.arm, fit.size) == (arm, size)]
-        return sorted(found, key=lambda fit: fit.seed)
+        fits = [fit for fit in self.fits if (fit.arm, fit.size) == (arm, size)]
+        return sorted(fits, key=lambda fit: fit.seed)
 
     def errors(self, arm: str, size: int) -> NDArray[np.float64]:
         """``(seeds, n)`` eV, prediction less label."""
@@ -78,11 +78,11 @@ def run_study(settings: StudySettings, out: Path, progress: CampaignProgress) ->
         CampaignError: the folder belongs to a study with other settings or other molecules, or is damaged.
         DataError: too few molecules, or no geometries where an arm needs them.
     """
-    given = asdict(replace(settings, data=str(Path(settings.data).resolve())))
-    check_settings(out / "study.json", given)
+    stored = asdict(replace(settings, data=str(Path(settings.data).resolve())))
+    check_settings(out / "study.json", stored)
     molecules = _Molecules(settings, progress)
     check_settings(out / "molecules.json", described := molecules.described())
-    write_settings(out / "study.json", given)
+    write_settings(out / "study.json", stored)
     write_settings(out / "molecules.json", described)
     fits = []
     total = len(settings.arms) * len(settings.sizes) * settings.seeds
@@ -129,10 +129,10 @@ class _Molecules:
     def described(self) -> dict[str, Any]:
         """What fits depend on besides the settings: they belong to these molecules, labels and models."""
         chosen = [self._test, *self._orders]
-        told = json.dumps([[self.data.smiles[i] for i in part] for part in chosen]).encode()
-        told += np.concatenate([self.values[part] for part in chosen]).tobytes()
+        content = json.dumps([[self.data.smiles[i] for i in part] for part in chosen]).encode()
+        content += np.concatenate([self.values[part] for part in chosen]).tobytes()
         models = {arm: asdict(model) for arm, model in self._models.items()}
-        return {"molecules and labels": hashlib.sha256(told).hexdigest()[:16], "models": models}
+        return {"molecules and labels": hashlib.sha256(content).hexdigest()[:16], "models": models}
 
     @property
     def test_smiles(self) -> list[str]:
@@ -154,9 +154,9 @@ class _Molecules:
             members=self.settings.members,
             seed=1000 * self.settings.seed + 100 * seed,
         )
-        told = ensemble.predict(self._of(arm, self._test))
-        metrics = regression_metrics(self.truth, told.mean)
-        metrics["member_mae"] = float(np.abs(told.samples - self.truth).mean())
+        prediction = ensemble.predict(self._of(arm, self._test))
+        metrics = regression_metrics(self.truth, prediction.mean)
+        metrics["member_mae"] = float(np.abs(prediction.samples - self.truth).mean())
         known = validation + training
         metrics |= evaluation.baseline_metrics(
             [self.data.smiles[i] for i in known], self.values[known], self.test_smiles, self.truth
@@ -164,7 +164,7 @@ class _Molecules:
         history = _history(ensemble)
         metrics["seconds"] = sum(rows.epochs[-1]["seconds"] for rows in ensemble.histories)
         metrics["epochs"] = float(np.mean([len(rows.epochs) for rows in ensemble.histories]))
-        return Fit(arm, size, seed, told.mean, metrics, history)
+        return Fit(arm, size, seed, prediction.mean, metrics, history)
 
     def sets(self, seed: int, size: int) -> tuple[list[int], list[int]]:
         """Validation and training molecules of a fit; stereoisomers share a side here, too."""
@@ -205,17 +205,17 @@ class _Molecules:
         self, order: list[str], groups: dict[str, list[int]], n: int, advance: Callable[[int], None]
     ) -> tuple[list[int], int]:
         """The first ``n`` molecules with a graph in every arm, and how many groups that took."""
-        found: list[int] = []
+        taken: list[int] = []
         for used, name in enumerate(order, start=1):
             for i in groups[name]:
-                if len(found) < n and self._build(i):
-                    found.append(i)
+                if len(taken) < n and self._build(i):
+                    taken.append(i)
                     advance(1)
-            if len(found) == n:
-                return found, used
+            if len(taken) == n:
+                return taken, used
         raise DataError(
             f"{self.settings.data} holds {len(self.data)} molecules, {len(self._failed)} of them of no use "
-            f"to an arm; {n} are asked for where {len(found)} are left: lower --sizes or --test."
+            f"to an arm; {n} are asked for where {len(taken)} are left: lower --sizes or --test."
         )
 
     def _build(self, i: int) -> bool:
@@ -252,14 +252,14 @@ def _history(ensemble: Ensemble) -> list[dict[str, float]]:
 
 
 def _save(path: Path, fit: Fit) -> None:
-    told = json.dumps({"metrics": fit.metrics, "history": fit.history})
-    replace_file(path, lambda part: np.savez_compressed(part, predicted=fit.predicted, told=told))
+    summary = json.dumps({"metrics": fit.metrics, "history": fit.history})
+    replace_file(path, lambda part: np.savez_compressed(part, predicted=fit.predicted, told=summary))
 
 
 def _load(path: Path, arm: str, size: int, seed: int) -> Fit:
     with open_arrays(path) as file:
-        told = json.loads(str(file["told"]))
-        return Fit(arm, size, seed, file["predicted"], told["metrics"], told["history"])
+        summary = json.loads(str(file["told"]))
+        return Fit(arm, size, seed, file["predicted"], summary["metrics"], summary["history"])
 
 
 def _write_table(path: Path, fits: Sequence[Fit]) -> None:

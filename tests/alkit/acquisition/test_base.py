@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import Acquisition, Pool, RoundContext, resolve, select
-from alkit.acquisition.base import BUILT_IN, TopScore, adapt
+from alkit.acquisition.base import BUILT_IN, TopScore, adapt, needs
 from alkit.errors import AcquisitionError, ConfigError
 
 
@@ -24,7 +24,7 @@ def make_pool(n: int, *, members: int = 3, seed: int = 0) -> Pool:
         std=samples.std(axis=0, ddof=1),
         embeddings=rng.normal(size=(n, 4)).astype(np.float32),
         cost=np.ones(n),
-        cheap=samples.mean(axis=0) + rng.normal(size=n),
+        xtb_energy=samples.mean(axis=0) + rng.normal(size=n),
     )
 
 
@@ -36,7 +36,7 @@ def make_context(*, seed: int = 0, m: int = 6) -> RoundContext:
         targets=-70 + rng.normal(size=m),
         embeddings=rng.normal(size=(m, 4)).astype(np.float32),
         rng=np.random.default_rng(seed),
-        cheap=-70 + rng.normal(size=m),
+        xtb_energy=-70 + rng.normal(size=m),
     )
 
 
@@ -74,6 +74,27 @@ def test_every_built_in_keeps_the_contract(name: str, n: int, size: int, seed: i
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_an_empty_pool_gives_an_empty_batch(name: str) -> None:
     assert select(resolve(name), name, make_pool(0), make_context(), 5) == []
+
+
+def test_the_earlier_name_of_the_xtb_energies_is_understood() -> None:
+    def disagreement(pool: Pool, context: RoundContext) -> np.ndarray:
+        return np.abs(pool.cheap - pool.mean) + context.cheap.mean()
+
+    disagreement.needs = ("cheap", "members")
+    assert needs(adapt(disagreement, "disagreement")) == {"xtb_energy", "members"}
+    pool, context = make_pool(5), make_context()
+    np.testing.assert_array_equal(pool.cheap, pool.xtb_energy)
+    np.testing.assert_array_equal(context.cheap, context.xtb_energy)
+
+
+@pytest.mark.parametrize("declared", ["xtb_energy", 3, ("xtb",), (["members"],), None])
+def test_needs_that_nobody_can_give_are_refused(declared: object) -> None:
+    def score(pool: Pool, context: RoundContext) -> np.ndarray:
+        return pool.std
+
+    score.needs = declared
+    with pytest.raises(ConfigError, match="a tuple of xtb_energy, members, soap"):
+        needs(adapt(score, "score"))
 
 
 def test_random_draws_from_the_rounds_generator() -> None:

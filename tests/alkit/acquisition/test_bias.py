@@ -17,13 +17,13 @@ KNOWN, POINTS = RNG.normal(size=(12, 5)), RNG.normal(size=(40, 5))
 WEIGHTS, OTHER = RNG.normal(size=(2, 5))
 
 
-def cheap(points: np.ndarray) -> np.ndarray:
+def xtb_energy(points: np.ndarray) -> np.ndarray:
     return points @ WEIGHTS + 0.3 * np.sin(3 * points[:, 0]) - 70.0
 
 
 def labels(points: np.ndarray) -> np.ndarray:
-    """The cheap energies and what is linear, so that a regression learns the difference."""
-    return cheap(points) + points @ OTHER + 3.0
+    """The xTB energies and what is linear, so that a regression learns the difference."""
+    return xtb_energy(points) + points @ OTHER + 3.0
 
 
 def pool_and_context(points: np.ndarray = POINTS) -> tuple[Pool, RoundContext]:
@@ -35,7 +35,7 @@ def pool_and_context(points: np.ndarray = POINTS) -> tuple[Pool, RoundContext]:
         np.ones(n),
         points.astype(np.float32),
         np.ones(n),
-        cheap(points),
+        xtb_energy(points),
     )
     context = RoundContext(
         1,
@@ -43,7 +43,7 @@ def pool_and_context(points: np.ndarray = POINTS) -> tuple[Pool, RoundContext]:
         labels(KNOWN),
         KNOWN.astype(np.float32),
         np.random.default_rng(0),
-        cheap(KNOWN),
+        xtb_energy(KNOWN),
     )
     return pool, context
 
@@ -63,9 +63,9 @@ def covariance(taken: list[int]) -> np.ndarray:
 
 
 def test_the_regression_is_that_of_scikit_learn() -> None:
-    mean, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
-    offset = cheap(KNOWN).mean()
-    model = Ridge(alpha=RIDGE, fit_intercept=False).fit(scaled(KNOWN), cheap(KNOWN) - offset)
+    mean, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
+    offset = xtb_energy(KNOWN).mean()
+    model = Ridge(alpha=RIDGE, fit_intercept=False).fit(scaled(KNOWN), xtb_energy(KNOWN) - offset)
     np.testing.assert_allclose(mean, offset + model.predict(scaled(POINTS)), atol=1e-8)
     np.testing.assert_allclose(posterior.variances, np.diagonal(covariance([])), rtol=1e-5)
 
@@ -73,7 +73,7 @@ def test_the_regression_is_that_of_scikit_learn() -> None:
 @pytest.mark.parametrize("power", [2.0, 3.0, 4.0])
 def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
     """Before any choice and after some, by the errors and variances of all points, computed in full."""
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
     errors = np.sin(7 * POINTS[:, 2]) + 0.3
     known = ErrorReduction(posterior, errors, power)
     start = np.diagonal(covariance([]))
@@ -101,10 +101,10 @@ def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
 
 
 def test_the_errors_are_those_of_the_surrogate() -> None:
-    """What cheap energies and a regression of the difference say, less what the surrogate says."""
+    """What xTB energies and a regression of the difference say, less what the surrogate says."""
     pool, context = pool_and_context()
     wrong = 0.5 * np.cos(5 * POINTS[:, 1])
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
     expected = ErrorReduction(posterior, -wrong, 2.0).gains().argmax()
     assert select(resolve("bias", {"power": 2}), "bias", pool, context, 1) == [int(expected)]
 
@@ -129,7 +129,7 @@ def test_a_wild_prediction_does_not_decide_the_batch() -> None:
 
 @pytest.mark.parametrize("power", [2.0, 3.0, 400.0])
 def test_without_errors_the_variance_decides(power: float) -> None:
-    _, posterior = regression(KNOWN, cheap(KNOWN), POINTS, RIDGE)
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
     gains = ErrorReduction(posterior, np.zeros(len(POINTS)), power).gains()
     assert np.isfinite(gains).all()
     assert (gains > 0).all()
@@ -149,8 +149,8 @@ def test_a_power_that_cannot_be(power: object) -> None:
         resolve("bias", {"power": power})
 
 
-def test_it_needs_cheap_energies_and_features_that_stay() -> None:
-    assert needs(resolve("bias")) == {"cheap", "soap"}
+def test_it_needs_xtb_energies_and_features_that_stay() -> None:
+    assert needs(resolve("bias")) == {"xtb_energy", "soap"}
     assert on_soap(resolve("bias"), None)
     assert not on_soap(resolve("bias"), "embeddings")
     assert on_soap(resolve("lcmd"), "soap")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from alkit.acquisition.gaussian_process import Conditioned, exactly, extended, fit, project
+from alkit.acquisition.gaussian_process import Conditioned, exactly, extended, fit_gaussian_process, project
 from alkit.acquisition.posterior import IntegratedVariance, PoolGP
 
 seeds = st.integers(0, 2**31 - 1)
@@ -29,7 +29,7 @@ def problem(seed: int, *, m: int = 25, n: int = 15, d: int = 4) -> tuple[Tensor,
 def pool_gp(seed: int, **sizes: int) -> tuple[PoolGP, Tensor]:
     """The process of the pool, and the inputs of its molecules."""
     known, X, y = problem(seed, **sizes)
-    process = Conditioned(fit(known, y, np.random.default_rng(seed)), drop_last=True)
+    process = Conditioned(fit_gaussian_process(known, y, np.random.default_rng(seed)), drop_last=True)
     mean, covariance = process.joint(torch.cat([X, process.last]))
     model = PoolGP(mean, covariance, noise=process.observation_noise, last=len(X), label=process.last_label)
     return model, torch.arange(len(X), dtype=torch.float64).unsqueeze(-1)
@@ -63,7 +63,7 @@ def test_no_more_than_64_components_and_a_pool_of_any_size() -> None:
 @settings(max_examples=8, deadline=None)
 def test_the_joint_posterior_is_gpytorchs(seed: int) -> None:
     known, X, y = problem(seed)
-    model = fit(known, y, np.random.default_rng(seed), limit=20)
+    model = fit_gaussian_process(known, y, np.random.default_rng(seed), limit=20)
     with exactly(), torch.no_grad():
         expected = model.posterior(X).distribution
     mean, covariance = Conditioned(model).joint(X)
@@ -79,7 +79,7 @@ def test_the_joint_posterior_is_gpytorchs(seed: int) -> None:
 @settings(max_examples=8, deadline=None)
 def test_conditioning_is_refitting_with_the_same_hyperparameters(seed: int) -> None:
     known, X, y = problem(seed)
-    model = fit(known[:20], y[:20], np.random.default_rng(seed))
+    model = fit_gaussian_process(known[:20], y[:20], np.random.default_rng(seed))
     with exactly(), torch.no_grad():
         model.posterior(X)  # GPyTorch's caches, which conditioning extends
         more = model.condition_on_observations(known[20:], y[20:]).posterior(X).distribution
@@ -93,11 +93,15 @@ def test_conditioning_is_refitting_with_the_same_hyperparameters(seed: int) -> N
 def test_few_labels_and_equal_labels_have_a_posterior() -> None:
     for m in (1, 2, 3):
         known, X, y = problem(0, m=m)
-        mean, covariance = Conditioned(fit(known, y, np.random.default_rng(0)), drop_last=True).joint(X)
+        mean, covariance = Conditioned(
+            fit_gaussian_process(known, y, np.random.default_rng(0)), drop_last=True
+        ).joint(X)
         assert torch.isfinite(mean).all()
         assert (covariance.diagonal() > 0).all()
     known, X, y = problem(0)
-    mean, _ = Conditioned(fit(known, torch.full_like(y, -70.0), np.random.default_rng(0))).joint(X)
+    mean, _ = Conditioned(
+        fit_gaussian_process(known, torch.full_like(y, -70.0), np.random.default_rng(0))
+    ).joint(X)
     assert mean.numpy() == pytest.approx(-70.0, abs=1e-3)
 
 
@@ -107,7 +111,7 @@ def test_few_labels_and_equal_labels_have_a_posterior() -> None:
 def test_the_pools_process_is_the_whole_one(seed: int) -> None:
     model, choices = pool_gp(seed)
     known, X, y = problem(seed)
-    mean, covariance = Conditioned(fit(known, y, np.random.default_rng(seed))).joint(X)
+    mean, covariance = Conditioned(fit_gaussian_process(known, y, np.random.default_rng(seed))).joint(X)
     with exactly(), torch.no_grad():
         found = model.posterior(choices).distribution
     assert found.mean.numpy() == pytest.approx(mean.numpy(), abs=1e-5)
@@ -122,7 +126,7 @@ def test_the_pools_process_is_the_whole_one(seed: int) -> None:
 def test_the_pools_process_learns_from_labels_as_the_whole_one_does(seed: int) -> None:
     model, choices = pool_gp(seed)
     known, X, y = problem(seed)
-    whole = fit(known, y, np.random.default_rng(seed))
+    whole = fit_gaussian_process(known, y, np.random.default_rng(seed))
     labels = torch.tensor([[-71.0], [-68.0]], dtype=torch.float64)
     with exactly(), torch.no_grad():
         model.posterior(choices)

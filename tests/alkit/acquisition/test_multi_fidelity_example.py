@@ -18,17 +18,17 @@ def choose(cost: np.ndarray) -> list[int]:
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(60, 3)).astype(np.float32)
     dft = -70 + 3 * embeddings[:, 0].astype(np.float64)
-    cheap = dft + np.sin(embeddings[:, 1])
+    xtb_energy = dft + np.sin(embeddings[:, 1])
     samples = np.tile(dft[20:], (2, 1))
-    pool = Pool(("C",) * 40, samples, np.ones(40), embeddings[20:], cost, cheap=cheap[20:])
+    pool = Pool(("C",) * 40, samples, np.ones(40), embeddings[20:], cost, xtb_energy=xtb_energy[20:])
     context = RoundContext(
-        1, ("C",) * 20, dft[:20], embeddings[:20], np.random.default_rng(0), cheap=cheap[:20]
+        1, ("C",) * 20, dft[:20], embeddings[:20], np.random.default_rng(0), xtb_energy=xtb_energy[:20]
     )
     return select(resolve(NAME, {"candidates": 30, "labelled": 15}), NAME, pool, context, 5)
 
 
 def test_it_is_chosen_by_its_path_and_repeatable() -> None:
-    assert needs(resolve(NAME)) == {"cheap"}
+    assert needs(resolve(NAME)) == {"xtb_energy"}
     before = torch.get_rng_state()
     first = choose(np.ones(40))
     assert choose(np.ones(40)) == first

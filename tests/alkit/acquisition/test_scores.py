@@ -256,13 +256,15 @@ def test_per_second_divides_by_the_expected_time() -> None:
 
 
 def test_per_second_of_a_users_score(tmp_path: Any) -> None:
-    (tmp_path / "mine.py").write_text("def f(pool, context):\n    return pool.cheap\nf.needs = ('cheap',)\n")
+    (tmp_path / "mine.py").write_text(
+        "def f(pool, context):\n    return pool.xtb_energy\nf.needs = ('xtb_energy',)\n"
+    )
     pool, context = parts()
-    pool = dataclasses.replace(pool, cheap=np.ones(len(pool)))
+    pool = dataclasses.replace(pool, xtb_energy=np.ones(len(pool)))
     mine = scores.PerSecond(f"{tmp_path / 'mine.py'}:f")
-    assert needs(adapt(mine, "per_second")) == {"cheap"}
+    assert needs(adapt(mine, "per_second")) == {"xtb_energy"}
     np.testing.assert_array_equal(mine(pool, context), 1 / pool.cost)
-    pool.cheap[3] = -1.0
+    pool.xtb_energy[3] = -1.0
     with pytest.raises(AcquisitionError, match=r"per_second: .*mine.py:f gave molecule 3 a value below 0"):
         mine(pool, context)
 

@@ -27,14 +27,14 @@ ROUND = ["CCO", "CC=O", "COC", "C1CC1", "CC#N"]
 class Biased:
     """Takes what the ensemble and GFN2-xTB disagree on, and keeps what it was given."""
 
-    needs = ("cheap",)
+    needs = ("xtb_energy",)
 
     def __init__(self):
         self.given = []
 
     def __call__(self, pool, context):
         self.given.append((pool, context))
-        return np.abs(pool.cheap - pool.mean)
+        return np.abs(pool.xtb_energy - pool.mean)
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def make_state(folder: Path, ledger: Ledger, acquisition=None, **config) -> Roun
     return RoundState(given, folder, ledger, acquisition or resolve("std"), CampaignProgress(), 2)
 
 
-# --- cheap energies --------------------------------------------------------------------------------------
-def test_cheap_energies_are_those_at_the_input_geometry(small):
+# --- xTB energies --------------------------------------------------------------------------------------
+def test_xtb_energies_are_those_at_the_input_geometry(small):
     """2D mode as well: it sees no geometry, but labels start from one."""
     small["surrogate"] |= {"mode": "2d", "geometry": "etkdg"}
     small["stop"] = {"rounds": 2, "target_mae": 1e-6}
@@ -69,14 +69,14 @@ def test_cheap_energies_are_those_at_the_input_geometry(small):
     _, ledger = open_campaign(result.folder)
     test = {c.smiles for c in ledger.candidates(role="test")}
     for pool, context in biased.given:
-        for smiles, energies in ((pool.smiles, pool.cheap), (context.smiles, context.cheap)):
+        for smiles, energies in ((pool.smiles, pool.xtb_energy), (context.smiles, context.xtb_energy)):
             assert len(smiles) == len(energies) > 0
             assert not test & set(smiles)
             placed = embed(smiles[0], geometry="etkdg", seed=3)
             expected = single_point(placed.numbers, placed.positions).energy
             assert energies[0] == pytest.approx(expected, abs=1e-5)
         assert len(context.smiles) == len(context.targets) == len(context.embeddings)
-        assert np.corrcoef(context.targets, context.cheap)[0, 1] > 0.99
+        assert np.corrcoef(context.targets, context.xtb_energy)[0, 1] > 0.99
         assert context.accuracy == 1e-6
         assert context.pending == ()
     assert not any(ledger.single_point(smiles, "etkdg") for smiles in test)  # nobody asked for them
@@ -95,20 +95,20 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
     seen = []
 
     def needs_nothing(pool, context):
-        seen.append((pool.cheap, context.cheap, context.accuracy))
+        seen.append((pool.xtb_energy, context.xtb_energy, context.accuracy))
         return pool.std
 
     plain = Campaign(small, acquisition=needs_nothing).run()
     assert seen == [(None, None, CHEMICAL_ACCURACY)]
     with np.load(plain.folder / "rounds" / "01" / "predictions.npz") as arrays:
-        assert "cheap" not in arrays.files
+        assert "xtb_energy" not in arrays.files
     _, before = open_campaign(plain.folder)
     lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
     monkeypatch.setattr(
         "alkit.models.graphs.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
     )
-    small["folder"] += "-cheap"
-    small["tracking"] = small["tracking"] | {"experiment": "cheap"}
+    small["folder"] += "-xtb-energy"
+    small["tracking"] = small["tracking"] | {"experiment": "xtb-energy"}
     biased = Biased()
     result = Campaign(small, acquisition=biased).run()
     _, ledger = open_campaign(result.folder)
@@ -117,7 +117,7 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
     assert rejected.reason == "scf_not_converged"
     assert "CCO" not in pool.smiles
     assert lost not in context.smiles
-    counts = {len(context.smiles), len(context.targets), len(context.cheap), len(context.embeddings)}
+    counts = {len(context.smiles), len(context.targets), len(context.xtb_energy), len(context.embeddings)}
     assert counts == {12 + 5 - 1}
     assert len(ledger.labelled("training")) == 12 + 4
 
@@ -179,21 +179,21 @@ def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
 
 
 def test_a_resumed_round_sees_the_same_numbers(small, write_config, tmp_path):
-    """Also where the function asks for cheap energies and SOAP features only since it was mended."""
+    """Also where the function asks for xTB energies and SOAP features only since it was mended."""
     mine = tmp_path / "mine.py"
-    arrays = "a=pool.cheap, b=context.cheap, c=pool.embeddings"
+    arrays = "a=pool.xtb_energy, b=context.xtb_energy, c=pool.embeddings"
     record = f"np.savez({str(tmp_path)!r} + '/seen' + NAME, {arrays})\n"
     body = "import numpy as np\nNAME = {!r}\ndef score(pool, context):\n    {}    {}\n{}"
     small["acquisition"] = f"{mine}:score"
     config = write_config(small)
     for text in (
-        body.format("0", "pool.std\n", "return pool.cheap + 1", ""),
-        body.format("1", record, "raise KeyError", "score.needs = ('cheap', 'soap')\n"),
+        body.format("0", "pool.std\n", "return pool.xtb_energy + 1", ""),
+        body.format("1", record, "raise KeyError", "score.needs = ('xtb_energy', 'soap')\n"),
     ):
         mine.write_text(text)
         with pytest.raises(AcquisitionError):
             Campaign(config).run()
-    mine.write_text(body.format("2", record, "return pool.std", "score.needs = ('cheap', 'soap')\n"))
+    mine.write_text(body.format("2", record, "return pool.std", "score.needs = ('xtb_energy', 'soap')\n"))
     result = Campaign(config).run()
     assert result.metrics[-1]["labels"] == 12 + 5 + 4
     first, second = (np.load(tmp_path / f"seen{k}.npz") for k in (1, 2))
@@ -231,10 +231,10 @@ def asking(*names):
 
 def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
     iron = {"elements": ["H", "C", "Fe"]}
-    acquiring.check_acquisition(make_state(tmp_path, ledger, asking("cheap", "members")))
+    acquiring.check_acquisition(make_state(tmp_path, ledger, asking("xtb_energy", "members")))
     acquiring.check_acquisition(make_state(tmp_path, ledger, domain=iron))
     with pytest.raises(ConfigError, match=r"acquisition bias needs GFN2-xTB .* element Fe; take it out"):
-        acquiring.check_acquisition(make_state(tmp_path, ledger, asking("cheap"), domain=iron))
+        acquiring.check_acquisition(make_state(tmp_path, ledger, asking("xtb_energy"), domain=iron))
     state = make_state(tmp_path, ledger, asking("members"))
     one = state.config.surrogate.model_copy(update={"members": 1})  # no campaign file can say so today
     state = replace(state, config=state.config.model_copy(update={"surrogate": one}))
@@ -244,7 +244,7 @@ def test_a_campaign_says_before_it_begins_what_it_cannot_give(tmp_path, ledger):
 
 def test_validate_says_it_too(small, write_config, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(
-        "def score(pool, context):\n    return pool.cheap\n\n\nscore.needs = ('cheap', 'soap')\n"
+        "def score(pool, context):\n    return pool.xtb_energy\n\n\nscore.needs = ('xtb_energy', 'soap')\n"
     )
     small["acquisition"] = "./mine.py:score"
     small["domain"]["elements"] = ["H", "C", "N", "O", "F", "Fe"]
@@ -255,6 +255,8 @@ def test_validate_says_it_too(small, write_config, tmp_path, capsys):
         assert ended.value.code == 2
         said = " ".join(capsys.readouterr().err.split())
         assert "mine.py:score needs GFN2-xTB energies, and alkit has none of the element Fe" in said
-    (tmp_path / "mine.py").write_text("def score(pool, context):\n    return 1\n\n\nscore.needs = 'cheap'\n")
-    with pytest.raises(ConfigError, match="needs is 'cheap'; it is a tuple of cheap, members"):
+    (tmp_path / "mine.py").write_text(
+        "def score(pool, context):\n    return 1\n\n\nscore.needs = 'xtb_energy'\n"
+    )
+    with pytest.raises(ConfigError, match="needs is 'xtb_energy'; it is a tuple of xtb_energy, members"):
         Campaign(config).check()

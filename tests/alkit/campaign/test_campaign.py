@@ -19,33 +19,45 @@ from alkit.errors import AcquisitionError, CampaignError, ConfigError
 from alkit.models.prediction import predict_smiles
 from alkit.models.store import load_model
 
-# Runs a campaign and kills it (kill -9) in one stage: at the end of its work, before the ledger has it; in
-# the labelling stages, after the third label was written.
-_KILLED_RUN = """
+# For every line "stage round" it reads: runs a campaign in a process of its own and kills it (kill -9) in
+# that stage: at the end of its work, before the ledger has it; in the labelling stages, after the third label
+# was written. Forked after the imports, which take longer than the rest; nothing has run in this process.
+_KILLED_RUNS = """
 import os, signal, sys
 from pathlib import Path
 from alkit.campaign import stages
 from alkit.campaign import Campaign
+from alkit.reporting import tracking
 from alkit.storage.ledger import Ledger
-
-config, doomed, round_ = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+from generator import GraphGAN
+from mlflow import MlflowClient
+from surrogate import Ensemble
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-if doomed in ("start", "label"):
-    commit, written = Ledger.commit, []
-    def commit_then_die(ledger):
-        commit(ledger)
-        written.append(1)
-        if len(written) == 3:
-            die()
-    Ledger.commit = commit_then_die
-else:
-    table = stages.stages_of(round_)
-    stage = table[doomed]
-    table[doomed] = lambda state: die(stage(state)) if state.round == round_ else stage(state)
-Campaign(config).run()
+def run(config, doomed, round_):
+    if doomed in ("start", "label"):
+        commit, written = Ledger.commit, []
+        def commit_then_die(ledger):
+            commit(ledger)
+            written.append(1)
+            if len(written) == 3:
+                die()
+        Ledger.commit = commit_then_die
+    else:
+        table = stages.stages_of(round_)
+        stage = table[doomed]
+        table[doomed] = lambda state: die(stage(state)) if state.round == round_ else stage(state)
+    Campaign(config).run()
+
+for line in sys.stdin:
+    doomed, round_ = line.split()
+    child = os.fork()
+    if not child:
+        run(Path(sys.argv[1]), doomed, int(round_))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -72,20 +84,27 @@ def _metric_values(folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("acquisition", ["lcmd", "bias"])
 def test_killed_in_every_stage_it_ends_as_if_it_never_was(acquisition, tiny, write_config, tmp_path):
     tiny["acquisition"] = acquisition
+    tiny["proposer"]["steering"] = 1.0
     killed = write_config(tiny)
     script = tmp_path / "killed.py"
-    script.write_text(_KILLED_RUN)
+    script.write_text(_KILLED_RUNS)
     plan = [("start", 0), ("train", 0), ("evaluate", 0), *((stage, 1) for stage in STAGES)]
-    for stage, round_ in plan:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", script, killed, stage, str(round_)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        finished = [(r, s) for r, s, _ in open_campaign(Path(tiny["folder"]))[1].stages()]
-        assert (round_, stage) not in finished
+    command = [sys.executable, "-W", "ignore", script, killed]
+    with (
+        (tmp_path / "errors.txt").open("w") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as runs,
+    ):
+        assert runs.stdin
+        assert runs.stdout
+        for stage, round_ in plan:
+            runs.stdin.write(f"{stage} {round_}\n")
+            runs.stdin.flush()
+            assert runs.stdout.readline() == f"{-signal.SIGKILL}\n", (tmp_path / "errors.txt").read_text()
+            finished = [(r, s) for r, s, _ in open_campaign(Path(tiny["folder"]))[1].stages()]
+            assert (round_, stage) not in finished
+        runs.stdin.close()
     resumed = Campaign(killed).run()
 
     tiny["folder"] = str(tmp_path / "uninterrupted")
@@ -98,6 +117,7 @@ def test_killed_in_every_stage_it_ends_as_if_it_never_was(acquisition, tiny, wri
 def test_a_campaign_leaves_what_it_promises(tiny, write_config):
     import mlflow
 
+    tiny["proposer"]["steering"] = 1.0
     result = Campaign(write_config(tiny)).run()
 
     assert result.stopped_by == "round 1 of 1 is done"

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.datasets import Dataset, Record, create_database
-from alkit.datasets.store import canonical_smiles
 from alkit.errors import DataError
 
 UNITS = {"energy_U0": "eV", "dipole_moment": "Debye"}
@@ -206,19 +205,3 @@ def test_labels_come_back_bit_for_bit(tmp_path_factory, values):
     rows = [Record("C" * (i + 1), numbers, np.zeros((5, 3)), {"energy_U0": v}) for i, v in enumerate(values)]
     write(path, rows, units={"energy_U0": "eV"})
     assert Dataset.open(path).target("u0").tolist() == values
-
-
-@pytest.mark.parametrize(
-    ("smiles", "expected"), [("OCC", "CCO"), ("C1=CC=CC=C1", "c1ccccc1"), ("C[C@H](O)F", None)]
-)
-def test_canonical_smiles_is_rdkits(smiles, expected):
-    from rdkit import Chem
-
-    assert canonical_smiles(smiles) == Chem.CanonSmiles(smiles)
-    assert expected in (None, canonical_smiles(smiles))
-
-
-@pytest.mark.parametrize("smiles", ["", "C(", "c1ccc", "C[N](C)(C)(C)C", "hello"])
-def test_what_is_no_smiles(smiles, capfd):
-    assert canonical_smiles(smiles) is None
-    assert capfd.readouterr().err == ""

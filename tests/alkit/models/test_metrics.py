@@ -105,9 +105,9 @@ def test_bonds_explain_what_elements_cannot() -> None:
 def test_a_delta_models_baseline_is_the_cheap_energy_with_elements() -> None:
     labelled, test = split()
     rng = np.random.default_rng(0)
-    cheap = rng.normal(-50, 5, len(labelled)), rng.normal(-50, 5, len(test))
-    values, truth = additive(labelled) + cheap[0], additive(test) + cheap[1]
-    found = baseline_metrics(labelled, values, test, truth, cheap=cheap)
+    xtb_energy = rng.normal(-50, 5, len(labelled)), rng.normal(-50, 5, len(test))
+    values, truth = additive(labelled) + xtb_energy[0], additive(test) + xtb_energy[1]
+    found = baseline_metrics(labelled, values, test, truth, xtb_energy=xtb_energy)
     assert found["baseline_xtb"] < 0.01 < 1.0 < found["baseline_elements"]
     assert "baseline_xtb" not in baseline_metrics(labelled, values, test, truth)
 

@@ -14,7 +14,7 @@ from rdkit import Chem
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import TOUCHING, bond_ratios, same_bond_graph, same_bonds
 from alkit.molecules.conformers import embed, molecule_seed
-from alkit.molecules.molecule import Molecule, canonical, with_hydrogens
+from alkit.molecules.molecule import Molecule, canonical, canonical_of_any, with_hydrogens
 
 SMILES = [
     "C",
@@ -39,6 +39,21 @@ def test_a_molecule_has_one_name_however_it_is_written(smiles: str, seed: int) -
     assert (
         canonical(Chem.MolToSmiles(Chem.RenumberAtoms(mol, order), canonical=False)) == key == canonical(key)
     )
+
+
+@pytest.mark.parametrize(
+    ("smiles", "expected"),
+    [("OCC", "CCO"), ("C1=CC=CC=C1", "c1ccccc1"), ("C[C@H](O)F", None), ("[NH4+].[Cl-]", None)],
+)
+def test_the_name_of_any_molecule_is_rdkits(smiles: str, expected: str | None) -> None:
+    assert canonical_of_any(smiles) == Chem.CanonSmiles(smiles)
+    assert expected in (None, canonical_of_any(smiles))
+
+
+@pytest.mark.parametrize("smiles", ["", "C(", "c1ccc", "C[N](C)(C)(C)C", "hello"])
+def test_what_is_no_smiles_has_no_name(smiles: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert canonical_of_any(smiles) is None
+    assert capfd.readouterr().err == ""
 
 
 def test_stereo_and_tautomers_are_different_molecules() -> None:
@@ -210,7 +225,7 @@ CAGES = ["O=C1NC23CCC2C1C3", "C1OCC23CC4C2CC143", "C1CC23CC4C(C2)N4C13", "CC1C2C
 def test_cages_that_etkdg_cannot_embed_get_a_geometry(smiles: str, geometry: str) -> None:
     from rdkit.Chem import rdDistGeom
 
-    one, again = embed(smiles, geometry=geometry, seed=3), embed(smiles, geometry=geometry, seed=3)
+    one, again = (embed(smiles, geometry=geometry, seed=3, conformers=3) for _ in range(2))
     np.testing.assert_array_equal(one.positions, again.positions)
     assert same_bond_graph(one.smiles, one.numbers, one.positions)
     # If RDKit learns to embed them, the way around it can go.

@@ -22,7 +22,7 @@ METRICS = {
 def test_a_ledger_without_rounds_still_has_a_report(tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.add_candidates(0, ["C<b>"], status="acquired")
-    html = campaign_report.write(
+    html = campaign_report.write_report(
         ledger, check_config({"name": "x", "proposer": "generator"}), tmp_path
     ).read_text()
     assert "no round has been evaluated yet" in html
@@ -30,20 +30,20 @@ def test_a_ledger_without_rounds_still_has_a_report(tmp_path):
 
 
 def test_what_the_numbers_mean():
-    good = campaign_report.verdict([METRICS])
+    good = campaign_report.campaign_verdict([METRICS])
     assert "120 labels" in good
     assert "3.0 times below counting elements" in good
-    assert campaign_report.verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
-    assert "(chemically accurate)" in campaign_report.verdict([METRICS | {"mae": 0.0433}])
+    assert campaign_report.campaign_verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
+    assert "(chemically accurate)" in campaign_report.campaign_verdict([METRICS | {"mae": 0.0433}])
     delta = METRICS | {"baseline_xtb": 0.3}
-    assert "1.5 times below GFN2-xTB with element counts" in campaign_report.verdict([delta])
-    assert campaign_report.verdict([delta | {"mae": 0.4}]).startswith(
+    assert "1.5 times below GFN2-xTB with element counts" in campaign_report.campaign_verdict([delta])
+    assert campaign_report.campaign_verdict([delta | {"mae": 0.4}]).startswith(
         "Not trained: the surrogate is worse than GFN2"
     )
 
 
 def test_table_shows_both_units():
-    table = campaign_report.table([METRICS | {"round": 0}], "x")
+    table = campaign_report.rounds_table([METRICS | {"round": 0}], "x")
     assert list(table.columns[2].cells) == ["eV", "kcal/mol"]
     assert list(table.columns[3].cells) == ["0.200", "4.6"]
 
@@ -52,7 +52,7 @@ def test_table_shows_both_units():
 def test_the_table_fits_a_terminal(more):
     console = Console(width=80, file=io.StringIO())
     console.print(
-        campaign_report.table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x")
+        campaign_report.rounds_table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x")
     )
     printed = console.file.getvalue()
     assert "…" not in printed

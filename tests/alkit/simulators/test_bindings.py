@@ -205,9 +205,9 @@ def test_the_default_campaign_runs_without_xtb(without, tiny, write_config, tmp_
         assert ledger.level == Level("GFN2-xTB", "energy", "eV")
         assert len(ledger.labelled("training")) == 12 + 4
     with np.load(tmp_path / "run" / "rounds" / "01" / "predictions.npz") as arrays:
-        assert len(arrays["cheap"]) > 0
-        assert np.isfinite(arrays["cheap"]).all()
-        assert np.isfinite(arrays["labelled_cheap"]).all()
+        assert len(arrays["xtb_energy"]) > 0
+        assert np.isfinite(arrays["xtb_energy"]).all()
+        assert np.isfinite(arrays["labelled_xtb_energy"]).all()
 
 
 def _refused(done: subprocess.CompletedProcess[str], sentence: str) -> None:

@@ -61,14 +61,16 @@ def test_alkits_own_acquisition_functions_pass(name):
 
 def test_functions_classes_objects_and_files_are_checked(tmp_path):
     class Far:
-        needs = ("cheap", "members")
+        needs = ("xtb_energy", "members")
 
         def __init__(self, weight=1.0):
             self.weight = weight
 
         def select(self, pool, context, batch_size):
             assert len(pool.samples) > 1
-            bias = np.abs(pool.cheap - pool.mean) + context.cheap.std() * context.rng.random(len(pool))
+            bias = np.abs(pool.xtb_energy - pool.mean) + context.xtb_energy.std() * context.rng.random(
+                len(pool)
+            )
             return np.argsort(-self.weight * bias)[:batch_size]
 
     assert len(check_acquisition(Far, weight=2.0)) == 20
@@ -112,7 +114,7 @@ def seeds_torch(pool, context):
 
 
 def reads_cheap(pool, context):
-    return np.abs(pool.cheap - pool.mean)
+    return np.abs(pool.xtb_energy - pool.mean)
 
 
 def spreads(pool, context):
@@ -136,7 +138,7 @@ def changes_targets(pool, context):
         (draws_elsewhere, r"differently the second time; draw every random number from context\.rng"),
         (draws_from_numpy, "global random numbers of numpy"),
         (seeds_torch, "global random numbers of torch"),
-        (reads_cheap, r'say needs = \("cheap",\)'),
+        (reads_cheap, r'say needs = \("xtb_energy",\)'),
         (spreads, r'one member: .* say needs = \("members",\)'),
     ],
     ids=lambda given: getattr(given, "__name__", ""),

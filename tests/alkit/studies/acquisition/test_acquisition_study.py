@@ -69,7 +69,7 @@ def test_a_study_learns_and_goes_on(database: str, tmp_path: Path) -> None:
     more = go(small(database, "bias", "lcmd", seeds=3), tmp_path)
     assert len(more.runs) == 9
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
-    page = report.write(more, tmp_path).read_text()
+    page = report.write_report(more, tmp_path).read_text()
     assert all(one in page for one in ("lcmd", "bias", "data:image/png"))
     with (tmp_path / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 9 * 3
@@ -206,7 +206,7 @@ def test_a_loser_is_told_as_plainly() -> None:
         curve("std", k, f) for k, f in enumerate((0.5, 0.52))
     ]
     results = Results(settings, "", runs)
-    told = comparing.verdict(results)
+    told = comparing.study_verdict(results)
     assert "times more labels for the same RMSE" in told[0]
     assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
 
@@ -214,10 +214,10 @@ def test_a_loser_is_told_as_plainly() -> None:
 def test_one_seed_has_no_interval() -> None:
     runs = [curve("random", 0, 1.0), curve("std", 0, 1.5)]
     results = Results(small("some.db", "std", seeds=1), "", runs)
-    assert "1.50 times fewer labels for the same MAE, too few seeds" in comparing.verdict(results)[0]
-    assert "nan" not in comparing.verdict(results)[0]
+    assert "1.50 times fewer labels for the same MAE, too few seeds" in comparing.study_verdict(results)[0]
+    assert "nan" not in comparing.study_verdict(results)[0]
     results = Results(small("some.db", "std", seeds=1), "", [curve("random", 0, 1.0), curve("std", 0, 0.5)])
-    assert "2.00 times more labels for the same MAE, too few seeds" in comparing.verdict(results)[0]
+    assert "2.00 times more labels for the same MAE, too few seeds" in comparing.study_verdict(results)[0]
 
 
 # --- the surrogate ---------------------------------------------------------------------------------------

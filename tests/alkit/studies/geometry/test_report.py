@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alkit.studies.geometry.noise_floor import NoiseFloor
-from alkit.studies.geometry.report import comparisons, explanation, table, verdict, write
+from alkit.studies.geometry.report import arms_table, comparisons, explanation, study_verdict, write_report
 from alkit.studies.geometry.running import Fit, Results
 from alkit.studies.geometry.settings import StudySettings
 from alkit.studies.statistics import regression_metrics
@@ -41,7 +41,7 @@ def results(
 
 
 def test_a_clear_difference_is_told_with_its_size() -> None:
-    (sentence,) = verdict(results(0.1, 0.2))
+    (sentence,) = study_verdict(results(0.1, 0.2))
     assert "3D, the data set's geometry is better with 100 (0.101 eV, 51%) labels" in sentence
     assert "cannot be told apart" not in sentence
     (row,) = comparisons(results(0.1, 0.2))
@@ -50,13 +50,13 @@ def test_a_clear_difference_is_told_with_its_size() -> None:
 
 
 def test_no_difference_is_told_as_none() -> None:
-    (sentence,) = verdict(results(0.2, 0.2, noise=0.1))
+    (sentence,) = study_verdict(results(0.2, 0.2, noise=0.1))
     assert "cannot be told apart with 100 labels" in sentence
     assert "better" not in sentence
 
 
 def test_warnings_come_with_the_verdict() -> None:
-    _, untrained, few = verdict(results(0.1, 1.5, seeds=1))
+    _, untrained, few = study_verdict(results(0.1, 1.5, seeds=1))
     assert untrained.startswith("Not trained (worse than counting elements): 2D, topological")
     assert few.startswith("Fewer than 3 seeds")
 
@@ -79,11 +79,13 @@ def test_the_explanation_says_where_the_errors_come_from() -> None:
 
 
 def test_the_page_has_every_part(tmp_path: Path) -> None:
-    page = write(results(0.1, 0.2), tmp_path, floor=NoiseFloor(0.02, 60, 30, 1)).read_text()
+    page = write_report(results(0.1, 0.2), tmp_path, floor=NoiseFloor(0.02, 60, 30, 1)).read_text()
     assert page.count("data:image/png;base64,") == 6
     assert "Noise floor of SMILES without stereo marks: 0.020 eV" in page
     assert "4 molecules without a graph" in page
     assert "Why the original study" not in page
     assert (tmp_path / "plots" / "parity.png").stat().st_size > 5000
-    assert "Why the original study" in write(results(0.1, 0.2), tmp_path, told=["So."]).read_text()
-    assert table(results(0.1, 0.2)).row_count == 2
+    assert (
+        "Why the original study" in write_report(results(0.1, 0.2), tmp_path, explanation=["So."]).read_text()
+    )
+    assert arms_table(results(0.1, 0.2)).row_count == 2
