@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import tempfile
 import uuid
 from collections.abc import Collection
@@ -19,6 +18,7 @@ from distributed.scheduler import KilledWorker
 
 from alkit.engines import remote
 from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
+from alkit.engines.patches import add_start_method
 from alkit.engines.processes import FreshContext, deaf_to_interrupts
 from alkit.errors import AlkitError, ConfigError
 from alkit.simulators.base import Label, SimulatorSpec
@@ -133,8 +133,7 @@ def _where(address: str) -> dict[str, Any]:
 
 
 def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.LocalCluster:
-    contexts = multiprocessing.context._concrete_contexts  # type: ignore[attr-defined]
-    contexts.setdefault(_METHOD, FreshContext())
+    add_start_method(_METHOD, FreshContext())
     stack.enter_context(dask.config.set(_SETTINGS))  # for as long as workers may be started
     folder = tempfile.TemporaryDirectory(prefix="alkit-dask-", ignore_cleanup_errors=True)
     return stack.enter_context(

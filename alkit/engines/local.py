@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 
 import pebble
 
-from alkit.engines import worker
+from alkit.engines import patches, worker
 from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.processes import UNEXPECTED_ZERO, PoolContext
 from alkit.errors import AlkitError
@@ -23,18 +23,6 @@ from alkit.simulators.base import Label, SimulatorSpec
 # A pool breaks when its workers end without having taken a job: killed while idle (mended by a new pool), or
 # unable to start at all (which a new pool does not mend).
 _BROKEN_IN_A_ROW = 3
-
-
-class _Steady:
-    """pebble times labels by the wall clock: set forward it would end them all, and set back none."""
-
-    time = staticmethod(time.monotonic)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-
-setattr(pebble.pool.process, "time", _Steady())  # noqa: B010 - mypy knows it for a module
 
 
 class LocalEngine(Engine):
@@ -92,8 +80,7 @@ class LocalEngine(Engine):
         except Exception as error:  # not swallowed: it is the caller's to see, at result()
             job.answer(error)
             return
-        # pebble calls it when a worker takes the job, and keeps the time to itself.
-        inner.set_running_or_notify_cancel = partial(_begin, job, inner.set_running_or_notify_cancel)
+        patches.call_when_taken(inner, partial(_begin, job))
         self._inner[job] = inner
         job.future.add_done_callback(partial(_cancel_too, inner))
         inner.add_done_callback(partial(self._settle, job))
@@ -109,6 +96,7 @@ class LocalEngine(Engine):
         settings = dict(self.spec.settings)
         arguments = (os.getpid(), self.spec.kind, settings, self.settings.memory_limit)
         self._context = PoolContext()
+        patches.time_pebble_by_the_monotonic_clock()
         self._pool = pebble.ProcessPool(
             self.workers,
             max_tasks=self.settings.labels_per_worker,
@@ -161,9 +149,8 @@ class LocalEngine(Engine):
             job.future.cancel()
 
 
-def _begin(job: Job, notify: Callable[[], bool]) -> bool:
+def _begin(job: Job) -> None:
     job.started = time.monotonic()
-    return notify()
 
 
 def _cancel_too(inner: Future[Any], outer: Future[Label]) -> None:

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from multiprocessing import process, util
+from multiprocessing import util
 from operator import eq
 from pathlib import Path
 
 from alkit.engines.base import WorkerSettings
 from alkit.engines.local import LocalEngine
+from alkit.engines.patches import allow_children
 from alkit.errors import AlkitError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.plugins import is_code_path
@@ -60,9 +61,7 @@ def _engine(owner: str, spec: SimulatorSpec, settings: WorkerSettings) -> LocalE
         others = [other for other in list(_engines) if other[0] == key[0]]
         for other in others[: len(others) + 1 - _KEPT_PER_THREAD]:
             _close(partial(eq, other))
-        # Workers of Dask are "daemons", to which multiprocessing allows no children, lest they be left
-        # behind. Ours end with their parent, even by kill -9.
-        process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        allow_children()
         engine = LocalEngine(
             spec,
             workers=1,

@@ -14,7 +14,7 @@ from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import made, output, refuse_existing
 from alkit.models.store import newest
 from alkit.molecules.conformers import embed
-from alkit.molecules.molecule import without_stereo
+from alkit.molecules.molecule import with_hydrogens, without_stereo
 from alkit.reporting.progress import CampaignProgress
 
 if TYPE_CHECKING:
@@ -165,15 +165,18 @@ def _text(smiles: str, kind: str, seed: int) -> str:
         write(text, Atoms(molecule.numbers, molecule.positions), format="xyz", comment=smiles)
         return text.getvalue()
     from rdkit import Chem
-    from rdkit.Geometry import Point3D
 
-    block = Chem.AddHs(Chem.MolFromSmiles(molecule.smiles))
-    conformer = Chem.Conformer(block.GetNumAtoms())
-    for i, place in enumerate(molecule.positions.tolist()):
-        conformer.SetAtomPosition(i, Point3D(*place))
+    block, conformer, text = (
+        with_hydrogens(molecule.smiles),
+        Chem.Conformer(len(molecule.numbers)),
+        io.StringIO(),
+    )
+    conformer.SetPositions(molecule.positions)
     block.AddConformer(conformer)
     block.SetProp("_Name", smiles)
-    return str(Chem.MolToMolBlock(block)) + "$$$$\n"
+    with Chem.SDWriter(text) as writer:
+        writer.write(block)
+    return text.getvalue()
 
 
 def evaluate_generator(
