@@ -38,7 +38,7 @@ class Instant:
 
     def label(self, molecule: Molecule) -> Label:
         return Label(
-            molecule.smiles, -1.0, self.level, {"steps": 1.0}, molecule.numbers, molecule.positions, 0.0
+            molecule.smiles, -100.0, self.level, {"steps": 1.0}, molecule.numbers, molecule.positions, 0.0
         )
 
 

@@ -8,13 +8,19 @@ plain values. alkit finds it by name (its own, or an entry point in the group "a
 from __future__ import annotations
 
 import inspect
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
+from alkit.molecules.energies import ATOMIZATION_ENERGIES, problem_of
 from alkit.molecules.molecule import Molecule
 from alkit.plugins import Registry, nearest
 
@@ -24,6 +30,7 @@ SIMULATORS = {
     "ase": "alkit.simulators.ase_calculator:ASESimulator",
     "lookup": "alkit.simulators.lookup:Lookup",
 }
+_FARTHEST = 8.0  # Å between an atom and its nearest: the molecule has fallen apart, or the unit is another
 REGISTRY = Registry("simulator", SIMULATORS, "alkit.simulators", "path/file.py:ClassName")
 
 
@@ -110,25 +117,105 @@ def create_simulator(spec: SimulatorSpec) -> Simulator:
 
 
 def check_label(label: Any, molecule: Molecule, level: Level) -> Label:
-    """``label``, if it can be trusted; a `LabelError` "not_finite" or "simulator_error" if not."""
+    """``label`` with plain numbers in it, if it can be trusted.
+
+    Raises:
+        LabelError: "not_finite"; "impossible_energy", which no molecule of these atoms has (such as one in
+            another unit, or a total energy); "simulator_error", what else is wrong with it.
+    """
     if not isinstance(label, Label):
         raise LabelError("simulator_error", f"label() returned {type(label).__name__}, not a Label")
-    numbers, positions = np.asarray(label.numbers), np.asarray(label.positions)
     if label.smiles != molecule.smiles or label.level != level:
         raise LabelError(
             "simulator_error",
             f"label() of {molecule.smiles} at {level} answered for {label.smiles} at {label.level}",
         )
-    if positions.shape != (len(numbers), 3) or sorted(numbers) != sorted(molecule.numbers):
+    parts = label.parts
+    if not isinstance(parts, Mapping) or not all(isinstance(name, str) for name in parts):
+        raise LabelError("simulator_error", f"{molecule.smiles}: parts is no dictionary of numbers by name")
+    numbers, positions = _geometry(label, molecule)
+    checked = replace(
+        label,
+        value=_number(label.value, "the value", molecule),
+        parts={name: _number(value, f"parts[{name!r}]", molecule) for name, value in parts.items()},
+        numbers=numbers,
+        positions=positions,
+        seconds=_number(label.seconds, "seconds", molecule),
+        attempts=_attempts(label.attempts, molecule),
+    )
+    if checked.seconds < 0:
+        raise LabelError("simulator_error", f"{molecule.smiles}: seconds is {checked.seconds}")
+    known = level.unit == "eV" and level.property in ATOMIZATION_ENERGIES  # of others alkit knows no bounds
+    if known and (problem := problem_of(checked.value, numbers, _charge(molecule.smiles, level))):
         raise LabelError(
-            "simulator_error", f"label() of {molecule.smiles} returned other atoms than it was given"
+            "impossible_energy", f"{molecule.smiles}: an atomization energy in eV is expected, not {problem}"
         )
-    if not np.isfinite(label.value):
-        raise LabelError("not_finite", f"the value of {molecule.smiles} is {label.value}")
-    bad = [name for name, value in label.parts.items() if not np.isfinite(value)]
-    if bad or not np.isfinite(positions).all():
-        raise LabelError("not_finite", f"{molecule.smiles}: {', '.join(bad) or 'the geometry'} is not finite")
-    return label
+    return checked
+
+
+def _number(value: Any, name: str, molecule: Molecule) -> float:
+    """A finite float; an array of one number is a number."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiu" and not (array.dtype == object and isinstance(value, Decimal | int)):
+            raise TypeError(f"{type(value).__name__} {value!r:.40}")
+        if array.size != 1:
+            raise TypeError(f"an array of shape {array.shape}")
+        number = float(array.item())
+    except Exception as error:  # whatever it returned may have methods of its own
+        raise LabelError("simulator_error", f"{molecule.smiles}: {name} is no number ({error})") from None
+    if not math.isfinite(number):
+        raise LabelError("not_finite", f"{molecule.smiles}: {name} is {number}")
+    return number
+
+
+def _geometry(label: Label, molecule: Molecule) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    try:
+        numbers, positions = np.asarray(label.numbers), np.asarray(label.positions)
+        if numbers.dtype.kind not in "iu" or positions.dtype.kind not in "fiu":
+            raise TypeError(f"arrays of {numbers.dtype} and {positions.dtype}")
+        if positions.shape != (len(numbers), 3) or sorted(numbers) != sorted(molecule.numbers):
+            raise TypeError("other atoms than it was given")
+    except Exception as error:  # as above
+        raise LabelError("simulator_error", f"label() of {molecule.smiles} returned {error}") from None
+    if not np.isfinite(positions).all():
+        raise LabelError("not_finite", f"{molecule.smiles}: the geometry is not finite")
+    if len(numbers) > 1:
+        nearest_other = cdist(positions, positions) + np.diag(np.full(len(numbers), np.inf))
+        if (nearest_other.min(axis=0) > _FARTHEST).any():
+            raise LabelError(
+                "simulator_error",
+                f"{molecule.smiles}: an atom is {_FARTHEST:g} Å and more from all others; positions are in Å",
+            )
+    return numbers.astype(np.int64), positions.astype(np.float64)
+
+
+def _attempts(attempts: Any, molecule: Molecule) -> tuple[Attempt, ...]:
+    try:
+        checked = tuple(Attempt(*attempt) for attempt in attempts)
+        if not all(
+            isinstance(a.strategy, str) and isinstance(a.reason, str) and math.isfinite(a.seconds)
+            for a in checked
+        ):
+            raise TypeError("not of texts and seconds")
+    except Exception:  # as above
+        raise LabelError(
+            "simulator_error", f"{molecule.smiles}: attempts are no alkit.errors.Attempt"
+        ) from None
+    return checked
+
+
+def _charge(smiles: str, level: Level) -> int:
+    """The molecule's charge, which the SMILES or the level of theory says."""
+    stated = re.search(r"\bcharge ([+-]\d+)", level.method)
+    if stated:
+        return int(stated[1])
+    if "+" not in smiles and "-]" not in smiles and "-" not in smiles:
+        return 0
+    from rdkit import Chem
+
+    mol = Chem.MolFromSmiles(smiles)
+    return Chem.GetFormalCharge(mol) if mol is not None else 0
 
 
 def _check_settings(cls: Any, spec: SimulatorSpec) -> None:

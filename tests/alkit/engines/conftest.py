@@ -31,7 +31,7 @@ class Trouble:
 
     def label(self, molecule):
         self.count += 1
-        value, parts = -1.0, {}
+        value, parts = -4.0 * len(molecule.numbers), {}
         match molecule.smiles:
             case "C":
                 os.kill(os.getpid(), signal.SIGSEGV)
