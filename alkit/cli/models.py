@@ -16,9 +16,22 @@ Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="ASE database, or CSV with smiles and the target in eV.")],
+    data: Annotated[Path, typer.Argument(help="ASE database, or table of SMILES and energies.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-    target: Annotated[str, typer.Option(help="Property of the database, or column of the CSV.")] = "u0",
+    target: Annotated[str, typer.Option(help="Property of the database, or column of the table.")] = "u0",
+    unit: Annotated[
+        str | None, typer.Option(help="Of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
+    ] = None,
+    kind: Annotated[
+        Energy | None, typer.Option(help="A table's energies less the isolated atoms' (default), or not.")
+    ] = None,
+    free_atoms: Annotated[
+        str | None,
+        typer.Option(
+            "--references",
+            help="With --kind total, the isolated atoms: QM9, GFN2-xTB, or JSON of {element: energy}.",
+        ),
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = _MODEL.mode,
     geometry: Annotated[
         ModelGeometry | None,
@@ -72,6 +85,9 @@ def train(
         training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
         seed=seed,
         progress=progress,
+        unit=unit,
+        kind=kind,
+        references=free_atoms,
     )
     console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
     console.print(campaign_report.campaign_verdict([metrics]))

@@ -24,13 +24,14 @@ _STRUCTURES = (".xyz", ".extxyz", ".db", ".traj")
 
 
 class Labelled(NamedTuple):
-    """Distinct canonical SMILES, their (N,) values in eV, how many lines only repeated an earlier one, and
-    how many had a reason in place of a value."""
+    """Distinct canonical SMILES, their (N,) values, how many lines only repeated an earlier one, how many had
+    a reason in place of a value, and the level of theory where `alkit label` wrote it."""
 
     smiles: list[str]
     values: np.ndarray
     repeated: int
     failed: int = 0
+    level: str = ""
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -161,7 +162,7 @@ def _structures(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 
 
 def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles") -> Labelled:
-    """A table (.csv or .tsv, may be gzipped) of SMILES with a value in eV.
+    """A table (.csv or .tsv, may be gzipped) of SMILES with a value.
 
     A molecule that comes again with the same value is left out and counted; with another value it is an
     error, because no choice between the two would be right. Rows without a value that give a ``reason``, as
@@ -174,11 +175,13 @@ def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles")
     delimiter = _delimiter(path) or ","
     failed = 0
     first: dict[str, tuple[float, int]] = {}
+    levels: set[str] = set()
     repeated = 0
     for number, row in _rows(path, _lines(path), delimiter, [smiles_column, target_column]):
         if not row[target_column] and row.get("reason"):
             failed += 1
             continue
+        levels.add(row.get("method") or "")
         smiles = _canonical(path, number, row[smiles_column])
         value = parse_number(row[target_column], f"{path}, line {number}, column {target_column}")
         if smiles not in first:
@@ -192,7 +195,18 @@ def read_labelled(path: Path, target_column: str, smiles_column: str = "smiles")
         repeated += 1
     if not first:
         raise DataError(f"{path} holds no molecules below its header.")
-    return Labelled(list(first), np.array([value for value, _ in first.values()]), repeated, failed)
+    if len(levels) > 1:
+        raise DataError(
+            f"{path} has labels of several methods ({', '.join(sorted(levels))}), which never mix; keep one."
+        )
+    level = _level(levels.pop(), target_column)
+    return Labelled(list(first), np.array([value for value, _ in first.values()]), repeated, failed, level)
+
+
+def _level(method: str, column: str) -> str:
+    """The level of theory of a table as `alkit label` writes it; empty for others."""
+    name, _, unit = column.rpartition("_")
+    return f"{method} {name} [{unit}]" if method and name and unit == "eV" else ""
 
 
 def is_table(path: Path) -> bool:

@@ -25,12 +25,12 @@ from alkit.datasets.qm9_forms import (
 )
 from alkit.datasets.store import Record, create_database
 from alkit.errors import DataError
+from alkit.molecules.energies import problem_of
 from alkit.molecules.molecule import canonical_of_any
 
 __all__ = ["ATOMREFS", "LEVEL", "ImportReport", "import_qm9"]
 
 _BESIDE = ("uncharacterized.txt", "qm9_uncharacterized_ids.txt", "3195404")
-_PLAUSIBLE = (-12.0, 0.0)  # eV of atomisation energy per atom; QM9 spans about -8 to -2
 _EVERY = 500
 
 
@@ -185,11 +185,11 @@ def _record(raw: RawMolecule) -> Record | str:
     references = ATOMREFS["energy_U0"]
     if not set(numbers.tolist()) <= set(references):
         return "other_elements"
-    per_atom = (raw.labels["energy_U0"] - sum(references[z] for z in numbers.tolist())) / len(numbers)
-    if not _PLAUSIBLE[0] < per_atom < _PLAUSIBLE[1]:
+    bound = raw.labels["energy_U0"] - sum(references[z] for z in numbers.tolist())
+    if problem := problem_of(bound, numbers, Chem.GetFormalCharge(molecule)):
         raise DataError(
-            f"{raw.where}: U0 of {smiles} is {per_atom:.3g} eV per atom from its isolated atoms, which "
-            f"no molecule is at {LEVEL}; the source must hold total energies, QM9's own files in Hartree."
+            f"{raw.where}: U0 of {smiles}, less its isolated atoms at {LEVEL}, is {problem}; the source must "
+            "hold total energies, QM9's own files in Hartree."
         )
     return Record(smiles, numbers, raw.positions, raw.labels, raw.gdb_id)
 

@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 from ase.data import atomic_numbers
-from ase.units import Hartree, kcal, mol
+from ase.units import Hartree
 
 from alkit.datasets.files import open_text, parse_number
 from alkit.datasets.store import ALIASES, check_rows, decode_labels, read_rows
 from alkit.errors import DataError
+from alkit.molecules.energies import unit_of
 
 LEVEL = "B3LYP/6-31G(2df,p)"
 N_QM9 = 133_885
@@ -66,8 +67,6 @@ ATOMREFS = {
     "zpve": dict.fromkeys((1, 6, 7, 8, 9), 0.0),
     "heat_capacity": dict.fromkeys((1, 6, 7, 8, 9), 2.981),
 }
-
-_ENERGY_UNITS = {"eV": 1.0, "Ha": Hartree, "Hartree": Hartree, "kcal/mol": kcal / mol, "meV": 1e-3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,9 +316,10 @@ def _database(source: Path) -> Form:
 def _factor(source: Path, name: str, unit: str) -> float:
     if UNITS[name] != "eV":
         return 1.0
-    if unit not in _ENERGY_UNITS:
-        raise DataError(f"{source}: {name} is in {unit!r}; alkit reads {', '.join(_ENERGY_UNITS)}.")
-    return _ENERGY_UNITS[unit]
+    try:
+        return unit_of(unit)
+    except DataError as error:
+        raise DataError(f"{source}: property {name}: {error}") from None
 
 
 def _database_rows(

@@ -23,6 +23,7 @@ from typing import Any, overload
 import numpy as np
 
 from alkit.errors import DataError
+from alkit.molecules.energies import ATOMIZATION_ENERGIES, check_energies
 from alkit.molecules.molecule import canonical_of_any
 
 __all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "create_database"]
@@ -275,10 +276,32 @@ class Dataset:
     def atomization(self, name: str = "u0") -> np.ndarray:
         """(N,) eV: the energy minus that of the isolated atoms at the same level; negative means bound.
 
-        Raises DataError if the database has no isolated atoms' values of the property, or of one of its
-        elements.
+        Raises:
+            DataError: the database has no isolated atoms' values of the property, or of one of its elements;
+                or an energy that no molecule has.
         """
         full = self.property_name(name)
+        energies = self._atomized(full, name)
+        if full.removeprefix("energy_").lower() in ATOMIZATION_ENERGIES:
+            compositions = [self.numbers(i) for i in range(len(self))]
+            check_energies(
+                energies, compositions, f"{self.path}, {full}", names=self.smiles, charges=self._charges()
+            )
+        return energies
+
+    def _charges(self) -> np.ndarray:
+        """(N,) of the SMILES."""
+        from rdkit import Chem
+
+        marked = [any(mark in smiles for mark in ("+", "-")) for smiles in self.smiles]
+        return np.array(
+            [
+                Chem.GetFormalCharge(Chem.MolFromSmiles(smiles)) if mark else 0
+                for smiles, mark in zip(self.smiles, marked, strict=True)
+            ]
+        )
+
+    def _atomized(self, full: str, name: str) -> np.ndarray:
         if self._atomization and self.units[full] == "eV":
             return self.target(full)
         references = self.atomrefs.get(full)

@@ -4,43 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ase import units
-
-from alkit.datasets.qm9 import ATOMREFS
-from alkit.datasets.qm9 import LEVEL as QM9_LEVEL
 from alkit.errors import DataError
 from alkit.files import refuse_existing, replace_file
 from alkit.models.store import Provenance, load_model, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
-from alkit.simulators.references import ATOM_ENERGIES
-
-UNITS = {
-    "eV": 1.0,
-    "Hartree": units.Hartree,
-    "kcal/mol": units.kcal / units.mol,
-    "kJ/mol": units.kJ / units.mol,
-}
-"""eV in each unit that a schnetpack model may have."""
-
-
-def atom_energies(level: str) -> dict[int, float]:
-    """Tabulated energies of the isolated atoms in eV, by atomic number.
-
-    Args:
-        level: of a model's labels, such as "GFN2-xTB u0 [eV]".
-
-    Raises:
-        DataError: alkit has no table for that level.
-    """
-    for method, energies in ATOM_ENERGIES.items():
-        if level.startswith(f"{method} "):
-            return dict(energies)
-    if level.startswith(f"{QM9_LEVEL} u0"):
-        return dict(ATOMREFS["energy_U0"])
-    raise DataError(
-        f"There is no table of atom energies for {level}; tables: {', '.join(ATOM_ENERGIES)}, "
-        f"{QM9_LEVEL} u0. Export atomization energies instead."
-    )
+from alkit.molecules.energies import unit_of
+from alkit.standalone.energies import atom_energies
 
 
 def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:
@@ -87,10 +56,9 @@ def import_models(
     """
     from surrogate import from_schnetpack
 
-    if unit not in UNITS:
-        raise DataError(f"unit is {unit!r}; it is one of {', '.join(UNITS)}.")
+    factor = unit_of(unit)
     refuse_trained(out)
-    ensemble = from_schnetpack(checkpoints, elements=elements, unit=UNITS[unit])
+    ensemble = from_schnetpack(checkpoints, elements=elements, unit=factor)
     out.mkdir(parents=True, exist_ok=True)
     Provenance(geometry, 0, CONFORMERS, f"{level} [eV]", 0, energy).save(out)
     ensemble.save(out)

@@ -1,7 +1,9 @@
 """What the stand-alone commands do: train, predict and label without a campaign."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import datasets
+from alkit.config.words import Energy
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_split, stereo_groups
 from alkit.errors import DataError, LabelError
@@ -20,6 +23,7 @@ from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import LEVEL
+from alkit.standalone.energies import as_atomization
 
 if TYPE_CHECKING:
     from surrogate import Ensemble, ModelSettings
@@ -40,18 +44,23 @@ def train_model(
     training: dict[str, Any],
     seed: int,
     progress: CampaignProgress,
+    unit: str | None = None,
+    kind: Energy | None = None,
+    references: str | None = None,
 ) -> dict[str, float]:
     """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
 
     Stereoisomers share a set: what is tested must not be known from its mirror image.
 
     Args:
-        data: an ASE database of `alkit data import`, or a CSV with the columns ``smiles`` and ``target``, eV.
+        data: an ASE database of `alkit data import`, or a table with the columns ``smiles`` and ``target``.
         out: model folder; must not hold one.
         geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
         learning: ``direct``, or ``delta``: the label less a GFN2-xTB single point at the input geometry.
         limit: use this many molecules, drawn at random.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
+        unit, kind, references: what the energies of a table are, see `alkit.standalone.energies`;
+            atomization energies in eV by default.
 
     Returns:
         Errors on the test set and of the trivial baselines, eV.
@@ -65,7 +74,12 @@ def train_model(
     with made(out):  # what cannot be written to is found out before the work
         how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
         settings = TrainingSettings(**training)
-        source = _Labelled(data, target, how, geometry, seed)
+        energies = partial(as_atomization, unit=unit, kind=kind, references=references)
+        if not datasets.is_table(data) and (unit or kind or references):
+            raise DataError(
+                f"{data} says itself what its energies are; leave out --unit, --kind and --references."
+            )
+        source = _Labelled(data, target, how, geometry, seed, energies)
         check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
         usable = source.build(order, progress)
@@ -107,15 +121,27 @@ def _test_metrics(
 class _Labelled:
     """Molecules with labels from either kind of file, and their graphs."""
 
-    def __init__(self, data: Path, target: str, settings: "ModelSettings", geometry: str | None, seed: int):
+    def __init__(
+        self,
+        data: Path,
+        target: str,
+        settings: "ModelSettings",
+        geometry: str | None,
+        seed: int,
+        energies: Callable[..., NDArray[np.float64]],
+    ):
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
             table = datasets.read_labelled(data, target)
-            self.smiles, self.values, self.level = (
-                table.smiles,
+            atoms = [_atoms(smiles) for smiles in table.smiles]
+            self.smiles, self.level = table.smiles, table.level or f"{data.name} {target}"
+            self.values = energies(
                 np.asarray(table.values),
-                f"{data.name} {target}",
+                [numbers for numbers, _ in atoms],
+                charges=np.array([charge for _, charge in atoms]),
+                what=f"{data}, column {target}",
+                names=table.smiles,
             )
             self.geometry = geometry or "mmff"
         else:
@@ -171,3 +197,11 @@ class _Labelled:
             molecule = Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
             return self._builder.graph(molecule)
         return self._builder.graph(smiles)
+
+
+def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:
+    """Atomic numbers, hydrogens included, and the charge."""
+    from rdkit import Chem
+
+    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), Chem.GetFormalCharge(mol)

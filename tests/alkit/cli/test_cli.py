@@ -179,7 +179,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert float(predicted[0]["low_90_eV"]) < float(predicted[0]["prediction_eV"])
     assert predicted[2]["high_90_eV"] == ""
     assert "16" in predicted[2]["reason"]  # sulfur
-    assert err.startswith("2 predicted (atomization energies, labels.csv energy_eV), 1 without")
+    assert err.startswith("2 predicted (atomization energies, GFN2-xTB energy [eV]), 1 without")
 
     (tmp_path / "bad.smi").write_text("CCCO\nC(C\n")
     code, _, err = alkit("predict", "model", "bad.smi", "--out", "predicted.csv")

@@ -274,7 +274,7 @@ def test_limit(tmp_path):
 
 
 def test_energies_in_another_unit_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"000003.xyz: U0 of O is .* Hartree"):
+    with pytest.raises(DataError, match=r"000003.xyz: U0 of O, less .* Hartree"):
         import_qm9(folder(tmp_path, dsgdb9nsd_000003=xyz(3, u0=-76.404702 * 27.2114)), tmp_path / "out.db")
     assert not (tmp_path / "out.db").exists()
 

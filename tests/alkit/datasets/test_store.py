@@ -18,13 +18,14 @@ from alkit.errors import DataError
 
 UNITS = {"energy_U0": "eV", "dipole_moment": "Debye"}
 ATOMREFS = {"energy_U0": {1: -13.0, 6: -1030.0, 8: -2040.0}, "not_stored": {1: 1.0}}
+ENERGIES = (-1099.125, -2076.25, -4213.375)
 SYSTEMS = {"C": "CH4", "O": "H2O", "CCO": "CH3CH2OH"}
 
 
 def records(positions=True):
     for i, (smiles, name) in enumerate(SYSTEMS.items()):
         atoms = molecule(name)
-        labels = {"energy_U0": -1000.125 * (i + 1), "dipole_moment": 0.5 * i}
+        labels = {"energy_U0": ENERGIES[i], "dipole_moment": 0.5 * i}
         yield Record(smiles, atoms.numbers, atoms.positions if positions else None, labels, gdb_id=i + 1)
 
 
@@ -49,15 +50,15 @@ def test_round_trip(path):
     for i, name in enumerate(SYSTEMS.values()):
         assert np.array_equal(data.numbers(i), molecule(name).numbers)
         assert np.array_equal(data.positions(i), molecule(name).positions)
-    assert data.target("energy_U0").tolist() == [-1000.125, -2000.25, -3000.375]
+    assert data.target("energy_U0").tolist() == [-1099.125, -2076.25, -4213.375]
     assert data.target("mu").tolist() == [0.0, 0.5, 1.0]
 
 
 def test_target_of_one_and_of_some(path):
     data = Dataset.open(path)
-    assert data.target("u0", 1) == -2000.25
+    assert data.target("u0", 1) == -2076.25
     assert isinstance(data.target("u0", np.int64(1)), float)
-    assert data.target("u0", [2, 0]).tolist() == [-3000.375, -1000.125]
+    assert data.target("u0", [2, 0]).tolist() == [-4213.375, -1099.125]
     assert data.target("u0", []).shape == (0,)
     assert np.array_equal(data.numbers(-1), data.numbers(2))
     with pytest.raises(IndexError):
@@ -77,7 +78,7 @@ def test_index_takes_any_smiles_of_the_molecule(path):
 
 def test_atomization(path):
     data = Dataset.open(path)
-    expected = [-1000.125 + 1030 + 4 * 13, -2000.25 + 2040 + 26, -3000.375 + 2 * 1030 + 6 * 13 + 2040]
+    expected = [-1099.125 + 1030 + 4 * 13, -2076.25 + 2040 + 26, -4213.375 + 2 * 1030 + 6 * 13 + 2040]
     assert data.atomization("u0") == pytest.approx(expected, abs=1e-9)
     with pytest.raises(DataError, match="no energies of isolated atoms for 'mu'"):
         data.atomization("mu")
@@ -111,7 +112,7 @@ def test_ase_reads_it(path):
         row = database.get(smiles="CCO")
         assert row.toatoms().get_chemical_formula() == "C2H6O"
         assert row.gdb_id == 3
-        assert row.data["energy_U0"] == pytest.approx([-3000.375])
+        assert row.data["energy_U0"] == pytest.approx([-4213.375])
         assert database.count() == 3
 
 
@@ -124,7 +125,7 @@ def test_schnetpack_reads_it(path, monkeypatch):
     data = ASEAtomsData(str(path), distance_unit="Ang", property_units={"energy_U0": "kcal/mol"})
     assert len(data) == 3
     entry = data[1]
-    assert entry["energy_U0"].item() == pytest.approx(-2000.25 * 23.0605, rel=1e-5)
+    assert entry["energy_U0"].item() == pytest.approx(-2076.25 * 23.0605, rel=1e-5)
     assert entry["_positions"].shape == (3, 3)
     assert torch.equal(entry["_atomic_numbers"], torch.tensor([8, 1, 1]))
     assert data.atomrefs["energy_U0"][6].item() == pytest.approx(-1030.0 * 23.0605, rel=1e-5)

@@ -14,7 +14,8 @@ from alkit.molecules.energies import UNITS, Reading, check_energies, problem_of,
 # B3LYP/6-31G(2df,p) of QM9 at 0 K, Hartree, for the first molecules of the set.
 U0 = {
     "C": -40.47893, "N": -56.525887, "O": -76.404702, "C#C": -77.308427, "C#N": -93.411888,
-    "C=O": -114.483613, "CC": -79.764152, "CO": -115.679136, "CC#C": -116.609549, "CC#N": -132.71815, "CC=O": -153.787612,
+    "C=O": -114.483613,
+    "CC": -79.764152, "CO": -115.679136, "CC#C": -116.609549, "CC#N": -132.71815, "CC=O": -153.787612,
     "NC=O": -169.860788, "CCC": -119.052475, "CCO": -154.972731, "COC": -154.960361, "C1CC1": -117.824798,
 }  # fmt: skip
 # Measured or computed atomization energies in eV of molecules at the ends of the range.

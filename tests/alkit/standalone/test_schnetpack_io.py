@@ -82,6 +82,6 @@ def test_refusals_are_one_sentence(model: Path, tmp_path: Path, capsys) -> None:
     command = ("import", tmp_path / "foreign", "--out", tmp_path / "m", "--level", "x", "--energy", "total")
     assert "--elements" in refused(*command)
     assert "holds no NeuralNetworkPotential" in refused(*command, "--elements", "H,O")
-    assert "unit is 'Ry'" in refused(*command, "--elements", "H,O", "--unit", "Ry")
+    assert "'Ry' is no unit of energy" in refused(*command, "--elements", "H,O", "--unit", "Ry")
     assert "'Xx' is not the symbol of an element" in refused(*command, "--elements", "H,Xx")
     assert not (tmp_path / "m" / "ensemble.json").exists()

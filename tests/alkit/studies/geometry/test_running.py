@@ -77,6 +77,9 @@ PAIRS = [
 SMILES += [one.replace("C(", f"[C{mark}H](", 1) for one in PAIRS for mark in ("@", "@@") if "C(" in one]
 
 
+FREE_ATOMS = {1: -13.6, 6: -1030.0, 7: -1030.0, 8: -1030.0, 11: -4400.0, 17: -12500.0}
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory) -> str:
     return make_database(tmp_path_factory.mktemp("study") / "small.db", SMILES)
@@ -86,12 +89,11 @@ def make_database(path: Path, molecules: list[str], *, geometry: str = "dataset"
     """Small molecules with a made-up energy per bond and contact, which a model can learn."""
     path.unlink(missing_ok=True)
     records = [_record(one, geometry) for one in molecules]
-    references = {"energy_U0": {1: -13.6, 6: -1030.0, 7: -1030.0, 8: -1030.0, 11: -4400.0, 17: -12500.0}}
     create_database(
         path,
         records,
         units={"energy_U0": "eV"},
-        atomrefs=references,
+        atomrefs={"energy_U0": FREE_ATOMS},
         level="toy",
         geometry=geometry,
         source="test",
@@ -106,8 +108,7 @@ def _record(smiles: str, geometry: str) -> Record:
         placed = embed(smiles, geometry="etkdg")
         smiles, numbers, positions = placed.smiles, placed.numbers, placed.positions
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    energy = -13.6 * float((numbers == 1).sum()) - 1030.0 * float((numbers != 1).sum())
-    energy -= float(np.exp(-distances).sum())
+    energy = sum(FREE_ATOMS[z] for z in numbers.tolist()) - 2 * float(np.exp(-distances).sum())
     return Record(smiles, numbers, positions if geometry == "dataset" else None, {"energy_U0": energy})
 
 
