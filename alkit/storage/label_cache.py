@@ -27,7 +27,17 @@ from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.identity import stereoisomer
 from alkit.simulators.simulator import REVISION
-from alkit.storage.label_rows import NAMES, declare, from_row, insert, label_hash, level_columns, pack, to_row
+from alkit.storage.label_rows import (
+    NAMES,
+    DamagedRowError,
+    declare,
+    from_row,
+    insert,
+    label_hash,
+    level_columns,
+    pack,
+    to_row,
+)
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -103,12 +113,16 @@ class LabelCache:
             row = self._db.execute(_SELECT, (self.key(molecule),)).fetchone()
         if row is None:
             return None
-        label, written_hash = from_row(row), row[NAMES.index("hash")]
+        changed = CampaignError(
+            f"The label of {molecule.smiles} in {self.path} was changed after it was written; remove the "
+            "file, or give another simulator.cache."
+        )
+        try:
+            label, written_hash = from_row(row), row[NAMES.index("hash")]
+        except DamagedRowError:
+            raise changed from None
         if (label.smiles, label.level, label_hash(label)) != (molecule.smiles, self._level, written_hash):
-            raise CampaignError(
-                f"The label of {molecule.smiles} in {self.path} was changed after it was written; remove the "
-                "file, or give another simulator.cache."
-            )
+            raise changed
         return label
 
     def put(self, molecule: Molecule, label: Label) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 
 from alkit.errors import Attempt
 from alkit.simulators.base import Label, Level
+
+
+class DamagedRowError(ValueError):
+    """A row that no label was written as."""
 
 
 class Column(NamedTuple):
@@ -56,8 +61,21 @@ def write_attempts(attempts: Sequence[Attempt]) -> str:
 
 
 def read_attempts(text: str) -> tuple[Attempt, ...]:
-    """The attempts that `write_attempts` wrote."""
-    return tuple(Attempt(*attempt) for attempt in json.loads(text))
+    """The attempts that `write_attempts` wrote.
+
+    Raises:
+        DamagedRowError: the text is another.
+    """
+    try:
+        attempts = tuple(Attempt(*attempt) for attempt in json.loads(text))
+        if not all(
+            isinstance(a.strategy, str) and isinstance(a.reason, str) and math.isfinite(a.seconds)
+            for a in attempts
+        ):
+            raise ValueError("not texts and seconds")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamagedRowError(f"attempts cannot be read ({error})") from None
+    return attempts
 
 
 # Simulators may answer in numpy's float32, which neither SQLite nor JSON takes: hence every `float`.
@@ -105,17 +123,35 @@ def from_row(row: Sequence[Any], names: Sequence[str] = NAMES) -> Label:
     """The label of a row that `to_row` made with the same ``names``, at least those of `RESULT`.
 
     The hash is not checked: compare `label_hash` with the row's own.
+
+    Raises:
+        DamagedRowError: no label is written as this row.
     """
     cells = dict(zip(names, row, strict=True))
-    numbers, positions = unpack(cells["numbers"], cells["positions"])
+    texts = [cells[name] for name in ("smiles", *LEVEL)] + [
+        cells.get(name, "") for name in ("host", "version")
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        raise DamagedRowError("a name is no text")
+    for name in ("value", "seconds"):
+        if not isinstance(cells[name], int | float) or not math.isfinite(cells[name]):
+            raise DamagedRowError(f"{name} is {cells[name]!r:.40}")
+    try:
+        numbers, positions = unpack(cells["numbers"], cells["positions"])
+        parts = json.loads(cells["parts"])
+        if not isinstance(parts, dict) or positions.shape != (len(numbers), 3):
+            raise ValueError("parts or positions are of another kind")
+        parts = {name: float(value) for name, value in parts.items()}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamagedRowError(f"its parts or geometry cannot be read ({error})") from None
     return Label(
         cells["smiles"],
-        cells["value"],
+        float(cells["value"]),
         Level(*(cells[name] for name in LEVEL)),
-        json.loads(cells["parts"]),
+        parts,
         numbers,
         positions,
-        cells["seconds"],
+        float(cells["seconds"]),
         read_attempts(cells.get("attempts", "[]")),
         cells.get("host", ""),
         cells.get("version", ""),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,9 @@ from alkit.storage.label_rows import (
     unpack,
     write_attempts,
 )
+from alkit.storage.ledger_check import check_rows
 from alkit.storage.round_metrics import RoundMetrics
-
-Role = Literal["training", "validation", "test"]
-Source = Literal["computed", "cache", "ledger"]
-# proposed -> rejected | screened -> not_acquired | acquired -> labelled | failed
-Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
+from alkit.storage.words import Role, Source, Status
 
 _FORMAT = "1"
 _SCHEMA = f"""
@@ -103,7 +100,7 @@ class Ledger:
     """Opens or makes the ledger of a campaign; ``read_only`` neither makes nor changes anything.
 
     Raises:
-        CampaignError: the file is not a ledger, or one of another format.
+        CampaignError: the file is not a ledger, one of another format, or changed since it was written.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False):
@@ -126,6 +123,7 @@ class Ledger:
             raise CampaignError(
                 f"{path} has format {stored_format}; this version of alkit reads format {_FORMAT}."
             )
+        check_rows(self._db, path)
 
     def close(self) -> None:
         self._db.close()
