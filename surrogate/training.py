@@ -15,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, WeightAveraging
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -212,8 +213,32 @@ def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+class _SingleProcess(LightningEnvironment):
+    """One process of its own, whatever the variables of a scheduler say.
+
+    By itself Lightning joins any job of Slurm, LSF, MPI or torchelastic whose variables it finds, and trains
+    as one of the tasks of it, or refuses to.
+    """
+
+    creates_processes_externally = False
+    main_address = "127.0.0.1"
+
+    def local_rank(self) -> int:
+        return 0
+
+    def node_rank(self) -> int:
+        return 0
+
+    def teardown(self) -> None:
+        """Leave the job's variables to the job."""
+
+
 def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Trainer:
+    alone = _SingleProcess()
+    alone.set_global_rank(0)  # Lightning has read it from the environment when it was imported
     return pl.Trainer(
+        plugins=[alone],
+        num_nodes=1,
         max_epochs=settings.epochs,
         accelerator=pick_device(settings.device),
         devices=1,

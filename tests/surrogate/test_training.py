@@ -1,6 +1,10 @@
 """surrogate.training: a toy energy that SchNet can learn, and what training promises of seeds and weights."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -317,3 +321,55 @@ def test_the_history_is_in_ev_whatever_the_scale() -> None:
     _, plain = run()
     assert history.epochs[-1]["val_MAE"] == pytest.approx(3 * plain.epochs[-1]["val_MAE"], rel=1e-5)
     assert history.epochs[-1]["val_MSE"] == pytest.approx(9 * plain.epochs[-1]["val_MSE"], rel=1e-5)
+
+
+SCHEDULERS = {
+    "Slurm": {
+        "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "alkit", "SLURM_NTASKS": "4", "SLURM_PROCID": "3",
+        "SLURM_LOCALID": "3", "SLURM_NODEID": "1", "SLURM_NNODES": "2", "SLURM_NODELIST": "node[1-2]",
+        "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_NTASKS_PER_NODE": "2",
+    },
+    "LSF": {"LSB_JOBID": "1", "LSB_DJOB_RANKFILE": "/nowhere", "JSM_NAMESPACE_LOCAL_RANK": "1",
+            "JSM_NAMESPACE_SIZE": "4", "JSM_NAMESPACE_RANK": "3", "LSB_JOBNAME": "alkit"},
+    "torchelastic": {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4",
+                     "GROUP_RANK": "1", "MASTER_ADDR": "node1", "MASTER_PORT": "29500"},
+    "MPI": {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_LOCAL_RANK": "2",
+            "PMI_RANK": "2", "PMI_SIZE": "4", "MPI_LOCALRANKID": "2"},
+    "PBS": {"PBS_JOBID": "1.host", "PBS_NODEFILE": "/nowhere", "PBS_NP": "4", "PBS_TASKNUM": "2"},
+    "Kubeflow": {"KUBERNETES_PORT": "tcp://127.0.0.1:443", "MASTER_ADDR": "node1", "MASTER_PORT": "1",
+                 "WORLD_SIZE": "4", "RANK": "2"},
+    "XLA": {"XRT_TORCH_DIST_ROOT": "node1", "NODE_RANK": "1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_no_schedulers_variables_change_a_training(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, expected = run()
+    weights = [parameter.clone() for parameter in model.parameters()]
+    for name, value in SCHEDULERS[scheduler].items():
+        monkeypatch.setenv(name, value)
+    model, history = run()
+    assert [row["val_MSE"] for row in history.epochs] == [row["val_MSE"] for row in expected.epochs]
+    for mine, theirs in zip(model.parameters(), weights, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    assert {name: os.environ[name] for name in SCHEDULERS[scheduler]} == SCHEDULERS[scheduler]
+
+
+def test_in_a_job_of_several_tasks_a_new_process_trains_too(tmp_path: Path) -> None:
+    """What Lightning reads when it is imported."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from small_ensembles import fit\nprint(len(fit().members))\n"
+    )
+    tests = Path(__file__).parents[1]
+    for variables in (SCHEDULERS["Slurm"], SCHEDULERS["torchelastic"]):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", script, tests],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["2"]
