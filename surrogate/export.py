@@ -156,9 +156,20 @@ def _read(
         elements=elements,
     )
     network = build_model(settings, seed=0)
-    if not _same_kinds(source, heads[0], network):
-        raise SurrogateError(f"{path} has another radial basis, cutoff function or activation than alkit's.")
+    pairs = ((representation, network.representation), (heads[0], network.output_modules[0]))
+    if difference := next(filter(None, (_difference(theirs, mine) for theirs, mine in pairs)), ""):
+        raise SurrogateError(f"{path} has {difference}.")
     weights = {f"representation.{name}": value for name, value in representation.state_dict().items()}
+    rows = weights["representation.embedding.weight"]
+    if len(rows) <= max(numbers):
+        raise SurrogateError(
+            f"{path} knows elements up to Z = {len(rows) - 1}; leave out Z = {max(numbers)}."
+        )
+    # Of how many elements there are rows for differs between revisions of schnetpack.
+    ours = network.state_dict()["representation.embedding.weight"].clone()
+    shared = min(len(rows), len(ours))
+    ours[:shared] = rows[:shared]
+    weights["representation.embedding.weight"] = ours
     weights |= {f"output_modules.0.{name}": value for name, value in heads[0].state_dict().items()}
     try:
         network.load_state_dict(weights)
@@ -197,23 +208,35 @@ def _allowed(name: str) -> Any:
     )
 
 
-def _same_kinds(source: Any, head: nn.Module, network: Any) -> bool:
-    """Whether the parts without weights are alike as well."""
-    return _kinds(source.representation) == _kinds(network.representation) and _kinds(head) == _kinds(
-        network.output_modules[0]
-    )
+def _difference(theirs: nn.Module, ours: nn.Module) -> str:
+    """What a network has that alkit's has not, beside its weights; empty where they are alike."""
+    mine, yours = _kinds(ours), _kinds(theirs)
+    for name in [*yours, *(mine.keys() - yours.keys())]:
+        where = name or "itself"
+        if name not in mine:
+            return f"{yours[name]['module']} in {where}, which alkit's networks have not"
+        if name not in yours:
+            return f"no {where}, which alkit's networks have"
+        for property_, value in yours[name].items():
+            if mine[name][property_] != value:
+                return f"{property_} {value} in {where}; alkit's networks have {mine[name][property_]}"
+    return ""
 
 
-def _kinds(part: nn.Module) -> dict[str, tuple[Any, ...]]:
-    """What every module of ``part`` does besides its weights."""
+def _kinds(part: nn.Module) -> dict[str, dict[str, Any]]:
+    """What every module of ``part`` does besides its weights.
+
+    Empty containers do nothing: schnetpack 2.1 and later keep their electronic embeddings in one.
+    """
     return {
-        name: (
-            type(module),
-            _name(getattr(module, "activation", None)),
-            getattr(module, "epsilon", None),
-            float(getattr(module, "cutoff", 0.0)),
-        )
+        name: {
+            "module": type(module).__name__,
+            "activation": _name(getattr(module, "activation", None)),
+            "epsilon": getattr(module, "epsilon", None),
+            "cutoff": float(getattr(module, "cutoff", 0.0)),
+        }
         for name, module in part.named_modules()
+        if not (isinstance(module, nn.ModuleList | nn.ModuleDict | nn.Sequential) and not len(module))
     }
 
 

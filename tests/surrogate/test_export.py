@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -210,11 +211,58 @@ def _other(kind: str) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("kind", ["f2out", "mixing", "epsilon", "cutoff"])
-def test_another_function_in_one_place_is_refused(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("f2out", "activation silu in interactions.1.f2out.0; alkit's networks have shifted_softplus"),
+        ("mixing", "activation Identity in mixing.1.intraatomic_context_net.0; alkit's networks have silu"),
+        ("epsilon", "epsilon 0.1 in mixing.0; alkit's networks have 1e-08"),
+        ("cutoff", "cutoff 5.0 in cutoff_fn; alkit's networks have 4.0"),
+    ],
+)
+def test_another_function_in_one_place_is_refused_for_its_own_reason(
+    kind: str, reason: str, tmp_path: Path
+) -> None:
     torch.save(_other(kind), tmp_path / "best_model")
-    with pytest.raises(SurrogateError, match="another radial basis, cutoff function or activation"):
+    with pytest.raises(SurrogateError, match=re.escape(f"best_model has {reason}")):
         from_schnetpack([tmp_path / "best_model"], elements=SCHNET.elements)
+
+
+@pytest.mark.parametrize("name", ["SchNet", "PaiNN"])
+def test_what_newer_schnetpack_adds_without_effect_is_no_obstacle(name: str, tmp_path: Path) -> None:
+    """Since 2.1 a representation keeps its electronic embeddings, of which it has none by default."""
+    model = plain_model(name)
+    torch.save(model, tmp_path / "old")
+    model.representation.electronic_embeddings = nn.ModuleList([])
+    torch.save(model, tmp_path / "new")
+    old, new = (from_schnetpack([tmp_path / file], elements=SCHNET.elements) for file in ("old", "new"))
+    structures = [graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES]
+    np.testing.assert_array_equal(new.predict(structures).mean, old.predict(structures).mean)
+    model.representation.electronic_embeddings = nn.ModuleList([nn.Embedding(3, 2)])
+    torch.save(model, tmp_path / "charged")
+    with pytest.raises(SurrogateError, match="in electronic_embeddings, which alkit's networks have not"):
+        from_schnetpack([tmp_path / "charged"], elements=SCHNET.elements)
+
+
+@pytest.mark.parametrize("rows", [10, 140])
+def test_any_number_of_elements_is_read(rows: int, tmp_path: Path) -> None:
+    model = plain_model("SchNet")
+    torch.save(model, tmp_path / "usual")
+    embedding = model.representation.embedding
+    usual = embedding.weight.detach()
+    weight = torch.zeros(rows, usual.shape[1])
+    shared = min(rows, len(usual))
+    weight[:shared] = usual[:shared]
+    embedding.weight, embedding.num_embeddings = nn.Parameter(weight), rows
+    torch.save(model, tmp_path / "other")
+    usual_model, other = (
+        from_schnetpack([tmp_path / file], elements=("H", "C", "O")) for file in ("usual", "other")
+    )
+    water = [graph_3d(np.array([8, 1, 1]), np.array([[0.0, 0, 0], [0.96, 0, 0], [0, 0.96, 0]]), cutoff=4.0)]
+    np.testing.assert_array_equal(other.predict(water).mean, usual_model.predict(water).mean)
+    if rows == 10:
+        with pytest.raises(SurrogateError, match="knows elements up to Z = 9; leave out Z = 17"):
+            from_schnetpack([tmp_path / "other"], elements=("H", "Cl"))
 
 
 def test_postprocessing_that_is_off_stays_off(tmp_path: Path) -> None:
@@ -258,7 +306,7 @@ def test_files_with_code_in_them_are_refused(tmp_path: Path, capfd) -> None:
         "writes": "holds schnetpack.transform.neighborlist.CachedNeighborList, which is no part",
         "linear": "holds torch.nn.modules.linear.Linear, which is no part",
         "identity": "holds no NeuralNetworkPotential",
-        "silu": "another radial basis, cutoff function or activation",
+        "silu": "silu has activation silu in ",
         "none": "There is no file",
     }
     for name, sentence in why.items():

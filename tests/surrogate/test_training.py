@@ -358,14 +358,11 @@ def test_no_schedulers_variables_change_a_training(scheduler: str, monkeypatch: 
 def test_in_a_job_of_several_tasks_a_new_process_trains_too(tmp_path: Path) -> None:
     """What Lightning reads when it is imported."""
     script = tmp_path / "train.py"
-    script.write_text(
-        "import sys; sys.path.append(sys.argv[1])\n"
-        "from small_ensembles import fit\nprint(len(fit().members))\n"
-    )
-    tests = Path(__file__).parents[1]
+    source = (Path(__file__).parents[1] / "small_ensembles.py").read_text()
+    script.write_text(f"{source}\nprint(len(fit().members))\n")
     for variables in (SCHEDULERS["Slurm"], SCHEDULERS["torchelastic"]):
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", script, tests],
+            [sys.executable, "-W", "ignore", script],
             env=os.environ | variables,
             capture_output=True,
             text=True,
