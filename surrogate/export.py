@@ -155,7 +155,7 @@ def _read(
         cutoff=float(representation.cutoff),
         elements=elements,
     )
-    network = build_model(settings, seed=0)
+    network: Any = build_model(settings, seed=0)
     pairs = ((representation, network.representation), (heads[0], network.output_modules[0]))
     if difference := next(filter(None, (_difference(theirs, mine) for theirs, mine in pairs)), ""):
         raise SurrogateError(f"{path} has {difference}.")

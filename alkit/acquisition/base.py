@@ -148,12 +148,10 @@ class TopScore:
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         returned = self.score(pool, context)
         try:
-            if np.iscomplexobj(returned):
-                raise TypeError("complex scores have no order")
-            scores = np.asarray(returned, dtype=np.float64)
-        except Exception:  # what it returned may have array methods of its own
+            scores = _numbers(returned)
+        except Exception as error:  # what it returned may have array methods of its own
             raise AcquisitionError(
-                f"{self.name} returned {type(returned).__name__} instead of {len(pool)} numbers."
+                f"{self.name} returned {type(returned).__name__} instead of {len(pool)} numbers ({error})."
             ) from None
         if scores.shape != (len(pool),):
             raise AcquisitionError(
@@ -164,6 +162,20 @@ class TopScore:
             bad = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise AcquisitionError(f"{self.name} scored molecule {bad} {scores[bad]}; scores must be finite.")
         return np.argsort(-scores, kind="stable")[:batch_size].tolist()
+
+
+def _numbers(returned: Any) -> NDArray[np.float64]:
+    """An array of what a score function has returned; a tensor may be on a GPU, and have a gradient."""
+    if callable(getattr(returned, "detach", None)):
+        returned = returned.detach().cpu().numpy()
+    if isinstance(returned, np.ma.MaskedArray) and np.ma.is_masked(returned):
+        raise TypeError("a masked array leaves some molecules without a score")
+    array = np.asarray(returned)
+    if array.dtype.kind not in "fiub":
+        array = np.asarray(returned, dtype=object)
+        if any(isinstance(value, str | bytes | complex | np.complexfloating) for value in array.ravel()):
+            raise TypeError("scores are real numbers, neither texts nor complex")
+    return np.asarray(array, dtype=np.float64)
 
 
 NEEDS = ("xtb_energy", "members", "soap")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
 PREDICTIONS_FILE = "predictions.npz"
+_UNREADABLE = (
+    OSError, ValueError, KeyError, IndexError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 _EARLIER_KEYS = {"cheap": "xtb_energy", "labelled_cheap": "labelled_xtb_energy"}
 
 
@@ -32,8 +37,37 @@ def read_predictions(state: RoundState) -> dict[str, NDArray]:
     path = state.path(PREDICTIONS_FILE)
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {_EARLIER_KEYS.get(key, key): array for key, array in file.items()}
-    except (OSError, ValueError, zipfile.BadZipFile):
+            arrays = {_EARLIER_KEYS.get(key, key): array for key, array in file.items()}
+        _check(arrays)
+    except _UNREADABLE as error:
         raise CampaignError(
-            f"{path} is missing or damaged; put the folder's files back, or start a new campaign."
+            f"{path} is missing or damaged ({error}); put the folder's files back, or start a new campaign."
         ) from None
+    return arrays
+
+
+def _check(arrays: dict[str, NDArray]) -> None:
+    """Raises KeyError or ValueError for what `save_predictions` does not write."""
+    n, labelled = len(arrays["ids"]), len(arrays["labelled_embeddings"])
+    shapes = {
+        "ids": (n,),
+        "samples": (len(arrays["samples"]), n),
+        "std": (n,),
+        "embeddings": (
+            n,
+            arrays["labelled_embeddings"].shape[1] if labelled else arrays["embeddings"].shape[1],
+        ),
+        "labelled_embeddings": (labelled, arrays["embeddings"].shape[1]),
+        "xtb_energy": (n,),
+        "labelled_xtb_energy": (labelled,),
+    }
+    for name in arrays.keys() & shapes.keys():
+        if arrays[name].shape != shapes[name] or arrays[name].dtype.kind not in "fiu":
+            raise ValueError(f"{name} is of shape {arrays[name].shape} and type {arrays[name].dtype}")
+        # Labelled molecules that xTB cannot compute have no energy.
+        if name != "labelled_xtb_energy" and not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} is not finite")
+    if (arrays["std"] < 0).any():
+        raise ValueError("std is negative")
+    if missing := sorted({"samples", "std", "embeddings"} - arrays.keys()):
+        raise KeyError(missing[0])

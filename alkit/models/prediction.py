@@ -1,5 +1,6 @@
 """A trained surrogate on disk, with what its right use needs: geometry source and level of theory."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,11 @@ CHUNK = 512  # molecules that are predicted at a time
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """Prediction for one molecule in eV with its 90 % interval, or the reason why there is none."""
+    """Prediction for one molecule in eV with its 90 % interval, or the reason why there is none.
+
+    ``std`` is None for a model of one member; ``low`` and ``high`` where the model's validation molecules are
+    too few for such an interval.
+    """
 
     smiles: str
     mean: float | None = None
@@ -108,5 +113,6 @@ def _predict_chunk(
             on_molecule(1)
     predicted = ensemble.predict(graphs)
     numbers = (predicted.mean, predicted.std, *predicted.interval(0.9))
-    values = iter(zip(*(column.tolist() for column in numbers), strict=True))
+    columns = ([value if math.isfinite(value) else None for value in column.tolist()] for column in numbers)
+    values = iter(zip(*columns, strict=True))
     return [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from alkit.storage.ledger import Ledger, Role
 from alkit.units import KCAL_PER_MOL
 
 _MOST_DRAWN = 24
+_FEW_TESTED = 30  # molecules: the mean error of fewer says little without its interval
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
 _COUNTED: tuple[Role, ...] = ("training", "validation")
 _COLUMNS = ("mae", "rmse", "q95", "max")
@@ -135,15 +137,50 @@ def campaign_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     # Delta learning starts from xTB, so that counting elements alone is no measure of it.
     trivial = last.get("baseline_xtb", last["baseline_elements"])
     name = "GFN2-xTB with element counts" if "baseline_xtb" in last else "counting elements"
+    mae = f"{last['mae']:.3f} eV{_interval(last)}"
     if last["mae"] > trivial:
-        return f"Not trained: the surrogate is worse than {name}."
+        return (
+            f"The surrogate is trained and saved, and no better than {name}: its test MAE is {mae}, theirs "
+            f"{trivial:.3f} eV. Give it more labels or epochs."
+        )
     gain = trivial / last["mae"]
-    kcal = last["mae"] / KCAL_PER_MOL
-    accuracy = "chemically accurate" if kcal <= 1 else f"{kcal:.1f} times chemical accuracy"
     return (
-        f"With {last['labels']:.0f} labels the test MAE is {last['mae']:.3f} eV ({accuracy}), "
-        f"{gain:.1f} times below {name}."
+        f"With {last['labels']:.0f} labels the test MAE is {mae} ({_accuracy(last)}), {gain:.1f} times below "
+        f"{name}."
     )
+
+
+def _accuracy(metrics: Mapping[str, float]) -> str:
+    kcal = metrics["mae"] / KCAL_PER_MOL
+    if kcal > 1:
+        return f"{kcal:.1f} times chemical accuracy"
+    half_width = _half_width(metrics)
+    if half_width is None or metrics["mae"] + half_width <= KCAL_PER_MOL:
+        return "chemically accurate"
+    return "within chemical accuracy, of which so few test molecules make nobody sure"
+
+
+def _interval(metrics: Mapping[str, float]) -> str:
+    half_width = _half_width(metrics)
+    if half_width is None:
+        return ""
+    low, high = max(0.0, metrics["mae"] - half_width), metrics["mae"] + half_width
+    within = f", 95 % interval {low:.3f} to {high:.3f} eV" if math.isfinite(high) else ""
+    n = int(metrics["test_size"])
+    return f" on {n} test molecule{'s' if n != 1 else ''}{within}"
+
+
+def _half_width(metrics: Mapping[str, float]) -> float | None:
+    """eV: of the mean absolute error's 95 % interval (Student's t), where the test molecules are few."""
+    from scipy.stats import t as student
+
+    n = int(metrics["test_size"])
+    if n >= _FEW_TESTED:
+        return None
+    if n < 2:
+        return math.inf
+    variance = max(0.0, metrics["rmse"] ** 2 - metrics["mae"] ** 2) / (n - 1)
+    return float(student.ppf(0.975, n - 1)) * math.sqrt(variance)
 
 
 def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -49,11 +49,27 @@ def predict_file(
         advance = stack.enter_context(progress.steps("predicting", total - done))
         predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
         good = failed = 0
+        warned = False
         for part in iter(lambda: list(islice(predicted, CHUNK)), []):
             add([_as_text(row) for row in part])
+            if not warned and (missing := _without(part)):
+                progress.say(missing, style="yellow")
+                warned = True
             bad = sum(bool(row.reason) for row in part)
             good, failed = good + len(part) - bad, failed + bad
     return good, failed, f"{provenance.energy} energies, {provenance.level}"
+
+
+def _without(rows: Sequence[PredictionRow]) -> str:
+    """What the model cannot say of its predictions; empty where it says all."""
+    if any(not row.reason and row.std is None for row in rows):
+        return "The model has one member and no spread: std_eV, low_90_eV and high_90_eV are empty."
+    if any(not row.reason and row.low is None for row in rows):
+        return (
+            "The model has seen too few validation molecules for a 90 % interval (9 are the least); low_90_eV "
+            "and high_90_eV are empty."
+        )
+    return ""
 
 
 def _as_text(row: PredictionRow) -> tuple[str, ...]:

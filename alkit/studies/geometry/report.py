@@ -90,7 +90,7 @@ def study_verdict(results: Results) -> list[str]:
         if _mean(results, arm, size, "mae") > _mean(results, arm, size, "baseline_elements")
     ]
     if worse:
-        sentences.append(f"Not trained (worse than counting elements): {'; '.join(worse)}.")
+        sentences.append(f"Trained, and no better than counting elements: {'; '.join(worse)}.")
     if results.settings.seeds < 3:
         sentences.append("Fewer than 3 seeds: the intervals leave out most of what training sets differ by.")
     return sentences

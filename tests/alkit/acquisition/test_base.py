@@ -97,6 +97,27 @@ def test_needs_that_nobody_can_give_are_refused(declared: object) -> None:
         needs(adapt(score, "score"))
 
 
+def test_tensors_are_scores_with_a_gradient_too() -> None:
+    import torch
+
+    scores = torch.arange(8.0, dtype=torch.float32)
+    for tensor in (scores, scores.clone().requires_grad_(), scores.double().requires_grad_() * 2):
+        assert choose(lambda pool, context, tensor=tensor: tensor) == [7, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("returned", "cause"),
+    [
+        (np.ma.array(np.arange(8.0), mask=[1] + [0] * 7), "masked array"),
+        (["1", "2", "3", "4", "5", "6", "7", "8"], "neither texts nor complex"),
+        (np.arange(8) * 1j, "neither texts nor complex"),
+    ],
+)
+def test_what_is_no_real_number_is_refused_with_the_cause(returned: object, cause: str) -> None:
+    with pytest.raises(AcquisitionError, match=rf"instead of 8 numbers \(.*{cause}"):
+        choose(lambda pool, context: returned)
+
+
 def test_random_draws_from_the_rounds_generator() -> None:
     pool = make_pool(200)
     batches = [select(resolve("random"), "random", pool, make_context(seed=seed), 20) for seed in (0, 1)]

@@ -71,3 +71,11 @@ def test_structures_are_predicted_where_they_are():
 def test_structures_are_refused_by_a_model_of_other_geometries(mode, geometry, seen):
     with pytest.raises(DataError, match=f"trained on {seen}"):
         list(predict_structures(_ensemble(mode), Provenance(geometry, 0, 3, "x", 12), [embed("CCO")]))
+
+
+def test_an_interval_that_cannot_be_given_is_none():
+    """Of fewer than nine validation molecules there is none of 90 %."""
+    (row,) = predict_smiles(_ensemble("2d"), Provenance("mmff", 0, 3, "x", 12), ["CCO"])
+    assert row.mean is not None
+    assert row.std is not None
+    assert (row.low, row.high) == (None, None)

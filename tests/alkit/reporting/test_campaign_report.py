@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy.stats import t as student
 
 from alkit.config.loading import check_config
 from alkit.reporting import campaign_report, plots
@@ -33,13 +34,30 @@ def test_what_the_numbers_mean():
     good = campaign_report.campaign_verdict([METRICS])
     assert "120 labels" in good
     assert "3.0 times below counting elements" in good
-    assert campaign_report.campaign_verdict([METRICS | {"mae": 0.7}]).startswith("Not trained")
+    assert campaign_report.campaign_verdict([METRICS | {"mae": 0.7}]).startswith(
+        "The surrogate is trained and saved, and no better than counting elements: its test MAE is 0.700 eV"
+    )
     assert "(chemically accurate)" in campaign_report.campaign_verdict([METRICS | {"mae": 0.0433}])
     delta = METRICS | {"baseline_xtb": 0.3}
     assert "1.5 times below GFN2-xTB with element counts" in campaign_report.campaign_verdict([delta])
     assert campaign_report.campaign_verdict([delta | {"mae": 0.4}]).startswith(
-        "Not trained: the surrogate is worse than GFN2"
+        "The surrogate is trained and saved, and no better than GFN2"
     )
+
+
+def test_few_test_molecules_give_an_interval():
+    few = METRICS | {"test_size": 10, "mae": 0.04, "rmse": 0.05}
+    said = campaign_report.campaign_verdict([few])
+    half = student.ppf(0.975, 9) * np.sqrt(0.05**2 - 0.04**2) / 3
+    assert f"0.040 eV on 10 test molecules, 95 % interval {0.04 - half:.3f} to {0.04 + half:.3f} eV" in said
+    assert "chemically accurate" not in said
+    assert "within chemical accuracy, of which" in said
+    sure = campaign_report.campaign_verdict([few | {"mae": 0.02, "rmse": 0.02}])
+    assert "(chemically accurate)" in sure
+    one = campaign_report.campaign_verdict([few | {"test_size": 1}])
+    assert "0.040 eV on 1 test molecule (" in one
+    assert "inf" not in one + said + sure
+    assert "interval" not in campaign_report.campaign_verdict([few | {"test_size": 30}])
 
 
 def test_table_shows_both_units():

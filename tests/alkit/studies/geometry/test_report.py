@@ -57,7 +57,7 @@ def test_no_difference_is_told_as_none() -> None:
 
 def test_warnings_come_with_the_verdict() -> None:
     _, untrained, few = study_verdict(results(0.1, 1.5, seeds=1))
-    assert untrained.startswith("Not trained (worse than counting elements): 2D, topological")
+    assert untrained.startswith("Trained, and no better than counting elements: 2D, topological")
     assert few.startswith("Fewer than 3 seeds")
 
 
