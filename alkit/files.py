@@ -6,12 +6,15 @@ import hashlib
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from alkit.errors import AlkitError, DataError
+from alkit.errors import AlkitError, CampaignError, DataError
+
+_SCRATCH = ".part."
 
 
 @contextmanager
@@ -28,6 +31,11 @@ def made(folder: Path) -> Iterator[None]:
         raise
 
 
+def no_link(path: str, flags: int) -> int:
+    """The opener for `open` that takes the file itself; a link in its place is an error."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def lock(path: Path) -> BinaryIO:
     """Open a file, made if need be, with its lock held; the lock goes when the file is closed.
 
@@ -37,7 +45,7 @@ def lock(path: Path) -> BinaryIO:
         BlockingIOError: the lock is held elsewhere, by this process or another.
         OSError: the file cannot be opened, or its file system has no locks.
     """
-    file = path.open("a+b")
+    file = open(path, "a+b", opener=no_link)  # noqa: SIM115 - the caller closes it
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException as error:
@@ -94,7 +102,7 @@ def growing_table(
             raw.truncate(0)
             raw.write(top)
             raw.flush()
-            origin.write_text(made_from, encoding="utf-8")
+            replace_file(origin, lambda part: write_text(part, made_from))
 
         def add(new: Sequence[Sequence[Any]]) -> None:
             raw.write(_as_csv(new))
@@ -154,11 +162,49 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside ``path`` and rename: a file that exists is complete."""
+    """Write beside ``path`` and rename: a file that exists is complete.
+
+    What is written to is a new file of a name that nobody can foresee; a link at ``path`` is replaced, not
+    followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    write(partial)
-    os.replace(partial, path)
+    file, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}{_SCRATCH}", suffix=path.suffix)
+    os.close(file)
+    scratch = Path(name)
+    try:
+        write(scratch)
+        scratch.chmod(0o666 & ~_umask())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left of `replace_file`; nobody may be writing in the folder."""
+    for scratch in folder.rglob(f".*{_SCRATCH}*"):
+        if scratch.is_file() and not scratch.is_symlink():
+            scratch.unlink(missing_ok=True)
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder of alkit's in which a link leads to another folder, or stands for a database.
+
+    Raises:
+        CampaignError: there is one; alkit would write to what it leads to.
+    """
+    for parent, names, files in os.walk(folder):
+        for name in (*names, *(name for name in files if ".sqlite" in name)):
+            path = Path(parent, name)
+            if path.is_symlink():
+                raise CampaignError(
+                    f"{path} is a link, and alkit writes through none; put the real one there."
+                )
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def refuse_existing(out: Path | None, option: str = "--out") -> None:
@@ -175,5 +221,5 @@ def output(out: Path | None) -> Iterator[IO[str]]:
         return
     refuse_existing(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="", encoding="utf-8") as file:
+    with out.open("x", newline="", encoding="utf-8") as file:
         yield file

@@ -16,6 +16,7 @@ import io
 import math
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -264,11 +265,12 @@ class GraphGAN:
             "steered": self.steered,
             **self._weights(),
         }
-        scratch = target.with_name(f"{target.name}.{os.getpid()}.part")
+        scratch = target.with_name(f".{target.stem}.part.{secrets.token_hex(8)}{target.suffix}")
         try:
             content = io.BytesIO()  # torch's own error of a full disk is no OSError
             torch.save(state, content)
-            scratch.write_bytes(content.getbuffer())
+            with scratch.open("xb") as file:  # new: a link there would be refused
+                file.write(content.getbuffer())
             os.replace(scratch, target)
         finally:
             scratch.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """A deep ensemble of SchNets: mean, calibrated uncertainty and embeddings of molecules."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from surrogate.ensemble_files import (
     read_weights,
 )
 from surrogate.errors import SurrogateError
-from surrogate.files import write_weights
+from surrogate.files import write_weights, write_whole
 from surrogate.inputs import Graph, input_widths
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -239,9 +238,7 @@ class Ensemble:
             "gp": self.gp is not None,
             "calibration": asdict(self.calibration),
         }
-        partial = folder / "ensemble.json.part"
-        partial.write_text(json.dumps(description, indent=2))
-        os.replace(partial, folder / "ensemble.json")
+        write_whole(folder / "ensemble.json", json.dumps(description, indent=2).encode())
 
     @classmethod
     def load(cls, folder: Path) -> "Ensemble":

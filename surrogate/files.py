@@ -1,6 +1,8 @@
 """Weights on disk."""
 
 import io
+import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -16,4 +18,19 @@ def write_weights(state: dict[str, Any], path: Path) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    path.write_bytes(content.getbuffer())
+    write_whole(path, content.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a new file of a name that nobody can foresee, and rename it.
+
+    A file that exists is complete, and a link at ``path`` is replaced, not followed.
+    """
+    scratch = path.with_name(f".{path.stem}.part.{secrets.token_hex(8)}{path.suffix}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with open(os.open(scratch, flags, 0o666), "wb") as file:
+            file.write(content)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
-from alkit.files import locked, replace_file, write_text
+from alkit.files import locked, refuse_links, replace_file, sweep, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.progress import CampaignProgress
@@ -251,7 +251,9 @@ class Campaign:
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
         busy = CampaignError(f"{self.folder} is in use by another `alkit campaign run`.")
+        refuse_links(self.folder)
         with locked(self.folder / ".lock", busy=busy):
+            sweep(self.folder)
             yield
 
 
@@ -264,6 +266,7 @@ def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
     path = Path(folder) / _LEDGER
     if not path.is_file():
         raise CampaignError(f"{folder} is not a campaign's folder: there is no {_LEDGER} in it.")
+    refuse_links(Path(folder))
     ledger = Ledger(path, read_only=True)
     stored = ledger.meta("config")
     if stored is None:

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 import warnings
+from typing import Any
 
 import typer
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. An error the user can fix gives one sentence and exit code 2, no traceback."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.showwarning = _show_warning
     try:
         with interrupts.listening():
             app(args=arguments)
@@ -67,6 +69,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"alkit: {_one_line(sentence)}", err=True)
         sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"alkit: {_one_line(str(message))}", err=True)
 
 
 def _one_line(text: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alkit.errors import DataError
+from alkit.files import no_link
 
 __all__ = ["QM9_SOURCES", "Download", "Source", "fetch"]
 
@@ -246,7 +247,7 @@ def _receive(
         have = 0  # a server without ranges sends everything again
     length = response.headers.get("Content-Length")
     total = have + int(length) if length and length.isdigit() else None
-    with part.open("ab" if have else "wb") as file:
+    with open(part, "ab" if have else "wb", opener=no_link) as file:
         while True:
             try:
                 chunk = response.read1(_CHUNK)

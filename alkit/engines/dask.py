@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import tempfile
 import uuid
+import warnings
 from collections.abc import Collection
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -32,6 +34,9 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": LOST_LIMIT - 1,
     # Dask would set OMP_NUM_THREADS and the like in *this* process, whose training wants its threads.
     "distributed.nanny.pre-spawn-environ": {},
+    # No page says anything: whoever is on the machine could read them.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -64,6 +69,12 @@ class DaskEngine(Engine):
         self._keys: dict[Future[Label], str] = {}
         with contextlib.ExitStack() as stack, deaf_to_interrupts():
             where = {"address": _local_cluster(stack, workers)} if address is None else _where(address)
+            if address is not None and not _is_encrypted(address):
+                warnings.warn(
+                    f"The Dask scheduler at {address} is reached without TLS: whoever reaches it can run code "
+                    "as you (docs/security.md).",
+                    stacklevel=2,
+                )
             try:
                 self._client = distributed.Client(**where, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
             except (OSError, ValueError) as error:  # TimeoutError is an OSError
@@ -132,6 +143,15 @@ def _where(address: str) -> dict[str, Any]:
     return {"scheduler_file": address}
 
 
+def _is_encrypted(address: str) -> bool:
+    if not address.endswith(".json"):
+        return address.startswith("tls://")
+    try:
+        return str(json.loads(Path(address).read_text(encoding="utf-8"))["address"]).startswith("tls://")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.LocalCluster:
     add_start_method(_METHOD, FreshContext())
     stack.enter_context(dask.config.set(_SETTINGS))  # for as long as workers may be started
@@ -142,7 +162,9 @@ def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.Loc
             threads_per_worker=1,
             host="127.0.0.1",
             memory_limit=0,  # theirs would count the worker, and not the process where the label is computed
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            # Without a certificate, whoever is on the machine could send code to the workers.
+            security=distributed.Security.temporary(),
             local_directory=stack.enter_context(folder),
             silence_logs=logging.CRITICAL,  # a lost worker is told by its label, if it cost one
         )

@@ -148,6 +148,7 @@ def _local(workers: int) -> Config:
     executor = HighThroughputExecutor(
         label="alkit",
         address="127.0.0.1",
+        encrypted=True,
         launch_cmd=launch,
         max_workers_per_node=workers,
         cores_per_worker=1e-3,  # as many as asked for, on however many cores

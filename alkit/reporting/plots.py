@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from alkit.files import replace_file
 from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
 _BLUE, _ORANGE, GREY = "#2563a8", "#d9722e", "#8a8f98"
@@ -52,7 +53,7 @@ def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None
     axes.errorbar(truth, predicted, yerr=std, fmt="o", ms=3.5, color=_BLUE, alpha=0.7, elinewidth=0.7)
     axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="label, eV", ylabel="prediction, eV")
     axes.set_title(f"Test set: MAE {np.abs(predicted - truth).mean():.3f} eV, n = {len(truth)}", loc="left")
-    drawn.savefig(path, dpi=_DPI)
+    _save(drawn, path)
 
 
 def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
@@ -114,7 +115,8 @@ def molecules(smiles: Sequence[str], captions: Sequence[str], path: Path) -> Non
         drawOptions=options,
         returnPNG=True,
     )
-    path.write_bytes(image if isinstance(image, bytes) else image.data)
+    content = image if isinstance(image, bytes) else image.data
+    replace_file(path, lambda part: _write_bytes(part, content))
 
 
 def make_up(sets: dict[str, Sequence[str]], path: Path) -> Path:
@@ -164,8 +166,16 @@ def finish(drawn: Figure, path: Path, *, columns: int) -> Path:
     """Write the figure, with its legend below in so many columns, or none."""
     if columns:
         drawn.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
-    drawn.savefig(path, dpi=_DPI)
+    _save(drawn, path)
     return path
+
+
+def _save(drawn: Figure, path: Path) -> None:
+    replace_file(path, lambda part: drawn.savefig(part, dpi=_DPI))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def plain_ticks(axis: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import math
 import tempfile
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
 from ase.data import chemical_symbols
 
 from alkit.errors import LabelError
@@ -29,12 +31,14 @@ _KNOWN_PACKAGES = ("ase", "tblite", "xtb")
 
 @dataclass(kw_only=True)
 class ASESimulator(RelaxingSimulator):
-    """``calculator``: "module:Class", made with ``arguments``. ``method``: the name of its level of theory,
-    by default made of the class and the arguments. ``atom_energies``: total energies of free atoms in eV, by
-    symbol; for one that is missing the calculator is asked, with the unpaired electrons of the atom's ground
-    state as its initial magnetic moment, so it must be one that heeds them. With the molecule's charge or
-    spin among ``arguments`` it is not asked, as they are not those of the atom. ``hessian`` is "central", as
-    not every calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
+    """``calculator``: "module:Class", a subclass of ASE's ``Calculator``, made with ``arguments``.
+
+    ``method``: the name of its level of theory, by default made of the class and the arguments.
+    ``atom_energies``: total energies of free atoms in eV, by symbol; for one that is missing the calculator
+    is asked, with the unpaired electrons of the atom's ground state as its initial magnetic moment, so it
+    must be one that heeds them. With the molecule's charge or spin among ``arguments`` it is not asked, as
+    they are not those of the atom. ``hessian`` is "central", as not every calculator is precise enough for
+    forward differences. The rest as `RelaxingSimulator` has it.
     """
 
     calculator: str
@@ -91,9 +95,6 @@ class ASESimulator(RelaxingSimulator):
             raise self.error(
                 f"{self.calculator} cannot be made: {type(error).__name__}: {problem}"
             ) from error
-        for method in ("get_potential_energy", "get_forces"):
-            if not hasattr(calculator, method):
-                raise self.error(f"{self.calculator} is no ASE calculator: it has no {method}()")
         if _writes_files(calculator) and "directory" not in self.arguments:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="alkit-")
             calculator.directory = tempfile.mkdtemp(dir=self._folder.name)
@@ -135,7 +136,14 @@ class ASESimulator(RelaxingSimulator):
         if not hasattr(loaded, name):
             public = [key for key in vars(loaded) if not key.startswith("_")]
             raise self.error(f"{module} has no {name!r}: {nearest(name, public)}")
-        return getattr(loaded, name)
+        found = getattr(loaded, name)
+        # Before anything is called: a campaign file may come from somebody else, and name "os:system".
+        if not (inspect.isclass(found) and issubclass(found, BaseCalculator)):
+            raise self.error(
+                f"{self.calculator} is no ASE calculator: the name of a subclass of ase's Calculator is "
+                "expected, which nothing else may stand for"
+            )
+        return found
 
     def _number(self, symbol: str) -> int:
         value = self.atom_energies[symbol]

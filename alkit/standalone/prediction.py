@@ -66,8 +66,8 @@ def _without(rows: Sequence[PredictionRow]) -> str:
         return "The model has one member and no spread: std_eV, low_90_eV and high_90_eV are empty."
     if any(not row.reason and row.low is None for row in rows):
         return (
-            "The model has seen too few validation molecules for a 90 % interval (9 are the least); low_90_eV "
-            "and high_90_eV are empty."
+            "The model has seen too few validation molecules for a 90 % interval (9 are the least); "
+            "low_90_eV and high_90_eV are empty."
         )
     return ""
 

@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import sqlite3
 import threading
 import uuid
@@ -48,6 +49,7 @@ COMMIT;
 _SELECT = f"SELECT {', '.join(NAMES)} FROM labels WHERE key = ?"
 _INSERT = insert("labels", ("key", *NAMES), conflict="IGNORE")  # the first label of a key counts
 _PATIENCE = 60.0  # seconds to wait for another campaign's write
+_OWNER = re.compile(r"[0-9a-f]{32}")  # uuid4().hex
 _VARIABLE = "ALKIT_LABEL_CACHE"
 
 
@@ -83,6 +85,14 @@ class LabelCache:
             self._owner_file = lock(self._owners / self._owner)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False)
             self._db.executescript(_SCHEMA)
+            with self._writing():
+                self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what killed processes have left: their files, and the claims that nobody holds."""
+        for path in self._owners.iterdir():
+            if _OWNER.fullmatch(path.name) and path.name != self._owner and not path.is_symlink():
+                self._clear_if_ended(path.name)
 
     def close(self) -> None:
         """Release the claims of this process and close the file."""
@@ -178,7 +188,14 @@ class LabelCache:
             ) from None
 
     def _clear_if_ended(self, owner: str) -> bool:
-        """Remove the claims and the file of a process that has ended. False if it lives."""
+        """Remove the claims and the file of a process that has ended. False if it lives.
+
+        The name comes from the database and becomes a path: one that no cache of alkit's has is nobody's, and
+        no file is looked at for it.
+        """
+        if not _OWNER.fullmatch(owner):
+            self._db.execute("DELETE FROM claims WHERE owner = ?", (owner,))
+            return True
         try:
             owner_file = lock(self._owners / owner)
         except BlockingIOError:

@@ -78,7 +78,7 @@ def labels(ledger: Ledger) -> Iterator[Label]:
 
 def _csv(ledger: Ledger, out: Path, name: str) -> int:
     table = list(rows(ledger))
-    with out.open("w", newline="", encoding="utf-8") as file:
+    with out.open("x", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]) if table else ["id"])
         writer.writeheader()
         writer.writerows(table)

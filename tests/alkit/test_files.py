@@ -1,6 +1,7 @@
 """alkit.files: tables that survive an interruption anywhere."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.errors import DataError
-from alkit.files import digest, growing_table, lock, locked
+from alkit.errors import CampaignError, DataError
+from alkit.files import (
+    digest,
+    growing_table,
+    lock,
+    locked,
+    output,
+    refuse_links,
+    replace_file,
+    sweep,
+    write_text,
+)
 
 HEADER = ["smiles", "value"]
 
@@ -138,3 +149,68 @@ def test_a_lock_that_cannot_be_opened_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught, locked(tmp_path / "a", busy=DataError("busy")):
         pass
     assert caught.value.filename == str(tmp_path / "a")
+
+
+def test_a_replaced_file_is_new_whole_and_follows_no_link(tmp_path: Path) -> None:
+    victim, target = tmp_path / "thesis.tex", tmp_path / "run" / "report.html"
+    victim.write_text("precious")
+    target.parent.mkdir()
+    target.symlink_to(victim)
+    for name in ("report.part.html", ".report.part.html"):  # names that another hand may foresee
+        (target.parent / name).symlink_to(victim)
+    replace_file(target, lambda path: write_text(path, "page"))
+    assert victim.read_text() == "precious"
+    assert not target.is_symlink()
+    assert target.read_text() == "page"
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert target.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("before")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        replace_file(target, fail)
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_kill_leaves_is_swept(tmp_path: Path) -> None:
+    kept = tmp_path / "rounds" / "01" / "predictions.npz"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    script = (
+        "import os, sys; from pathlib import Path; from alkit.files import replace_file\n"
+        "replace_file(Path(sys.argv[1]), lambda path: os.kill(os.getpid(), 9))"
+    )
+    subprocess.run([sys.executable, "-c", script, kept], check=False)
+    assert len(list(kept.parent.iterdir())) == 2
+    sweep(tmp_path)
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_links_out_of_a_folder_are_refused(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (folder / "rounds" / "00").mkdir(parents=True)
+    elsewhere.mkdir()
+    refuse_links(folder)
+    for name in ("plots", "rounds/01", "ledger.sqlite", "ledger.sqlite-wal"):
+        (folder / name).symlink_to(elsewhere)
+        with pytest.raises(CampaignError, match=f"{name} is a link"):
+            refuse_links(folder)
+        (folder / name).unlink()
+
+
+def test_new_files_and_locks_follow_no_link(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").symlink_to(tmp_path / "made")
+    with pytest.raises(FileExistsError), output(tmp_path / "out.csv"):
+        pass
+    with pytest.raises(OSError, match=r"out\.csv"):
+        lock(tmp_path / "out.csv")
+    assert not (tmp_path / "made").exists()

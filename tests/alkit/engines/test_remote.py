@@ -6,9 +6,11 @@ import queue
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from alkit.engines import Engine, create_engine
@@ -130,3 +132,37 @@ def test_ctrl_c_ends_everything_without_a_word_from_the_workers(tools, script, k
     assert out == ""
     assert time.monotonic() - begin < 30
     assert tools.wait_until(lambda: tools.gone(int(parts["pid"])) and tools.gone(int(parts["parent"])))
+
+
+def test_a_dask_cluster_of_alkits_own_lets_nobody_in(shared_spec: SimulatorSpec) -> None:
+    """Whoever reaches an open scheduler can run code as the user."""
+    distributed = pytest.importorskip("distributed", reason="alkit[dask] is not installed")
+    with create_engine(shared_spec, "dask", workers=1, timeout=12) as engine:
+        address = engine._client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises((OSError, TypeError, RuntimeError)):
+            distributed.Client(address, timeout=3)
+        with pytest.raises((OSError, TypeError, RuntimeError)):
+            distributed.Client(address, timeout=3, security=distributed.Security.temporary())
+        me = psutil.Process()
+        ports = {
+            connection.laddr.port
+            for process in (me, *me.children(recursive=True))
+            for connection in process.net_connections("tcp")
+            if connection.status == "LISTEN"
+        }
+        for port in ports:  # some answer to HTTP, and none of them says anything
+            for path in ("/", "/status", "/info/main/workers.html", "/metrics", "/json/counts.json"):
+                with pytest.raises(OSError, match=r"404|reset|closed|SSL|timed out|Bad|refused|read"):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3)
+
+
+def test_an_address_without_tls_gets_a_warning(shared_spec: SimulatorSpec) -> None:
+    distributed = pytest.importorskip("distributed", reason="alkit[dask] is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, host="127.0.0.1", protocol="tcp://", dashboard_address=":0"
+        ) as cluster,
+        pytest.warns(UserWarning, match=r"tcp://.* is reached without TLS"),
+    ):
+        create_engine(shared_spec, "dask", dask=cluster.scheduler_address, workers=1, timeout=12).close()

@@ -1,5 +1,6 @@
 """alkit.simulators.ase_calculator: calculators by import path, against the same ones by name."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,26 @@ def test_each_calculation_that_writes_files_has_a_folder_of_its_own() -> None:
 def test_mistakes_are_named(settings: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create_simulator(SimulatorSpec("ase", settings))
+
+
+@pytest.mark.parametrize(
+    ("calculator", "arguments"),
+    [
+        ("os:system", {"command": "touch {mark}"}),
+        ("subprocess:Popen", {"args": ["touch", "{mark}"]}),
+        ("subprocess:run", {"args": ["touch", "{mark}"]}),
+        ("pathlib:Path.touch", {}),
+        ("builtins:exec", {}),
+        ("ase.io:write", {"filename": "{mark}"}),
+        ("tempfile:TemporaryDirectory", {"dir": "{mark}"}),
+        ("ase:Atoms", {}),
+    ],
+)
+def test_nothing_but_a_calculator_is_ever_called(calculator: str, arguments: dict, tmp_path: Path) -> None:
+    """A campaign file may come from somebody else: `validate` runs nothing that it names."""
+    mark = tmp_path / "PWNED"
+    filled = json.loads(json.dumps(arguments).replace("{mark}", str(mark)))
+    with pytest.raises(ConfigError, match=r"no ASE calculator|has no 'Path.touch'"):
+        settings = {"calculator": calculator, "arguments": filled, "atom_energies": {"H": -1.0}}
+        create_simulator(SimulatorSpec("ase", settings))
+    assert list(tmp_path.iterdir()) == []

@@ -288,3 +288,47 @@ def test_a_long_write_of_another_is_waited_for(tmp_path, label):
             writing.result(timeout=30)
         assert one.get(WATER) is not None
     assert os.path.exists(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["{elsewhere}/thesis.tex", "../thesis.tex", "thesis.tex", "", "x" * 32, "A" * 32]
+)
+def test_an_owner_in_the_database_is_never_a_path(name, tmp_path):
+    """A cache from somebody else may hold any text there."""
+    elsewhere = tmp_path / "elsewhere"
+    path = tmp_path / "cache" / "labels.sqlite"
+    for folder in (elsewhere, path.parent):
+        folder.mkdir()
+    victims = [elsewhere / "thesis.tex", path.parent / "thesis.tex", tmp_path / "thesis.tex"]
+    for victim in victims:
+        victim.write_text("precious")
+    with cache(path) as mine, closing(sqlite3.connect(path)) as other:
+        key, name = mine.key(METHANE), name.format(elsewhere=elsewhere)
+        other.execute("INSERT INTO claims VALUES (?, ?)", (key, name))
+        other.commit()
+    before = sorted(tmp_path.rglob("*"))
+    with cache(path) as mine:
+        assert mine.claim(METHANE)  # nobody holds it
+        owners = set(path.with_name("labels.sqlite.owners").iterdir())
+        assert len(owners) == 1
+    assert [victim.read_text() for victim in victims] == ["precious"] * 3
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_killed_processes_left_is_swept(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    owners = path.with_name("labels.sqlite.owners")
+    with cache(path):
+        pass
+    dead, strange = owners / ("0" * 32), owners / "notes.txt"
+    for left in (dead, strange):
+        left.touch()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("INSERT INTO claims VALUES ('key', ?)", (dead.name,))
+        other.commit()
+    with cache(path), cache(path):  # the second one sees a living owner
+        assert not dead.exists()
+        assert strange.exists()
+        assert len(list(owners.iterdir())) == 3
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM claims").fetchone() == (0,)
