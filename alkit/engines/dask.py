@@ -71,8 +71,8 @@ class DaskEngine(Engine):
             where = {"address": _local_cluster(stack, workers)} if address is None else _where(address)
             if address is not None and not _is_encrypted(address):
                 warnings.warn(
-                    f"The Dask scheduler at {address} is reached without TLS: whoever reaches it can run code "
-                    "as you (docs/security.md).",
+                    f"The Dask scheduler at {address} is reached without TLS: whoever reaches it can run "
+                    "code as you (docs/security.md).",
                     stacklevel=2,
                 )
             try:
@@ -162,7 +162,7 @@ def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.Loc
             threads_per_worker=1,
             host="127.0.0.1",
             memory_limit=0,  # theirs would count the worker, and not the process where the label is computed
-            dashboard_address="127.0.0.1:0",
+            dashboard_address=None,
             # Without a certificate, whoever is on the machine could send code to the workers.
             security=distributed.Security.temporary(),
             local_directory=stack.enter_context(folder),

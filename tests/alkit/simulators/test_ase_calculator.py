@@ -143,7 +143,7 @@ def test_nothing_but_a_calculator_is_ever_called(calculator: str, arguments: dic
     """A campaign file may come from somebody else: `validate` runs nothing that it names."""
     mark = tmp_path / "PWNED"
     filled = json.loads(json.dumps(arguments).replace("{mark}", str(mark)))
+    settings = {"calculator": calculator, "arguments": filled, "atom_energies": {"H": -1.0}}
     with pytest.raises(ConfigError, match=r"no ASE calculator|has no 'Path.touch'"):
-        settings = {"calculator": calculator, "arguments": filled, "atom_energies": {"H": -1.0}}
         create_simulator(SimulatorSpec("ase", settings))
     assert list(tmp_path.iterdir()) == []
