@@ -16,6 +16,7 @@ from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
 from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
+from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
 from alkit.files import locked, refuse_links, replace_file, sweep, write_text
@@ -155,12 +156,14 @@ class Campaign:
         return reason
 
     def _tracking_uri(self, ledger: Ledger) -> str:
-        """Where the campaign began to track, also when it goes on from another working directory."""
-        stored = ledger.meta("tracking_uri")
-        if stored is None:
-            stored = absolute_uri(self.config.tracking.uri)
-            ledger.set_meta("tracking_uri", stored)
-        return stored
+        """Where the campaign began to track, also when it goes on from another working directory.
+
+        A password is not in the ledger: it comes from the campaign's file, or MLflow's own variables.
+        """
+        given = absolute_uri(self.config.tracking.uri)
+        stored = ledger.meta("tracking_uri") or given
+        ledger.set_meta("tracking_uri", masked(stored))
+        return given if masked(given) == masked(stored) else stored
 
     def _round(self, state: RoundState, runs: "CampaignRuns") -> bool:
         """The stages of the round that are left; whether its plots were drawn, after all the rest."""

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from alkit.config.masking import masked
 from alkit.config.messages import repeated_key, sentence
 from alkit.config.proposer import CustomConfig, MixConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
@@ -162,7 +163,12 @@ def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> Cam
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines ``key: old -> new`` for what differs, and must not while a campaign is under way."""
+    """Lines ``key: old -> new`` for what differs, and must not while a campaign is under way.
+
+    Ledgers of earlier revisions hold a password in ``tracking.uri``; it is hidden here too.
+    """
+    if isinstance(uri := old.get("tracking", {}).get("uri"), str):
+        old = old | {"tracking": old["tracking"] | {"uri": masked(uri)}}
     means = {f"simulator.{name}" for name in MEANS}
     return [line for line in difference(old, new) if line.partition(":")[0] not in means]
 

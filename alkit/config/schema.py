@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
@@ -240,4 +241,7 @@ class CampaignConfig(Section):
         return self.folder.expanduser() if self.folder else Path("runs") / self.name
 
     def as_dict(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        """Plain values, to be written: a password in ``tracking.uri`` is hidden."""
+        values = self.model_dump(mode="json")
+        values["tracking"]["uri"] = masked(values["tracking"]["uri"])
+        return values

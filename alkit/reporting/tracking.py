@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alkit import interrupts
+from alkit.config.masking import is_masked, masked, without_secrets, without_user
 from alkit.errors import ConfigError, TrackingError
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
@@ -27,20 +28,21 @@ class Tracker:
     """
 
     def __init__(self, uri: str, experiment: str):
-        self._client = _client(uri)
+        uri = _with_password(uri)
+        self._client, shown = _client(uri), masked(uri)
         try:
             existing = self._client.get_experiment_by_name(experiment)
             if existing and existing.lifecycle_stage != "active":
                 raise ConfigError(
-                    f"tracking.experiment {experiment} was deleted in {uri}; restore it or name another."
+                    f"tracking.experiment {experiment} was deleted in {shown}; restore it or name another."
                 )
             self._experiment = existing.experiment_id if existing else self._create(uri, experiment)
         except ConfigError:
             raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
             raise ConfigError(
-                f"tracking.uri {uri}: the MLflow store cannot be opened ({type(error).__name__}: "
-                f"{str(error).splitlines()[0][:200]})."
+                f"tracking.uri {shown}: the MLflow store cannot be opened ({type(error).__name__}: "
+                f"{_first_line(error, uri)})."
             ) from error
 
     def _create(self, uri: str, experiment: str) -> str:
@@ -116,7 +118,7 @@ def _reported() -> Iterator[None]:
         with interrupts.deferred():
             yield
     except Exception as error:
-        problem = (str(error).splitlines() or [""])[0][:200]
+        problem = masked((str(error).splitlines() or [""])[0])[:200]
         raise TrackingError(
             f"MLflow's store failed ({type(error).__name__}: {problem}); when it works again, the same "
             "command goes on from here."
@@ -140,7 +142,27 @@ def _client(uri: str) -> Any:
             _make_whole(uri)
             return MlflowClient(tracking_uri=uri)
         except Exception as error:  # as above: several libraries' errors
-            raise ConfigError(f"tracking.uri {uri}: {str(error).splitlines()[0][:200]}.") from error
+            raise ConfigError(f"tracking.uri {masked(uri)}: {_first_line(error, uri)}.") from error
+
+
+def _first_line(error: Exception, uri: str) -> str:
+    return without_secrets((str(error).splitlines() or [""])[0], uri)[:200]
+
+
+def _with_password(uri: str) -> str:
+    """The address to use: one whose password was hidden takes it from MLflow's environment variables.
+
+    Raises:
+        ConfigError: they are not set.
+    """
+    if not is_masked(uri):
+        return uri
+    if not os.environ.get("MLFLOW_TRACKING_PASSWORD"):
+        raise ConfigError(
+            f"tracking.uri {uri} has its password hidden; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or give the password in the campaign's file."
+        )
+    return without_user(uri)
 
 
 def _make_whole(uri: str) -> None:
