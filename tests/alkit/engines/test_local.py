@@ -26,9 +26,9 @@ def test_every_trouble_costs_one_label_and_has_a_name(tools, spec: SimulatorSpec
     assert sorted(m.smiles for m, _ in outcomes) == sorted(smiles)
     reasons = {m.smiles: o.reason if isinstance(o, LabelError) else o.value for m, o in outcomes}
     assert reasons == {
-        "CCC": -1.0,
-        "CCCC": -1.0,
-        "CC": -1.0,
+        "CCC": -0.25,
+        "CCCC": -0.25,
+        "CC": -0.25,
         "C": "worker_died",
         "O": "simulator_error",
         "F": "not_finite",
@@ -53,14 +53,14 @@ def test_a_hung_worker_is_killed_and_the_others_go_on(tools, spec: SimulatorSpec
             future.result(timeout=60)  # both workers are up
         begin = time.monotonic()
         hung, fine = engine.submit(tools.molecule("N")), engine.submit(tools.molecule("CCC"))
-        assert fine.result(timeout=60).value == -1.0
+        assert fine.result(timeout=60).value == -0.25
         assert not hung.done()
         assert tools.reason(hung) == "timeout"
         ((strategy, reason, seconds),) = hung.exception().attempts
         assert (strategy, reason) == ("as given", "timeout")
         assert 3 <= seconds < 20
         assert 3 <= time.monotonic() - begin < 20
-        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
 
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
@@ -76,7 +76,7 @@ def test_a_jump_of_the_clock_neither_ends_a_label_nor_saves_one_that_hangs(
         hung = engine.submit(tools.molecule("N"))
         tools.wait_until(lambda: time.monotonic() - begin > 1)
         jumped.set()
-        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
         assert tools.reason(hung) == "timeout"
         assert 4 <= time.monotonic() - begin < 20
 
@@ -98,7 +98,7 @@ def test_a_worker_killed_while_idle_costs_nothing(tools, spec: SimulatorSpec) ->
             pid = int(engine.submit(tools.molecule("CC")).result(timeout=60).parts["pid"])
             os.kill(pid, signal.SIGKILL)
             assert tools.wait_until(lambda pid=pid: tools.gone(pid))
-        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
 
 
 def test_workers_outlive_the_thread_that_first_submitted(tools, spec: SimulatorSpec) -> None:
@@ -107,14 +107,14 @@ def test_workers_outlive_the_thread_that_first_submitted(tools, spec: SimulatorS
         thread = threading.Thread(target=lambda: futures.append(engine.submit(tools.molecule("P"))))
         thread.start()
         thread.join()
-        assert futures[0].result(timeout=60).value == -1.0
+        assert futures[0].result(timeout=60).value == -0.25
 
 
 def test_leaving_waits_for_the_work_and_an_exception_drops_it(tools, spec: SimulatorSpec) -> None:
     with LocalEngine(spec, workers=1, timeout=60) as engine:
         future = engine.submit(tools.molecule("P"))
     assert future.done()
-    assert future.result().value == -1.0
+    assert future.result().value == -0.25
     futures: list = []
 
     def interrupted() -> None:
@@ -251,12 +251,12 @@ def test_too_much_memory_costs_the_label_and_not_the_worker(tools, spec: Simulat
         after = engine.submit(tools.molecule("CC")).result(timeout=60).parts
         assert (after["pid"], after["count"]) == (before["pid"], before["count"] + 2)
         assert tools.reason(engine.submit(tools.molecule("Br"))) == "worker_died"
-        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -1.0
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
 
 
 def test_without_a_limit_it_may_have_it_and_xtb_fits_into_little(tools, spec: SimulatorSpec) -> None:
     with LocalEngine(spec, workers=1, timeout=60) as engine:
-        assert engine.submit(tools.molecule("B")).result(timeout=60).value == -1.0
+        assert engine.submit(tools.molecule("B")).result(timeout=60).value == -0.25
     with LocalEngine(SimulatorSpec("xtb"), workers=1, timeout=60, memory_limit=1) as engine:
         assert engine.submit(embed("CO", seed=0)).result(timeout=60).value < -10
 

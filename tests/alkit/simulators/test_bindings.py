@@ -219,7 +219,9 @@ def _refused(done: subprocess.CompletedProcess[str], sentence: str) -> None:
 def test_without_either_everything_that_needs_one_says_so_before_work_begins(
     without, tiny, write_config, tmp_path
 ) -> None:
-    (tmp_path / "table.csv").write_text("smiles,u0\n" + "".join(f"{'C' * k}O,{-k}\n" for k in range(1, 30)))
+    (tmp_path / "table.csv").write_text(
+        "smiles,u0\n" + "".join(f"{'C' * k}O,{-12 * k - 16}\n" for k in range(1, 30))
+    )
     fix = "needs GFN2-xTB, and neither tblite nor xtb is installed: pip install tblite"
     expected = [
         (
