@@ -38,7 +38,7 @@ def _draw_start(state: RoundState) -> None:
                 if index is None:
                     raise ConfigError(
                         f"start asks for {sum(sizes.values())} molecules, and the seeds hold {len(seeds)} in "
-                        "the domain, not all usable; lower start.training, .validation or .test."
+                        f"the domain, not all usable{_refused(state)}; lower the numbers of start."
                     )
                 # Stereoisomers share a set: what is tested must not be known from its mirror image.
                 graph = without_stereo(seeds[index])
@@ -56,6 +56,13 @@ def _admit(state: RoundState, smiles: str, role: Role) -> bool:
         state.ledger.mark(candidate, "rejected", reason=error.reason, detail=error.detail)
         return False
     return True
+
+
+def _refused(state: RoundState) -> str:
+    """Why seeds have no geometry, with counts."""
+    reasons = Counter(c.reason for c in state.ledger.candidates(round_=0, status=("rejected",)))
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return f" ({counts})" if counts else ""
 
 
 def _failures(state: RoundState) -> str:

@@ -36,7 +36,9 @@ def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int
 
     ``geometry``: "etkdg" is RDKit's ETKDGv3 distance geometry (doi:10.1021/acs.jcim.0c00025); "mmff" relaxes
     ``conformers`` of them with MMFF94 (doi:10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P)
-    and takes the lowest. Cages that ETKDG cannot embed are placed by distance bounds and MMFF94. ``seed`` is
+    and takes the lowest; a molecule that MMFF94 has no parameters for (H2, CO, HCl, boron …) stays as ETKDG
+    placed it, and its ``geometry`` says so. Cages that ETKDG cannot embed are placed by distance bounds and
+    MMFF94. ``seed`` is
     the campaign's seed; the molecule's own is derived from it. Stereo centres that the SMILES leaves open are
     settled by the seed. Atoms come in the order of RDKit's AddHs: as in the canonical SMILES, then hydrogens.
 
@@ -47,8 +49,12 @@ def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int
         raise DataError(
             f"geometry {geometry!r} cannot be made from a SMILES; use one of {', '.join(EMBEDDABLE)}"
         )
+    from rdkit.Chem import rdForceFieldHelpers
+
     key = canonical(smiles)
     mol = with_hydrogens(key)
+    if geometry == "mmff" and not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+        geometry = "etkdg"
     ids = _embed(mol, key, molecule_seed(seed, key), conformers if geometry == "mmff" else 1)
     best = _lowest_mmff(mol, key) if geometry == "mmff" else ids[0]
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
@@ -113,8 +119,6 @@ def _lowest_mmff(mol: Any, smiles: str) -> int:
     from rdkit.Chem import rdForceFieldHelpers
 
     with rdBase.BlockLogs():
-        if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
-            raise LabelError("mmff_failed", f"MMFF94 has no parameters for {smiles}")
         ends = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(mol, maxIters=_MMFF_ITERATIONS)
     ids = [conformer.GetId() for conformer in mol.GetConformers()]
     converged = [(energy, i) for (status, energy), i in zip(ends, ids, strict=True) if status == 0]
