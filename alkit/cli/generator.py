@@ -26,9 +26,13 @@ def train(
     elements: _Elements = "C,N,O,F",
     go_on: Annotated[bool, typer.Option("--go-on", help="Go on from the generator in --out.")] = False,
     seed: _Seed = 0,
+    smiles_column: Annotated[str | None, typer.Option(help="Of a table; 'smiles' by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between the columns of a table.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at what cannot be learned.")] = False,
 ) -> None:
     """Train a generator on SMILES."""
     from alkit.cli.console import open_console
+    from alkit.datasets.tables import Columns
     from alkit.standalone.generator import train_generator
 
     history = train_generator(
@@ -40,6 +44,8 @@ def train(
         seed=seed,
         go_on=go_on,
         progress=open_console()[1],
+        columns=Columns(smiles_column, None, delimiter),
+        strict=strict,
     )
     typer.echo(
         f"{out}: {history.steps} updates in {history.seconds:.0f} s, {history.total_steps} in all.", err=True

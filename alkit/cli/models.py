@@ -7,12 +7,22 @@ import typer
 
 from alkit.cli.console import open_console
 from alkit.config.words import Energy, GFNMethod, ModelGeometry, Target
+from alkit.datasets.tables import Columns
 from surrogate.settings import Device, Layout, Mode, ModelSettings, Representation, TrainingSettings
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # one set of defaults, for campaigns too
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
+
+
+SmilesColumn = Annotated[
+    str | None, typer.Option("--smiles-column", help="Of a table; 'smiles' in any case by default.")
+]
+NameColumn = Annotated[str | None, typer.Option("--name-column", help="Of a table; 'name', 'id' …")]
+Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a table; seen by itself.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at a molecule that cannot be read.")]
+Length = Annotated[Literal["angstrom", "bohr"], typer.Option(help="Unit of the positions in a file.")]
 
 
 def train(
@@ -60,6 +70,9 @@ def train(
     ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = _TRAINING.ema,
     device: Annotated[Device, typer.Option(help="auto: a GPU if any.")] = _TRAINING.device,
     seed: Seed = 0,
+    smiles_column: SmilesColumn = None,
+    delimiter: Delimiter = None,
+    strict: Strict = False,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
     from alkit.reporting import campaign_report
@@ -88,30 +101,49 @@ def train(
         unit=unit,
         kind=kind,
         references=free_atoms,
+        columns=Columns(smiles_column, None, delimiter),
+        strict=strict,
     )
     console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
     console.print(campaign_report.campaign_verdict([metrics]))
+
+
+def _angstrom(length: str) -> float:
+    from ase.units import Bohr
+
+    return float(Bohr) if length == "bohr" else 1.0
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
     molecules: Annotated[
         Path,
-        typer.Argument(help="SMILES file or CSV; .xyz, .extxyz or .db for a model of dataset geometries."),
+        typer.Argument(help="SMILES file, table, SD or MOL2 file; structures for a model of such."),
     ],
     out: Out = None,
+    smiles_column: SmilesColumn = None,
+    name_column: NameColumn = None,
+    delimiter: Delimiter = None,
+    length: Length = "angstrom",
 ) -> None:
     """Predict energies with their uncertainty, as CSV in eV."""
     from alkit.standalone import prediction
 
-    done, failed, energies = prediction.predict_file(model, molecules, out, open_console()[1])
+    done, failed, energies = prediction.predict_file(
+        model,
+        molecules,
+        out,
+        open_console()[1],
+        columns=Columns(smiles_column, name_column, delimiter),
+        length=_angstrom(length),
+    )
     typer.echo(
         f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
     )
 
 
 def label(
-    molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
+    molecules: Annotated[Path, typer.Argument(help="SMILES file, table, SD, MOL2, XYZ file or database.")],
     target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
     method: Annotated[GFNMethod, typer.Option(help="Of xtb and tblite.")] = "GFN2-xTB",
     simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
@@ -123,6 +155,11 @@ def label(
     timeout: Annotated[float, typer.Option(help="Seconds a label may take.")] = 120.0,
     seed: Seed = 0,
     out: Out = None,
+    smiles_column: SmilesColumn = None,
+    name_column: NameColumn = None,
+    delimiter: Delimiter = None,
+    strict: Strict = False,
+    length: Length = "angstrom",
 ) -> None:
     """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
     from alkit.config.loading import override_key
@@ -143,6 +180,9 @@ def label(
         timeout=timeout,
         seed=seed,
         progress=open_console()[1],
+        columns=Columns(smiles_column, name_column, delimiter),
+        strict=strict,
+        length=_angstrom(length),
     )
     typer.echo(f"{done} labelled, {failed} failed (see the column reason).", err=True)
 

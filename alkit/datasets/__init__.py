@@ -12,15 +12,23 @@ from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 if TYPE_CHECKING:
     from alkit.datasets.files import (
         Labelled,
-        holds_structures,
+        is_table,
         read_labelled,
         read_smiles,
-        read_structures,
+        readable_smiles,
+        scan_molecules,
         scan_smiles,
         written_smiles,
     )
     from alkit.datasets.qm9 import ImportReport, import_qm9
     from alkit.datasets.store import Dataset, Record, create_database
+    from alkit.datasets.structures import (
+        holds_structures,
+        may_hold_structures,
+        perceived_smiles,
+        read_structures,
+    )
+    from alkit.datasets.tables import Columns
 
 _HOME = {
     "Dataset": "store",
@@ -28,18 +36,24 @@ _HOME = {
     "Labelled": "files",
     "Record": "store",
     "create_database": "store",
-    "holds_structures": "files",
+    "holds_structures": "structures",
+    "may_hold_structures": "structures",
+    "perceived_smiles": "structures",
     "import_qm9": "qm9",
     "is_table": "files",
     "read_labelled": "files",
     "read_smiles": "files",
     "scan_smiles": "files",
-    "read_structures": "files",
+    "read_structures": "structures",
+    "readable_smiles": "files",
+    "scan_molecules": "files",
+    "Columns": "tables",
     "written_smiles": "files",
 }
 
 __all__ = [
     "QM9_SOURCES",
+    "Columns",
     "Dataset",
     "Download",
     "ImportReport",
@@ -51,9 +65,13 @@ __all__ = [
     "holds_structures",
     "import_qm9",
     "is_table",
+    "may_hold_structures",
+    "perceived_smiles",
     "read_labelled",
     "read_smiles",
     "read_structures",
+    "readable_smiles",
+    "scan_molecules",
     "scan_smiles",
     "written_smiles",
 ]

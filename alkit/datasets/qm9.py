@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rdkit import Chem, rdBase
-from rdkit.Chem import rdDetermineBonds
+from rdkit import Chem
 
 from alkit.datasets.qm9_forms import (
     ATOMREFS,
@@ -24,6 +23,7 @@ from alkit.datasets.qm9_forms import (
     recognise,
 )
 from alkit.datasets.store import Record, create_database
+from alkit.datasets.structures import perceived_smiles
 from alkit.errors import DataError
 from alkit.molecules.energies import problem_of
 from alkit.molecules.molecule import canonical_of_any
@@ -174,7 +174,7 @@ def _records(
 
 def _record(raw: RawMolecule) -> Record | str:
     """The molecule ready to be written, or the reason why it is skipped."""
-    smiles = canonical_of_any(raw.smiles) if raw.smiles is not None else _perceived(raw)
+    smiles = _smiles(raw)
     if smiles is None:
         return "unparsable"
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
@@ -194,19 +194,9 @@ def _record(raw: RawMolecule) -> Record | str:
     return Record(smiles, numbers, raw.positions, raw.labels, raw.gdb_id)
 
 
-def _perceived(raw: RawMolecule) -> str | None:
-    """Canonical SMILES, stereo included, of a neutral molecule's geometry; None if RDKit finds no bonding."""
+def _smiles(raw: RawMolecule) -> str | None:
+    if raw.smiles is not None:
+        return canonical_of_any(raw.smiles)
     if raw.numbers is None or raw.positions is None:
         return None
-    atoms = [
-        f"{Chem.GetPeriodicTable().GetElementSymbol(int(z))} {x:.8f} {y:.8f} {w:.8f}"
-        for z, (x, y, w) in zip(raw.numbers, raw.positions, strict=True)
-    ]
-    with rdBase.BlockLogs():
-        molecule = Chem.MolFromXYZBlock("\n".join([str(len(atoms)), "", *atoms]))
-        try:
-            # RDKit's factor 1.3 sees bonds across strained cages: it fails on 5 % of QM9, 1.15 on 0.2 %.
-            rdDetermineBonds.DetermineBonds(molecule, charge=0, useVdw=True, covFactor=1.15)
-            return canonical_of_any(Chem.MolToSmiles(Chem.RemoveHs(molecule)))
-        except (ValueError, RuntimeError):
-            return None
+    return perceived_smiles(raw.numbers, raw.positions)

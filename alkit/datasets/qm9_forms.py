@@ -19,8 +19,9 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.units import Hartree
 
-from alkit.datasets.files import open_text, parse_number
+from alkit.datasets.files import open_text
 from alkit.datasets.store import ALIASES, check_rows, decode_labels, read_rows
+from alkit.datasets.tables import parse_number
 from alkit.errors import DataError
 from alkit.molecules.energies import unit_of
 
@@ -221,7 +222,10 @@ def _number(word: str, where: str, number: int) -> float:
 
 def _csv(source: Path) -> Form:
     lines = open_text(source)
-    header = next(csv.reader(lines), [])
+    try:
+        header = next(csv.reader(lines), [])
+    except csv.Error as error:
+        raise DataError(f"{source}, line 1: not a table ({error}).") from None
     known = {prop.short: prop for prop in _PROPERTIES if prop.short in header}
     if "smiles" not in header or "u0" not in known:
         raise DataError(
@@ -231,9 +235,17 @@ def _csv(source: Path) -> Form:
     return Form("MoleculeNet CSV", names, "none", None, _csv_rows(source, lines, known))
 
 
+def _rows_of(source: Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    """The rows; what the reader cannot read is named with its line."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise DataError(f"{source}, line {reader.line_num}: not a table ({error}).") from None
+
+
 def _csv_rows(source: Path, lines: list[str], known: dict[str, _Property]) -> Iterator[RawMolecule]:
     reader = csv.DictReader(lines, restval="")
-    for row in reader:
+    for row in _rows_of(source, reader):
         where = f"{source}, line {reader.line_num}"
         labels = {
             ALIASES.get(short, short): parse_number(row[short], f"{where}, column {short}") * prop.factor

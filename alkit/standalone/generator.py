@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from alkit import datasets
+from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import CampaignError, DataError, LabelError
 from alkit.files import made, output, refuse_existing
 from alkit.models.store import newest
@@ -35,6 +36,8 @@ def train_generator(
     seed: int,
     go_on: bool,
     progress: CampaignProgress,
+    columns: Columns = USUAL,
+    strict: bool = False,
 ) -> TrainingHistory:
     """Train a generator on a SMILES file and save it; with ``go_on``, from the one that ``out`` holds.
 
@@ -43,10 +46,11 @@ def train_generator(
         GeneratorError: molecules that cannot be learned.
     """
     from generator import GeneratorSettings, GraphGAN
+    from generator.graphs import learnable
 
     if out.exists() and not go_on:
         raise DataError(f"{out} exists already; add --go-on to train it further, or give another --out.")
-    smiles = datasets.read_smiles(molecules)
+    smiles, problems = datasets.readable_smiles(molecules, columns, strict=strict)
     wanted = GeneratorSettings(**settings)
     gan = GraphGAN.load(out) if go_on else GraphGAN(wanted, seed=seed)
     if (gan.settings.max_atoms, gan.settings.elements) != (wanted.max_atoms, wanted.elements):
@@ -54,8 +58,16 @@ def train_generator(
             f"{out} draws up to {gan.settings.max_atoms} atoms of {','.join(gan.settings.elements)}; go on "
             "with the same --max-atoms and --elements."
         )
+    # What none of them can be learned from, and the first that cannot where all must, is fit()'s to say.
+    learned = smiles if strict else learnable(smiles, gan.settings) or smiles
+    if problems or len(learned) < len(smiles):
+        progress.say(
+            f"left out: {len(problems)} lines that are no SMILES, {len(smiles) - len(learned)} molecules "
+            "that the generator cannot write (charges, other elements, too many atoms)",
+            style="yellow",
+        )
     with made(out.parent):
-        history = _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+        history = _fit(gan, learned, steps, adversarial_steps, seed, progress)
         gan.save(out)
     return history
 

@@ -9,15 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from alkit import datasets
+from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
+from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
 
+_LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
+
 
 def predict_file(
-    model: Path, molecules: Path, out: Path | None, progress: CampaignProgress
+    model: Path,
+    molecules: Path,
+    out: Path | None,
+    progress: CampaignProgress,
+    *,
+    columns: Columns = USUAL,
+    length: float = 1.0,
 ) -> tuple[int, int, str]:
     """Write a CSV of predictions in eV.
 
@@ -27,11 +37,22 @@ def predict_file(
 
     Args:
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
+        columns: of a table.
+        length: Å in the unit of the structures.
     """
     home = model_home(model)
     ensemble, provenance = load_model(home)
-    name, read_all, predictor = _to_predict(molecules)
-    header = [name, "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
+    from_smiles = ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES
+    key, read_all, predictor, names = _to_predict(molecules, columns, length, from_smiles=from_smiles)
+    header = [
+        key,
+        "prediction_eV",
+        "std_eV",
+        "low_90_eV",
+        "high_90_eV",
+        "reason",
+        *(["name"] if names else []),
+    ]
     with ExitStack() as stack:
         if out is None:
             rows = csv.writer(sys.stdout)
@@ -48,10 +69,11 @@ def predict_file(
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
         predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
+        names = islice(names, done, None) if names else None
         good = failed = 0
         warned = False
         for part in iter(lambda: list(islice(predicted, CHUNK)), []):
-            add([_as_text(row) for row in part])
+            add([(*_as_text(row), next(names)) if names else _as_text(row) for row in part])
             if not warned and (missing := _without(part)):
                 progress.say(missing, style="yellow")
                 warned = True
@@ -79,10 +101,18 @@ def _as_text(row: PredictionRow) -> tuple[str, ...]:
 
 
 def _to_predict(
-    molecules: Path,
-) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]]]:
-    """What the file lists, a reading of its molecules, and how they are predicted."""
-    if datasets.holds_structures(molecules):
-        structures = datasets.read_structures(molecules)
-        return "structure", lambda: structures, predict_structures
-    return "smiles", lambda: datasets.scan_smiles(molecules), predict_smiles
+    molecules: Path, columns: Columns, length: float, *, from_smiles: bool
+) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]], Iterator[str] | None]:
+    """What a molecule is known by, a reading of the file's molecules, how they are predicted, and their
+    names in the file, if it has any."""
+    if datasets.holds_structures(molecules) or (datasets.may_hold_structures(molecules) and not from_smiles):
+        structures = datasets.read_structures(molecules, length)
+        return "structure", lambda: structures, predict_structures, None
+    names = (" ".join(entry.name.split()) for entry in datasets.scan_molecules(molecules, columns))
+    named = any(entry.name for entry in islice(datasets.scan_molecules(molecules, columns), _LOOKED_AT))
+    return (
+        "smiles",
+        lambda: datasets.scan_smiles(molecules, columns),
+        predict_smiles,
+        names if named else None,
+    )

@@ -14,6 +14,7 @@ from alkit import datasets
 from alkit.config.words import Energy
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_split, stereo_groups
+from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError, LabelError
 from alkit.files import made
 from alkit.models import metrics as evaluation
@@ -47,6 +48,8 @@ def train_model(
     unit: str | None = None,
     kind: Energy | None = None,
     references: str | None = None,
+    columns: Columns = USUAL,
+    strict: bool = False,
 ) -> dict[str, float]:
     """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
 
@@ -61,6 +64,7 @@ def train_model(
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
         unit, kind, references: what the energies of a table are, see `alkit.standalone.energies`;
             atomization energies in eV by default.
+        columns, strict: see `alkit.datasets.read_labelled`.
 
     Returns:
         Errors on the test set and of the trivial baselines, eV.
@@ -79,7 +83,7 @@ def train_model(
             raise DataError(
                 f"{data} says itself what its energies are; leave out --unit, --kind and --references."
             )
-        source = _Labelled(data, target, how, geometry, seed, energies)
+        source = _Labelled(data, target, how, geometry, seed, energies, columns, strict=strict)
         check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
         usable = source.build(order, progress)
@@ -129,11 +133,16 @@ class _Labelled:
         geometry: str | None,
         seed: int,
         energies: Callable[..., NDArray[np.float64]],
+        columns: Columns,
+        *,
+        strict: bool,
     ):
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
-            table = datasets.read_labelled(data, target)
+            table = datasets.read_labelled(data, target, columns, strict=strict)
+            for problem in table.problems:
+                print(f"left out: {problem}", file=sys.stderr)
             atoms = [_atoms(smiles) for smiles in table.smiles]
             self.smiles, self.level = table.smiles, table.level or f"{data.name} {target}"
             self.values = energies(

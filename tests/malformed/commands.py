@@ -22,7 +22,7 @@ def train() -> SearchStrategy[Case]:
     def table(name: str) -> tuple[str, ...]:
         small = ("--features", "4", "--epochs", "1", "--members", "2")
         target = () if name.endswith(".db") else ("--target", "energy", "--mode", "2d")
-        return "train", name, "--out", "new/model", *target, *small
+        return "train", name, "--strict", "--out", "new/model", *target, *small
 
     return st.one_of(
         bad_tables(good.table).map(lambda bad: Case(f"{bad!r:.100}", table(bad[0]), {bad[0]: bad[1]})),
@@ -33,7 +33,7 @@ def train() -> SearchStrategy[Case]:
 
 def label() -> SearchStrategy[Case]:
     def arguments(name: str) -> tuple[str, ...]:
-        return "label", name, "--out", "new/out.csv"
+        return "label", name, "--strict", "--out", "new/out.csv"
 
     return st.one_of(
         bad_smiles(samples().smiles).map(

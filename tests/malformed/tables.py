@@ -46,9 +46,9 @@ def bad_smiles(good: bytes, *, every_line: bool = True) -> SearchStrategy[tuple[
         empty.map(lambda text: ("a.smi", text.encode())),
         no_text(good).map(lambda content: ("a.smi", content)),
         no_text(good).map(lambda content: ("a.smi.gz", content)),
-        st.sampled_from(
-            ["molecule,energy", "SMILES;energy", "smiles;energy", "smiles\tenergy", '"smiles']
-        ).map(lambda header: ("a.csv", table_bytes(zip(lines, lines, strict=True), header, ";"))),
+        st.sampled_from(["molecule,energy", "molecule;energy", '"smiles']).map(
+            lambda header: ("a.csv", table_bytes(zip(lines, lines, strict=True), header, ";"))
+        ),
         st.sampled_from(["", "\n\n", "smiles,energy\n"]).map(lambda text: ("a.csv", text.encode())),
         st.integers(132_000, 140_000).map(lambda n: ("a.csv", b"x" * n + b",smiles\nCCO,1")),
     ]

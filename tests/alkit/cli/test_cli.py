@@ -101,9 +101,16 @@ def test_missing_files_and_folders(alkit, tmp_path):
 
 
 def test_bad_molecules(alkit, tmp_path):
-    (tmp_path / "bad.smi").write_text("CCO\nC1CC\n")
-    _refused(alkit("label", "bad.smi", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
+    (tmp_path / "bad.smi").write_text("CCO ethanol\nC1CC broken\nC[NH3+] ion\nO water\n")
+    _refused(alkit("label", "bad.smi", "--strict", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
     assert not (tmp_path / "labels.csv").exists()
+    code, out, err = alkit("label", "bad.smi", "--target", "energy")
+    assert (code, err) == (0, "2 labelled, 2 failed (see the column reason).\n")
+    rows = list(csv.DictReader(out.splitlines()))  # in the file's order, with its names
+    assert [row["name"] for row in rows] == ["ethanol", "broken", "ion", "water"]
+    assert [bool(row["energy_eV"]) for row in rows] == [True, False, False, True]
+    assert "not a SMILES" in rows[1]["reason"]
+    assert "net charge of +1" in rows[2]["reason"]
     (tmp_path / "empty.smi").write_text("# nothing\n")
     _refused(alkit("label", "empty.smi"), "empty.smi")
     (tmp_path / "broken.xyz").write_text("3\ngdb 1 x\nO 0 0\n")

@@ -12,7 +12,7 @@ from ase.io import write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alkit.datasets import read_labelled, read_smiles, read_structures
+from alkit.datasets import Columns, read_labelled, read_smiles, read_structures
 from alkit.errors import DataError
 from alkit.molecules.enumeration import seed_molecules
 
@@ -80,7 +80,7 @@ def test_a_missing_file(tmp_path):
 def test_labelled(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("name,structure,energy\na,OCC,-1.5\nb,C,2e-3\nc,CCO,-1.5\n")
-    found = read_labelled(path, "energy", smiles_column="structure")
+    found = read_labelled(path, "energy", Columns(smiles="structure"))
     assert found.smiles == ["CCO", "C"]
     assert found.values.tolist() == [-1.5, 0.002]
     assert found.repeated == 1
@@ -127,7 +127,7 @@ def test_ions_and_magnets_are_refused(tmp_path):
     write(tmp_path / "charged.extxyz", charged)
     write(tmp_path / "magnetic.traj", magnetic)
     for name in ("charged.extxyz", "magnetic.traj"):
-        with pytest.raises(DataError, match=f"{name}: structure 1 is charged or magnetic"):
+        with pytest.raises(DataError, match=rf"{name}: (structure|line) 1 is charged or magnetic"):
             read_structures(tmp_path / name)
 
 
@@ -138,7 +138,7 @@ def test_structures_that_are_none(tmp_path):
     for name, said in (("bad", "bad.xyz"), ("empty", "empty.xyz"), ("missing", "missing.xyz")):
         with pytest.raises(DataError, match=said):
             read_structures(tmp_path / f"{name}.xyz")
-    with pytest.raises(DataError, match="structure 1 is periodic"):
+    with pytest.raises(DataError, match=r"(line 1: the structure|structure 1) is periodic"):
         read_structures(tmp_path / "crystal.extxyz")
 
 

@@ -124,8 +124,8 @@ def test_the_triplet_of_oxygen_and_the_zero_point_energy_of_hydrogen() -> None:
     assert XTBSimulator(target="energy", unpaired=2).label(embed("O=O")).value == pytest.approx(
         -10.0384, abs=1e-4
     )
-    # Half of 0.46538 eV, by ASE's Vibrations with tblite and a step of 0.001 Å; its sum over all six modes, with
-    # a step of 0.01 Å, is 0.0043 eV more, as rotations count there.
+    # Half of 0.46538 eV, by ASE's Vibrations with tblite and a step of 0.001 Å. Its sum over all six modes
+    # with a step of 0.01 Å is 0.0043 eV more, as rotations count there.
     assert XTBSimulator().label(embed("[H][H]")).parts["zpve"] == pytest.approx(0.46538 / 2, abs=4e-4)
 
 

@@ -1,0 +1,93 @@
+"""Tables as people have them: any delimiter, headers in any case, decimal commas."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from alkit.datasets.formats import delimiter_of, ending, lines, smiles_header
+from alkit.errors import DataError
+
+_NAME_HEADERS = ("name", "id", "cid", "mol_id", "title", "identifier", "compound", "chembl_id", "zinc_id")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+class Columns(NamedTuple):
+    """How a table's columns are found: by their usual names, in any case, where nothing is said."""
+
+    smiles: str | None = None
+    name: str | None = None
+    delimiter: str | None = None
+
+
+USUAL = Columns()
+
+
+def parse_number(text: str | None, where: str, *, decimal_comma: bool = False) -> float:
+    """A finite float, or a DataError that names ``where``."""
+    written = (text or "").strip()
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(written):
+        written = written.replace(",", ".")
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{where}: {text!r:.80} is not a finite number.")
+    return value
+
+
+class Found(NamedTuple):
+    """The columns of a table: their names as its header has them, and what parts them."""
+
+    smiles: str
+    name: str | None
+    delimiter: str
+
+
+def table_rows(
+    path: Path, columns: Columns = USUAL, *others: str
+) -> Iterator[tuple[int, dict[str, str], Found]]:
+    """(line number, row, columns) of a table with a column of SMILES and the ``others``."""
+    source = lines(path)
+    header = next(source, "")
+    if ending(path) in (".tsv", ".tab"):
+        delimiter = columns.delimiter or "\t"
+    else:
+        delimiter = columns.delimiter or delimiter_of(header)
+    reader = csv.DictReader(chain([header], source), delimiter=delimiter, restval="", skipinitialspace=True)
+    try:
+        names = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = names
+        found = _found(path, names, columns, delimiter)
+        if missing := [column for column in others if column not in names]:
+            raise DataError(
+                f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
+            )
+        for row in reader:
+            yield reader.line_num, row, found
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: not a table ({error}); is a quote not closed?"
+        ) from error
+
+
+def _found(path: Path, names: list[str], columns: Columns, delimiter: str) -> Found:
+    smiles = columns.smiles or smiles_header(names)
+    for option, name in (("--smiles-column", columns.smiles), ("--name-column", columns.name)):
+        if name is not None and name not in names:
+            raise DataError(
+                f"{path} has no column {name!r} ({option}); its header names {', '.join(names) or 'nothing'}."
+            )
+    if smiles is None:
+        raise DataError(
+            f"{path} has no column 'smiles'; its header names {', '.join(names) or 'nothing'}. Name the "
+            "column with --smiles-column."
+        )
+    usual = next((name for name in names if name.lower() in _NAME_HEADERS), None)
+    return Found(smiles, columns.name or usual, delimiter)
