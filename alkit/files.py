@@ -12,9 +12,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from alkit.errors import AlkitError, CampaignError, DataError
+from alkit.errors import AlkitError, CampaignError, ConfigError, DataError
 
 _SCRATCH = ".part."
+
+
+def absolute(path: Path | str, base: Path, what: str) -> Path:
+    """A path of the user's made absolute, from the folder ``base``; ``~`` is the home folder.
+
+    Raises:
+        ConfigError: links that lead round in a circle, an unknown user's home, or what no path may hold.
+    """
+    try:
+        return (base / Path(path).expanduser()).resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigError(f"{what}: {str(path)!r:.200} is no path that leads anywhere ({error}).") from None
 
 
 @contextmanager

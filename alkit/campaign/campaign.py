@@ -19,7 +19,7 @@ from alkit.config import loading
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
-from alkit.files import locked, refuse_links, replace_file, sweep, write_text
+from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.progress import CampaignProgress
@@ -77,7 +77,7 @@ class Campaign:
             config = config.model_copy(update={"acquisition": named})
             self._acquisition = adapt(acquisition, config.acquisition.name)
         self.config = config
-        self.folder = config.campaign_folder.resolve()
+        self.folder = absolute(config.campaign_folder, Path.cwd(), "folder")
         self.progress = progress or CampaignProgress()
 
     def __repr__(self) -> str:

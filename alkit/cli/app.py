@@ -46,6 +46,8 @@ def _sentence(error: Exception) -> str | None:
         return f"{where}{os.strerror(error.errno).lower()}; {_AGAIN}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {(error.strerror or str(error)).lower()}."
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+        return f"{error}: links that lead round in a circle are no path."
     if isinstance(error, sqlite3.Error):
         return f"A database could not be read or written: {error}; {_AGAIN}"
     return None

@@ -13,6 +13,7 @@ from alkit.config.proposer import CustomConfig, MixConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError
+from alkit.files import absolute
 
 # Section and key -> the default of an earlier revision. A campaign that began with it goes on with it.
 EARLIER_DEFAULTS = {("surrogate", "gaussians"): 20}
@@ -95,12 +96,12 @@ def override_key(data: dict[str, Any], override: str) -> None:
 
 def _scheduler(base: Path, dask: str | None) -> str | None:
     """Of a Dask cluster: its file, or its address as it stands."""
-    return str((base / dask).resolve()) if dask and dask.endswith(".json") else dask
+    return str(absolute(dask, base, "simulator.dask")) if dask and dask.endswith(".json") else dask
 
 
 def _placed(base: Path, cache: Path | str | None) -> Path | str | None:
     """A cache need not exist: it is made."""
-    return (base / cache.expanduser()).resolve() if isinstance(cache, Path) else cache
+    return absolute(cache, base, "simulator.cache") if isinstance(cache, Path) else cache
 
 
 def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
@@ -136,7 +137,7 @@ def _resolved_proposer(proposer: Any, base: Path) -> Any:
 
 
 def _existing(base: Path, path_given: Path, key: str) -> Path:
-    path = (base / path_given.expanduser()).resolve()
+    path = absolute(path_given, base, key)
     if not path.is_file():
         hint = " `alkit data import` makes one." if key == "dataset" else ""
         raise ConfigError(f"{key}: there is no file {path}.{hint}")
@@ -146,7 +147,7 @@ def _existing(base: Path, path_given: Path, key: str) -> Path:
 def absolute_code_path(name: str, base: Path) -> str:
     """``./file.py:function`` with the file made absolute; other names as they are."""
     file, colon, function = name.rpartition(":")
-    return f"{(base / file).resolve()}:{function}" if colon and file.endswith(".py") else name
+    return f"{absolute(file, base, name)}:{function}" if colon and file.endswith(".py") else name
 
 
 def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> CampaignConfig:

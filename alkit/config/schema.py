@@ -238,7 +238,8 @@ class CampaignConfig(Section):
 
     @property
     def campaign_folder(self) -> Path:
-        return self.folder.expanduser() if self.folder else Path("runs") / self.name
+        """As it is written; "~" stands for the home folder."""
+        return self.folder or Path("runs") / self.name
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, to be written: a password in ``tracking.uri`` is hidden."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from alkit import interrupts
 from alkit.config.masking import is_masked, masked, without_secrets, without_user
 from alkit.errors import ConfigError, TrackingError
+from alkit.files import absolute
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -188,7 +189,7 @@ def _make_whole(uri: str) -> None:
 def absolute_uri(uri: str) -> str:
     """A SQLite store's path made absolute; other addresses as they are."""
     path = uri.removeprefix("sqlite:///")
-    return f"sqlite:///{Path(path).resolve()}" if path != uri else uri
+    return f"sqlite:///{absolute(path, Path.cwd(), 'tracking.uri')}" if path != uri else uri
 
 
 def _artifacts(uri: str) -> str | None:
