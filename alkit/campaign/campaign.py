@@ -136,7 +136,7 @@ class Campaign:
         tracker = Tracker(self._tracking_uri(state.ledger), self.config.tracking.experiment)
         runs = CampaignRuns(tracker, state.ledger, self.config)
         try:
-            runs.open_campaign()
+            runs.open_campaign(state)
             with self.progress:
                 self._expect(state.ledger)
                 drawn = False

@@ -7,6 +7,7 @@ from alkit.config.schema import CampaignConfig
 from alkit.reporting import campaign_report
 from alkit.reporting.tracking import Ending, Tracker
 from alkit.storage.ledger import Ledger
+from alkit.storage.round_metrics import RoundMetrics
 
 
 class CampaignRuns:
@@ -17,12 +18,30 @@ class CampaignRuns:
         self._parent: str | None = None
         self._child: str | None = None
 
-    def open_campaign(self) -> None:
+    def open_campaign(self, state: RoundState) -> None:
+        """Open the campaign's run; one that was deleted in between is written again from the ledger."""
+        before = self._ledger.meta("mlflow_run")
         self._parent = self._open("mlflow_run", self._config.name, None)
         self._tracker.log_params(self._parent, self._config.as_dict())
+        if before not in (None, self._parent):
+            self._write_again(state)
+
+    def _write_again(self, state: RoundState) -> None:
+        """The rounds so far, in runs of the new parent."""
+        rounds = self._ledger.metrics()
+        state.progress.say(
+            f"MLflow's run of this campaign was deleted; its {len(rounds)} rounds are written again from the "
+            "ledger.",
+            style="yellow",
+        )
+        for metrics in rounds:
+            self._ledger.set_meta(f"mlflow_round_{metrics.round}", "")  # it hangs on the parent that is gone
+            self.open_round(metrics.round)
+            self._log(state, metrics)
+            self.close_round("FINISHED")
 
     def _open(self, key: str, name: str, parent: str | None) -> str:
-        run = self._tracker.open_run(name, parent=parent, resume=self._ledger.meta(key))
+        run = self._tracker.open_run(name, parent=parent, resume=self._ledger.meta(key) or None)
         self._ledger.set_meta(key, run)
         return run
 
@@ -43,14 +62,20 @@ class CampaignRuns:
         """Metrics, training curves, model and plots; the metrics once more on the parent, over labels."""
         if self._parent is None or self._child is None:
             raise RuntimeError("log_round needs open_campaign and open_round first")
-        metrics = dict(state.ledger.metrics()[-1])
+        self._log(state, state.ledger.metrics()[-1])
+        self._tracker.log_files(self._child, state.folder / "plots", "plots")
+
+    def _log(self, state: RoundState, evaluated: RoundMetrics) -> None:
+        assert self._parent is not None
+        assert self._child is not None
+        metrics = dict(evaluated)
         round_ = int(metrics.pop("round"))
         self._tracker.log_metrics(self._parent, metrics, step=int(metrics["labels"]))
         self._tracker.log_metrics(self._child, metrics, step=round_)
-        self._tracker.log_series(self._child, campaign_report.training_curves(state.path("training.csv")))
-        self._tracker.log_files(self._child, state.path("model"), "model")
-        self._tracker.log_files(self._child, state.path("test_predictions.csv"))
-        self._tracker.log_files(self._child, state.folder / "plots", "plots")
+        curves = state.path("training.csv", round_=round_)
+        self._tracker.log_series(self._child, campaign_report.training_curves(curves))
+        self._tracker.log_files(self._child, state.path("model", round_=round_), "model")
+        self._tracker.log_files(self._child, state.path("test_predictions.csv", round_=round_))
 
     def log_campaign(self, folder: Path) -> None:
         if self._parent is None:

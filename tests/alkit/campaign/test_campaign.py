@@ -227,6 +227,30 @@ def test_a_function_that_fails_loses_nothing(tiny, write_config, tmp_path, body,
     assert [label for label, _ in ledger.labelled("training")][: len(before)] == before
 
 
+def test_a_deleted_mlflow_run_is_written_again_from_the_ledger(tiny, write_config, tmp_path):
+    import mlflow
+
+    (tmp_path / "mine.py").write_text("def score(pool, context):\n    raise KeyError('oops')\n")
+    tiny["acquisition"] = "./mine.py:score"
+    config = write_config(tiny)
+    with pytest.raises(AcquisitionError):
+        Campaign(config).run()
+    client = mlflow.MlflowClient(tiny["tracking"]["uri"])
+    experiment = client.get_experiment_by_name("alkit").experiment_id
+    for run in client.search_runs([experiment]):
+        if "mlflow.parentRunId" not in run.data.tags:
+            client.delete_run(run.info.run_id)
+
+    (tmp_path / "mine.py").write_text("def score(pool, context):\n    return pool.std\n")
+    Campaign(config).run()
+    runs = client.search_runs([experiment])
+    (parent,) = [run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert [point.step for point in client.get_metric_history(parent, "mae")] == [17, 21]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent]
+    assert sorted(run.data.tags["mlflow.runName"] for run in children) == ["round 0", "round 1"]
+    assert {artifact.path for artifact in client.list_artifacts(children[0].info.run_id)} >= {"model"}
+
+
 def test_python_callable_takes_the_place_of_the_config(tiny):
     def first_ones(pool, context):
         return -np.arange(len(pool))
