@@ -66,7 +66,7 @@ class SurrogateConfig(Section):
     geometry: ModelGeometry = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
-    conformers: PositiveInt = Field(
+    conformers: Annotated[PositiveInt, Field(le=1000)] = Field(
         10, description="mmff, xtb: the lowest of this many; labels start from it."
     )
     layout: Layout = Field(_MODEL.layout, description="Distances of 2d mode.")
@@ -78,16 +78,20 @@ class SurrogateConfig(Section):
     pretrain_molecules: Annotated[int, Field(ge=10, strict=True)] = Field(
         1000, description="learning: pretrain: cheap labels, not counted as labels."
     )
-    members: Annotated[int, Field(ge=2, strict=True)] = Field(3, description="SchNets in the ensemble.")
+    members: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(
+        3, description="SchNets in the ensemble."
+    )
     features: PositiveInt = Field(_MODEL.features, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(_MODEL.interactions, description="Interaction blocks.")
     gaussians: Annotated[int, Field(ge=2, strict=True)] = Field(
         _MODEL.gaussians, description="Radial basis functions."
     )
-    cutoff: PositiveFloat = Field(_MODEL.cutoff, description="Å.")
-    epochs: PositiveInt = Field(_TRAINING.epochs, description="At most; early stopping often ends sooner.")
+    cutoff: PositiveFloat = Field(_MODEL.cutoff, le=100, description="Å.")
+    epochs: PositiveInt = Field(
+        _TRAINING.epochs, le=10**6, description="At most; early stopping often ends sooner."
+    )
     batch_size: PositiveInt = Field(_TRAINING.batch_size, description="Molecules in a training step.")
-    lr: PositiveFloat = Field(_TRAINING.lr, description="First learning rate of AdamW.")
+    lr: PositiveFloat = Field(_TRAINING.lr, le=10, description="First learning rate of AdamW.")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
         _TRAINING.weight_decay, description="Of AdamW."
     )
@@ -178,7 +182,7 @@ class TrackingConfig(Section):
 class CampaignConfig(Section):
     """One campaign. Input paths are relative to this file; the campaign folder to the working directory."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] = Field(
         description="Names runs and folder."
     )
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = Field(0, description="Of every random draw.")

@@ -20,14 +20,16 @@ class SimulatorConfig(Section):
     kind: str = Field("xtb", description="xtb, lookup, an installed plug-in, or './file.py:ClassName'.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
     engine: Engine = Field("local", description="Where labels are computed.")
-    workers: PositiveInt = Field(2, description="Labels computed at once, one process each.")
+    workers: PositiveInt = Field(2, le=100_000, description="Labels computed at once, one process each.")
     parsl: str | None = Field(None, description="Engine parsl: './file.py:config'; this machine by default.")
     dask: str | None = Field(None, description="Engine dask: its address; this machine by default.")
     timeout: PositiveFloat = Field(120.0, description="Seconds a label may take before its worker is killed.")
     deadline: PositiveFloat | None = Field(
         None, description="Seconds a round waits for labels; later ones go to the cache."
     )
-    memory_limit: Annotated[float, Field(ge=0.25)] | None = Field(None, description="GB, of each worker.")
+    memory_limit: Annotated[float, Field(ge=0.25, le=1e6)] | None = Field(
+        None, description="GB, of each worker."
+    )
     labels_per_worker: PositiveInt = Field(500, description="Labels after which a worker is replaced.")
     cache: Path | Literal["none"] | None = Field(
         None, description="SQLite file of labels that campaigns share; one per user by default; none: off."
