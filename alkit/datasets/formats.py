@@ -107,7 +107,10 @@ def _by_content(first: list[str]) -> Kind | None:
         return None
     if filled[0].strip().isdigit() and len(text) > 2 and len(filled[-1].split()) >= 4:
         return "xyz"
-    names = next(csv.reader([filled[0]], delimiter=delimiter_of(filled[0])))
+    try:
+        names = next(csv.reader([filled[0]], delimiter=delimiter_of(filled[0])), [])
+    except csv.Error:  # a line too long for a header
+        names = []
     if len(names) > 1 and smiles_header(names):
         return "table"
     return "smiles" if _reads_as_smiles(filled) else None
