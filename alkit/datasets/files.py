@@ -114,7 +114,7 @@ def written_smiles(path: Path) -> list[str]:
 
 
 def _of_lines(path: Path) -> Iterator[Entry]:
-    words = ((number, line.split()) for number, line in enumerate(lines(path), 1))
+    words = ((number, _words(line)) for number, line in enumerate(lines(path), 1))
     filled: Iterator[tuple[int, list[str]]]
     filled = ((number, parts) for number, parts in words if parts and not parts[0].startswith("#"))
     first = next(filled, None)
@@ -127,6 +127,16 @@ def _of_lines(path: Path) -> Iterator[Entry]:
         at = column if column < len(parts) else 0
         rest = parts[:at] + parts[at + 1 :]
         yield Entry(number, parts[at], " ".join(rest))
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line.
+
+    The first may be in quotes, or parted from its name by a comma: neither mark is part of any SMILES.
+    """
+    first, *rest = line.split() or [""]
+    head, comma, tail = first.strip("\"'").partition(",")
+    return [word for word in (head, tail.strip("\"'") if comma else "") if word] + rest
 
 
 def _smiles_first(words: list[str]) -> int:

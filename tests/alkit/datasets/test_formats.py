@@ -200,6 +200,8 @@ LISTS = {
     "blanks after the commas": "ID, SMILES, y\nm1, CCO, -33.1\nm2, CC=O, -29.0\n",
     "ChEMBL": "molregno\tcanonical_smiles\n1\tCCO\n2\tCC=O\n",
     "a mark at the beginning": "\ufeffsmiles\nCCO\nCC=O\n",
+    "commas without a header": "CCO,1\nCC=O,2\n",
+    "quotes": '"CCO" ethanol\n"CC=O"\n',
     "comments": "# two\nCCO\n# more\nCC=O\n",
 }
 
