@@ -34,8 +34,9 @@ class CampaignRuns:
             "ledger.",
             style="yellow",
         )
+        for round_ in range(len(rounds) + 1):  # the round under way as well: all hang on the parent that is gone
+            self._ledger.set_meta(f"mlflow_round_{round_}", "")
         for metrics in rounds:
-            self._ledger.set_meta(f"mlflow_round_{metrics.round}", "")  # it hangs on the parent that is gone
             self.open_round(metrics.round)
             self._log(state, metrics)
             self.close_round("FINISHED")
