@@ -62,3 +62,11 @@ class LabelError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+def words_of(error: LabelError | DataError) -> tuple[str, str]:
+    """Reason and detail of why a molecule has no label or geometry, each on one line."""
+    if isinstance(error, DataError):
+        return "unsupported", " ".join(str(error).split())
+    detail = " ".join(str(error.detail).split())
+    return error.reason, "" if detail == error.reason else detail

@@ -54,6 +54,11 @@ def deferred() -> Iterator[None]:
         check()
 
 
+def requested() -> bool:
+    """Whether there was a wish to stop."""
+    return _requested
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if one was wished for and got lost."""
     if _requested:

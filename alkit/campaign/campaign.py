@@ -15,7 +15,7 @@ from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
 from alkit.campaign.tracked_runs import CampaignRuns
-from alkit.config import loading
+from alkit.config import loading, moving
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError, ConfigError, TrackingError
@@ -26,6 +26,7 @@ from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import create_simulator
 from alkit.simulators.bindings import require_binding
+from alkit.simulators.simulator import RelaxingSimulator
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
 from surrogate.settings import pick_device
@@ -93,7 +94,10 @@ class Campaign:
             self._check(self._state(ledger))
 
     def _check(self, state: RoundState) -> None:
-        state.labels.check_level(create_simulator(state.labels.simulator).level)
+        simulator = create_simulator(state.labels.simulator)
+        if isinstance(simulator, RelaxingSimulator):
+            simulator.check_closed_shell()
+        state.labels.check_level(simulator.level)
         start, available = self.config.start, len(state.molecules.seeds)
         wanted = start.training + start.validation + start.test
         if wanted > available:
@@ -133,10 +137,14 @@ class Campaign:
             return Result(self.folder, stopped_by, ledger.metrics())
 
     def _run(self, state: RoundState) -> str:
-        tracker = Tracker(self._tracking_uri(state.ledger), self.config.tracking.experiment)
-        runs = CampaignRuns(tracker, state.ledger, self.config)
+        before, uri = state.ledger.meta("tracking_uri"), self._tracking_uri(state.ledger)
+        tracker = Tracker(uri, self.config.tracking.experiment)
+        # A store that moved along holds this campaign's runs; one that stayed, those of the folder it was in.
+        elsewhere = self._was_moved(state.ledger) and before == masked(uri)
+        runs = CampaignRuns(tracker, state.ledger, self.config, elsewhere=elsewhere)
         try:
             runs.open_campaign(state)
+            state.ledger.set_meta("folder", str(self.folder))
             with self.progress:
                 self._expect(state.ledger)
                 drawn = False
@@ -161,9 +169,13 @@ class Campaign:
         A password is not in the ledger: it comes from the campaign's file, or MLflow's own variables.
         """
         given = absolute_uri(self.config.tracking.uri)
-        stored = ledger.meta("tracking_uri") or given
+        stored = given if self._was_moved(ledger) else ledger.meta("tracking_uri") or given
         ledger.set_meta("tracking_uri", masked(stored))
         return given if masked(given) == masked(stored) else stored
+
+    def _was_moved(self, ledger: Ledger) -> bool:
+        """Whether the folder was moved or copied since the last run."""
+        return ledger.meta("folder") not in (None, str(self.folder))
 
     def _round(self, state: RoundState, runs: "CampaignRuns") -> bool:
         """The stages of the round that are left; whether its plots were drawn, after all the rest."""
@@ -223,22 +235,35 @@ class Campaign:
         stored = ledger.meta("config")
         if stored:
             self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
-        config = self.config.as_dict()
         if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
             ledger.clear_meta()
-            ledger.set_meta("config", json.dumps(config))
             stored = None
-        changed = loading.changes(json.loads(stored), config) if stored else []
-        if changed:
+        if stored and (changed := self._changed(ledger, json.loads(stored))):
             ledger.close()
             raise CampaignError(
                 f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
                 "values back to go on with it, or set another `folder` or `name` for a new campaign."
             )
-        ledger.set_meta("config", json.dumps(config))
-        text = yaml.safe_dump(config, sort_keys=False)
-        replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
+        self._keep_config(ledger)
         return ledger
+
+    def _changed(self, ledger: Ledger, stored: dict[str, Any]) -> list[str]:
+        """What differs from the campaign that the ledger holds."""
+        base, known = ledger.meta("base"), ledger.meta("contents")
+        place = Path(base) if base else self.config.base
+        return moving.changed(stored, place, json.loads(known) if known else None, self.config)
+
+    def _keep_config(self, ledger: Ledger) -> None:
+        """The campaign's settings, in the ledger and as a campaign file in the folder."""
+        values, base = self.config.as_dict(), self.config.base
+        ledger.set_meta("config", json.dumps(moving.relative(values, base)))
+        ledger.set_meta("base", str(base))
+        ledger.set_meta("contents", json.dumps(moving.contents(self.config)))
+        project = next((one for one in (base, Path.cwd()) if self.folder.is_relative_to(one)), None)
+        if project:
+            values = moving.relative(values, self.folder, within=project)
+        text = yaml.safe_dump(values, sort_keys=False)
+        replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -275,7 +300,8 @@ def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
     if stored is None:
         raise CampaignError(f"{path} holds no campaign yet; `alkit campaign run` starts one.")
     try:
-        return CampaignConfig.model_validate(json.loads(stored)), ledger
+        values = moving.absolute(json.loads(stored), Path(ledger.meta("base") or Path.cwd()))
+        return CampaignConfig.model_validate(values), ledger
     except ValueError:
         raise CampaignError(
             f"{path} holds the config of another version of alkit, or a damaged one; `alkit campaign run` "

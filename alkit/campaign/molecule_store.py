@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from alkit.campaign.candidates import in_domain
 from alkit.config.schema import CampaignConfig
-from alkit.errors import CampaignError, LabelError
+from alkit.engines import Engine
+from alkit.errors import CampaignError, DataError, LabelError
+from alkit.models.geometries import point_of
 from alkit.models.graphs import GraphBuilder, model_settings
 from alkit.molecules import soap
 from alkit.molecules.molecule import Molecule
@@ -33,8 +36,14 @@ class MoleculeStore:
     and SOAP features, quick to compute again, are kept in memory.
     """
 
-    def __init__(self, config: CampaignConfig, ledger: Ledger, progress: CampaignProgress):
-        self._config, self._ledger, self._progress = config, ledger, progress
+    def __init__(
+        self,
+        config: CampaignConfig,
+        ledger: Ledger,
+        progress: CampaignProgress,
+        engine: Callable[[], Engine],
+    ):
+        self._config, self._ledger, self._progress, self._engine = config, ledger, progress, engine
         self._graphs: dict[str, Graph] = {}
         self._features: dict[str, NDArray[np.float32]] = {}
         self._soap: soap.Soap | None = None
@@ -71,22 +80,64 @@ class MoleculeStore:
         settings = model_settings(self._config)
         return GraphBuilder(settings, surrogate.geometry, self._config.seed, surrogate.conformers)
 
-    def place(self, smiles: str) -> None:
-        """Give a molecule its geometry and, where the surrogate needs one, its GFN2-xTB single point.
+    def place(
+        self,
+        smiles: Sequence[str],
+        advance: Callable[[int], None] | None = None,
+        *,
+        point: bool | None = None,
+    ) -> dict[str, LabelError | DataError]:
+        """Give molecules their geometry and, where the surrogate needs one, their GFN2-xTB single point.
 
-        Raises:
-            LabelError: ``not_in_dataset``, or a reason of `alkit.models.geometries.make_geometry` or
-                `alkit.simulators.single_point`.
+        Args:
+            smiles: canonical.
+            advance: called with 1 for each.
+            point: whether the single point is wanted; by default where the surrogate sees it.
+
+        Returns:
+            Those that have none: ``not_in_dataset``, a reason of `alkit.models.geometries.make_geometry` or
+            `alkit.simulators.single_point`, or of `alkit.engines.base.Engine`.
         """
-        source = self.builder.geometry
-        if source == "dataset":
-            if self.dataset is None or smiles not in self.dataset:
-                raise LabelError("not_in_dataset", smiles)
-        elif self._ledger.geometry(smiles, source) is None:
-            molecule = self.builder.place(smiles)
-            self._ledger.add_geometry(smiles, source, molecule.numbers, molecule.positions)
-        if self.builder.needs_single_point:
+        failed: dict[str, LabelError | DataError] = {}
+        wanted = self.builder.needs_single_point if point is None else point
+        for key, problem in self._placed(smiles, point=wanted):
+            if problem is not None:
+                failed[key] = problem
+            if advance:
+                advance(1)
+        return failed
+
+    def _placed(
+        self, smiles: Sequence[str], *, point: bool
+    ) -> Iterator[tuple[str, LabelError | DataError | None]]:
+        """Every molecule as it is placed, by the engine's workers: an embedding may take for ever."""
+        source, ledger, new = self.builder.geometry, self._ledger, []
+        for key in smiles:
+            if source == "dataset" and (self.dataset is None or key not in self.dataset):
+                yield key, LabelError("not_in_dataset", key)
+            elif source != "dataset" and ledger.geometry(key, source) is None:
+                new.append(key)
+            else:
+                yield key, self._with_point(key) if point else None
+        if not new:
+            return
+        placing = replace(self.builder.placing, point=point)
+        for key, outcome in self._engine().call_all(placing, new):
+            if isinstance(outcome, LabelError | DataError):
+                yield key, outcome
+                continue
+            ledger.add_geometry(key, source, outcome.molecule.numbers, outcome.molecule.positions)
+            if outcome.point is not None:
+                ledger.add_single_point(key, source, outcome.point)
+            yield key, None
+
+    def _with_point(self, smiles: str) -> LabelError | None:
+        """Compute the single point of a molecule that has its geometry; the error where there is none."""
+        try:
             self.single_point(smiles)
+        except LabelError as error:
+            return error
+        return None
 
     def molecule(self, smiles: str) -> Molecule:
         """A molecule that ``place`` has seen, in the geometry where its label starts from.
@@ -113,7 +164,7 @@ class MoleculeStore:
         """
         source = self.builder.geometry
         if (point := self._ledger.single_point(smiles, source)) is None:
-            point = self.builder.single_point(self.molecule(smiles))
+            point = point_of(self.molecule(smiles))
             self._ledger.add_single_point(smiles, source, point)
         return point
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from alkit.campaign.candidates import held_out_graphs
 from alkit.campaign.round_state import RoundState
-from alkit.errors import CampaignError, LabelError
+from alkit.errors import CampaignError
 from alkit.models.graphs import training_settings
 from alkit.models.store import Provenance, load_model
 from alkit.molecules.molecule import without_stereo
@@ -78,19 +79,11 @@ def _molecules(state: RoundState) -> list[str]:
     held_out, molecules = held_out_graphs(state.ledger.known().values()), list[str]()
     seeds, wanted = state.molecules.seeds, state.config.surrogate.pretrain_molecules
     with state.progress.steps(f"cheap labels at {LEVEL}", min(wanted, len(seeds))) as advance:
-        for index in state.rng("pretrain").permutation(len(seeds)):
-            if len(molecules) == wanted:
-                break
-            if without_stereo(seeds[index]) in held_out:
-                continue
-            try:
-                state.molecules.place(seeds[index])
-                state.molecules.single_point(seeds[index])
-            except LabelError:
-                continue  # no label was paid for; the next molecule takes its place
-            molecules.append(seeds[index])
-            advance(1)
-            if len(molecules) % _COMMIT_EVERY == 0:
-                state.ledger.commit()
-    state.ledger.commit()  # before the fit, so that a kill loses none
+        order = state.rng("pretrain").permutation(len(seeds))
+        usable = (seeds[i] for i in order if without_stereo(seeds[i]) not in held_out)
+        # No label is paid for where one fails; the next molecule takes its place.
+        while drawn := list(islice(usable, min(wanted - len(molecules), _COMMIT_EVERY))):
+            failed = state.molecules.place(drawn, advance, point=True)
+            molecules += [smiles for smiles in drawn if smiles not in failed]
+            state.ledger.commit()  # before the fit, so that a kill loses none
     return molecules

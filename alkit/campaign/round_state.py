@@ -32,7 +32,7 @@ class RoundState:
 
     @cached_property
     def molecules(self) -> MoleculeStore:
-        return MoleculeStore(self.config, self.ledger, self.progress)
+        return MoleculeStore(self.config, self.ledger, self.progress, lambda: self.labels.engine)
 
     @cached_property
     def labels(self) -> LabelSource:

@@ -2,7 +2,7 @@
 
 from alkit.campaign import candidates
 from alkit.campaign.round_state import RoundState
-from alkit.errors import LabelError
+from alkit.errors import words_of
 from alkit.storage.ledger import Status
 
 
@@ -11,16 +11,18 @@ def screen(state: RoundState) -> None:
     taken, seen = state.ledger.known(), set[str]()
     held_out = candidates.held_out_graphs(taken.values())
     proposed = state.ledger.candidates(round_=state.round, status=("proposed",))
-    with state.progress.steps("screening", len(proposed)) as advance:
-        for candidate in proposed:
-            verdict = candidates.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
-            reason, detail = verdict.reason, verdict.detail
-            if not reason:
-                seen.add(verdict.smiles)
-                try:
-                    state.molecules.place(verdict.smiles)
-                except LabelError as error:
-                    reason, detail = error.reason, error.detail
-            status: Status = "rejected" if reason else "screened"
-            state.ledger.mark(candidate.id, status, reason=reason, detail=detail, smiles=verdict.smiles)
-            advance(1)
+    verdicts = []
+    for candidate in proposed:
+        verdict = candidates.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
+        verdicts.append(verdict)
+        if not verdict.reason:
+            seen.add(verdict.smiles)
+    accepted = [verdict.smiles for verdict in verdicts if not verdict.reason]
+    with state.progress.steps("screening", len(accepted)) as advance:
+        failed = state.molecules.place(accepted, advance)
+    for candidate, verdict in zip(proposed, verdicts, strict=True):
+        reason, detail = verdict.reason, verdict.detail
+        if not reason and (error := failed.get(verdict.smiles)):
+            reason, detail = words_of(error)
+        status: Status = "rejected" if reason else "screened"
+        state.ledger.mark(candidate.id, status, reason=reason, detail=detail, smiles=verdict.smiles)

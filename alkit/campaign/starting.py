@@ -1,10 +1,11 @@
 """The start stage: draw the test, validation and first training molecules, and label them."""
 
 from collections import Counter
+from itertools import islice
 
 from alkit.campaign.labelling import label_batch
 from alkit.campaign.round_state import RoundState
-from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
 
@@ -32,30 +33,33 @@ def _draw_start(state: RoundState) -> None:
     order = iter(state.rng("start").permutation(len(seeds)))
     with state.progress.steps("drawing start molecules", sum(sizes.values())) as advance:
         for role, size in sizes.items():
-            drawn = 0
-            while drawn < size:
-                index = next(order, None)
-                if index is None:
+            # Stereoisomers share a set: what is tested must not be known from its mirror image.
+            usable = (
+                seeds[index]
+                for index in order
+                if graphs.setdefault(without_stereo(seeds[index]), role) == role
+            )
+            missing = size
+            while missing:
+                if not (drawn := list(islice(usable, missing))):
                     raise ConfigError(
                         f"start asks for {sum(sizes.values())} molecules, and the seeds hold {len(seeds)} in "
                         f"the domain, not all usable{_refused(state)}; lower the numbers of start."
                     )
-                # Stereoisomers share a set: what is tested must not be known from its mirror image.
-                graph = without_stereo(seeds[index])
-                if graphs.setdefault(graph, role) == role and _admit(state, seeds[index], role):
-                    drawn += 1
-                    advance(1)
+                admitted = _admit(state, drawn, role)
+                advance(admitted)
+                missing -= admitted
 
 
-def _admit(state: RoundState, smiles: str, role: Role) -> bool:
-    """Take a molecule into the start sets, if it has a geometry."""
-    (candidate,) = state.ledger.add_candidates(0, [smiles], status="acquired", role=role)
-    try:
-        state.molecules.place(smiles)
-    except LabelError as error:
-        state.ledger.mark(candidate, "rejected", reason=error.reason, detail=error.detail)
-        return False
-    return True
+def _admit(state: RoundState, smiles: list[str], role: Role) -> int:
+    """Take molecules into the start sets, if they have a geometry; how many have one."""
+    ids = state.ledger.add_candidates(0, smiles, status="acquired", role=role)
+    failed = state.molecules.place(smiles)
+    for candidate, one in zip(ids, smiles, strict=True):
+        if error := failed.get(one):
+            reason, detail = words_of(error)
+            state.ledger.mark(candidate, "rejected", reason=reason, detail=detail)
+    return len(smiles) - len(failed)
 
 
 def _refused(state: RoundState) -> str:

@@ -13,14 +13,18 @@ from alkit.storage.round_metrics import RoundMetrics
 class CampaignRuns:
     """The campaign's MLflow runs; their ids live in the ledger, so a resumed campaign goes on in them."""
 
-    def __init__(self, tracker: Tracker, ledger: Ledger, config: CampaignConfig):
-        self._tracker, self._ledger, self._config = tracker, ledger, config
+    def __init__(self, tracker: Tracker, ledger: Ledger, config: CampaignConfig, *, elsewhere: bool = False):
+        """``elsewhere``: the campaign comes from another folder, whose runs the ledger names."""
+        self._tracker, self._ledger, self._config, self._elsewhere = tracker, ledger, config, elsewhere
         self._parent: str | None = None
         self._child: str | None = None
 
     def open_campaign(self, state: RoundState) -> None:
-        """Open the campaign's run; one that was deleted in between is written again from the ledger."""
+        """Open the campaign's run. Where it was deleted in between, or the campaign comes from another
+        folder, a new one is written from the ledger."""
         before = self._ledger.meta("mlflow_run")
+        if self._elsewhere:
+            self._ledger.set_meta("mlflow_run", "")
         self._parent = self._open("mlflow_run", self._config.name, None)
         self._tracker.log_params(self._parent, self._config.as_dict())
         if before not in (None, self._parent):
@@ -29,12 +33,11 @@ class CampaignRuns:
     def _write_again(self, state: RoundState) -> None:
         """The rounds so far, in runs of the new parent."""
         rounds = self._ledger.metrics()
+        cause = "The campaign was moved or copied" if self._elsewhere else "MLflow's run of it was deleted"
         state.progress.say(
-            f"MLflow's run of this campaign was deleted; its {len(rounds)} rounds are written again from the "
-            "ledger.",
-            style="yellow",
+            f"{cause}; its {len(rounds)} rounds are written to a new run from the ledger.", style="yellow"
         )
-        for round_ in range(len(rounds) + 1):  # the round under way as well: all hang on the parent that is gone
+        for round_ in range(len(rounds) + 1):  # the one under way too: their parent is gone
             self._ledger.set_meta(f"mlflow_round_{round_}", "")
         for metrics in rounds:
             self.open_round(metrics.round)

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -63,14 +63,24 @@ def main(arguments: list[str] | None = None) -> None:
             app(args=arguments)
     except SystemExit as ending:
         if ending.code == _INTERRUPTED:  # Typer has turned a KeyboardInterrupt into this
-            typer.echo("\nInterrupted; what was done is kept.", err=True)
+            _end_as_interrupted()
         raise
     except Exception as error:
+        if interrupts.requested():  # in the middle of an import, which has made another error of it
+            _end_as_interrupted()
         sentence = _sentence(error)
         if sentence is None:
             raise
         typer.echo(f"alkit: {_one_line(sentence)}", err=True)
         sys.exit(2)
+
+
+def _end_as_interrupted() -> NoReturn:
+    typer.echo("\nInterrupted; what was done is kept.", err=True)
+    # A KeyboardInterrupt inside exec("…"), as when a dataclass is made, leaves a mark by which Python ends
+    # itself with SIGINT in place of the exit code; the next exec takes the mark away.
+    exec("")
+    sys.exit(_INTERRUPTED)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -13,8 +13,8 @@ from surrogate.settings import Device, Layout, Mode, ModelSettings, Representati
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # one set of defaults, for campaigns too
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
-Workers = Annotated[int, typer.Option(min=1, help="Labels computed at once.")]
-
+Workers = Annotated[int, typer.Option(min=1, help="Processes that compute at once.")]
+Timeout = Annotated[float, typer.Option(help="Seconds that a molecule's geometry or label may take.")]
 
 SmilesColumn = Annotated[
     str | None, typer.Option("--smiles-column", help="Of a table; 'smiles' in any case by default.")
@@ -73,6 +73,8 @@ def train(
     smiles_column: SmilesColumn = None,
     delimiter: Delimiter = None,
     strict: Strict = False,
+    workers: Workers = 2,
+    timeout: Timeout = 120.0,
 ) -> None:
     """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
     from alkit.reporting import campaign_report
@@ -103,6 +105,8 @@ def train(
         references=free_atoms,
         columns=Columns(smiles_column, None, delimiter),
         strict=strict,
+        workers=workers,
+        timeout=timeout,
     )
     console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
     console.print(campaign_report.campaign_verdict([metrics]))
@@ -125,6 +129,8 @@ def predict(
     name_column: NameColumn = None,
     delimiter: Delimiter = None,
     length: Length = "angstrom",
+    workers: Workers = 2,
+    timeout: Timeout = 120.0,
 ) -> None:
     """Predict energies with their uncertainty, as CSV in eV."""
     from alkit.standalone import prediction
@@ -136,6 +142,8 @@ def predict(
         open_console()[1],
         columns=Columns(smiles_column, name_column, delimiter),
         length=_angstrom(length),
+        workers=workers,
+        timeout=timeout,
     )
     typer.echo(
         f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
@@ -152,7 +160,7 @@ def label(
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of it, such as solvent=water."),
     ] = None,
     workers: Workers = 2,
-    timeout: Annotated[float, typer.Option(help="Seconds a label may take.")] = 120.0,
+    timeout: Timeout = 120.0,
     seed: Seed = 0,
     out: Out = None,
     smiles_column: SmilesColumn = None,

@@ -122,7 +122,9 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
             "cache": _placed(base, config.simulator.cache),
         }
     )
-    return config.model_copy(update=changes)
+    resolved = config.model_copy(update=changes)
+    resolved._base = base
+    return resolved
 
 
 def _resolved_proposer(proposer: Any, base: Path) -> Any:

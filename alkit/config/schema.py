@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
@@ -229,6 +229,13 @@ class CampaignConfig(Section):
             if any(isinstance(part, PoolConfig) and part.file is None for part in self.proposers):
                 raise ValueError("proposer: pool needs `file`, or `dataset` for the whole campaign")
         return self
+
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def base(self) -> Path:
+        """Folder that paths in the campaign file start from: the file's own."""
+        return self._base
 
     @property
     def proposers(self) -> list[SingleProposerConfig]:

@@ -1,4 +1,4 @@
-"""The one face of all engines: `concurrent.futures`, and a generator of labels with a deadline."""
+"""The one face of all engines: `concurrent.futures`, and generators of labels and of other results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from alkit.errors import AS_GIVEN, AlkitError, Attempt, LabelError
+from alkit.engines import worker
+from alkit.errors import AS_GIVEN, AlkitError, Attempt, DataError, LabelError
+from alkit.molecules.conformers import Unplaced
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, SimulatorSpec, create_simulator
 
@@ -25,7 +27,9 @@ LABELS_PER_WORKER = 500
 LEAST_MEMORY = 0.25
 _QUEUED_PER_WORKER = 4
 
-OnLate = Callable[[Molecule, Label | LabelError], None]
+Item = TypeVar("Item")
+Labelled = TypeVar("Labelled", Molecule, Unplaced)
+OnLate = Callable[[Any, Label | LabelError], None]
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,19 @@ class WorkerSettings:
 
 @dataclass(eq=False)
 class Job:
-    """A molecule on its way to a label: ``tries`` holds the attempts in which its worker died."""
+    """A call of ``function(argument)`` on its way to a worker and back, such as a molecule's to its label.
 
-    molecule: Molecule
-    future: Future[Label] = field(default_factory=Future)
+    ``name``: the molecule's, for messages. ``tries``: the attempts in which its worker died.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    argument: Any
+    future: Future[Any] = field(default_factory=Future)
     tries: tuple[Attempt, ...] = ()
     started: float = field(default_factory=time.monotonic)  # of the present try
 
-    def answer(self, outcome: Label | Exception) -> None:
+    def answer(self, outcome: Any) -> None:
         """Hand ``outcome`` to whoever waits, with earlier tries before its own."""
         if not self.future.set_running_or_notify_cancel():
             return
@@ -72,13 +81,15 @@ class Job:
             self.future.set_exception(
                 LabelError(outcome.reason, outcome.detail, self._all_tries(outcome.attempts))
             )
-        else:
+        elif isinstance(outcome, Exception):
             self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
 
     def fail(self, reason: str, detail: str) -> None:
         """End without a label for a reason that is the engine's and not the simulator's."""
         attempt = Attempt(AS_GIVEN, reason, time.monotonic() - self.started)
-        self.answer(LabelError(reason, f"{self.molecule.smiles}: {detail}", (attempt,)))
+        self.answer(LabelError(reason, f"{self.name}: {detail}", (attempt,)))
 
     def bury(self) -> None:
         """The worker of the present try has died, and there will be another try."""
@@ -97,20 +108,22 @@ class Job:
 
 
 class Engine(ABC):
-    """Labels molecules in worker processes, each with one thread and without torch; use it in a ``with``
-    block. Leaving the block waits for what was submitted; leaving it by an exception ends the work at once.
+    """Labels molecules in worker processes, each with one thread and without torch, and computes there what
+    else may hang, crash or need much memory; use it in a ``with`` block. Leaving the block waits for what was
+    submitted; leaving it by an exception ends the work at once.
 
     Failures reach the caller as `LabelError`: the simulator's own reasons, and "timeout", "worker_died",
     "out_of_memory", "simulator_error" (any other exception, with its type and message), "not_finite". A spec
-    that names no simulator raises `ConfigError` when the engine is made, before any process starts.
+    that names no simulator raises `ConfigError` when the engine is made, before any process starts. Without a
+    spec there are no labels, only `call_all`.
     """
 
-    def __init__(self, spec: SimulatorSpec, *, workers: int, settings: WorkerSettings):
+    def __init__(self, spec: SimulatorSpec | None, *, workers: int, settings: WorkerSettings):
         if workers < 1:
             raise AlkitError(f"an engine needs at least 1 worker, not {workers}")
         self.spec, self.workers, self.settings = spec, workers, settings
-        self.level: Level = create_simulator(spec).level
-        self._jobs: dict[Future[Label], Job] = {}
+        self._level = create_simulator(spec).level if spec else None
+        self._jobs: dict[Future[Any], Job] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -120,21 +133,48 @@ class Engine(ABC):
     ) -> None:
         self.close(wait=kind is None)
 
-    def submit(self, molecule: Molecule) -> Future[Label]:
+    @property
+    def level(self) -> Level:
+        """Level of theory of the labels."""
+        if self._level is None:
+            raise RuntimeError("an engine without a simulator has no level of theory")
+        return self._level
+
+    def submit(self, molecule: Molecule | Unplaced) -> Future[Label]:
         """A future `Label`; ``result()`` raises `LabelError`, or `AlkitError` if none can be had at all."""
-        job = Job(molecule)
+        return self.send(Job(molecule.smiles, worker.label, molecule))
+
+    def send(self, job: Job) -> Future[Any]:
+        """The job's future, once it is on its way."""
         self._jobs[job.future] = job
         job.future.add_done_callback(self._forget)
         self._start(job)
         return job.future
 
+    def call_all(
+        self, function: Callable[[Item], Any], items: Iterable[Item]
+    ) -> Iterator[tuple[Item, Any | LabelError | DataError]]:
+        """Every item with ``function(item)`` or the error that took its place, in the order in which they
+        finish, each under the timeout and memory limit of a label.
+
+        Args:
+            function: of a module, or an object that can be pickled. What it raises is a `DataError`, or comes
+                as `LabelError` with reasons as for labels.
+            items: read as workers become free. An item's name in messages is its text.
+        """
+
+        def send(item: Item) -> Future[Any]:
+            return self.send(Job(str(item), function, item))
+
+        return self._all(items, send, None, None, (LabelError, DataError))
+
     def label_all(
         self,
-        molecules: Iterable[Molecule],
+        molecules: Iterable[Labelled],
         *,
         deadline: float | None = None,
         on_late: OnLate | None = None,
-    ) -> Iterator[tuple[Molecule, Label | LabelError]]:
+    ) -> Iterator[tuple[Labelled, Label | LabelError]]:
         """Every molecule with its label or the error that took its place, in the order in which they finish.
 
         ``molecules`` is read as workers become free, so it may be a generator. Closing this one early
@@ -145,15 +185,26 @@ class Engine(ABC):
         ``on_late(molecule, outcome)`` is called when it ends, *in a thread of the engine*. It must be quick
         (put it into a queue), and what it raises is only logged. Work that has not begun is cancelled.
         """
+        return self._all(molecules, self.submit, deadline, on_late, (LabelError,))
+
+    def _all(
+        self,
+        items: Iterable[Any],
+        submit_one: Callable[[Any], Future[Any]],
+        deadline: float | None,
+        on_late: OnLate | None,
+        kept: tuple[type[Exception], ...],
+    ) -> Iterator[tuple[Any, Any]]:
+        """As `label_all`; of the errors, those of the kinds ``kept`` are an item's outcome."""
         end = None if deadline is None else time.monotonic() + deadline
-        done: queue.SimpleQueue[Future[Label]] = queue.SimpleQueue()
-        waiting: dict[Future[Label], Molecule] = {}
-        source = iter(molecules)
+        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        waiting: dict[Future[Any], Any] = {}
+        source = iter(items)
 
         def submit(count: int) -> None:
-            for molecule in islice(source, count):
-                future = self.submit(molecule)
-                waiting[future] = molecule
+            for item in islice(source, count):
+                future = submit_one(item)
+                waiting[future] = item
                 future.add_done_callback(done.put)
 
         try:
@@ -163,13 +214,13 @@ class Engine(ABC):
                 if future is None:
                     break
                 # What is done is handed on before the source is read again: that may take its time, or fail.
-                yield waiting.pop(future), _outcome(future)
+                yield waiting.pop(future), _outcome(future, kept)
                 if end is not None and time.monotonic() >= end:
                     continue
                 try:
                     submit(1)
                 except Exception:  # the source's own
-                    yield from _finished(waiting)
+                    yield from _finished(waiting, kept)
                     raise
             if end is not None and time.monotonic() >= end:
                 yield from self._end_of_time(waiting, source, f"{deadline:g} s", on_late)
@@ -200,18 +251,18 @@ class Engine(ABC):
         """End the workers now. May be called more than once."""
 
     @abstractmethod
-    def _begun(self, futures: Collection[Future[Label]]) -> set[Future[Label]]:
+    def _begun(self, futures: Collection[Future[Any]]) -> set[Future[Any]]:
         """Those that a worker has, and so had better be left to end."""
 
     def _end_of_time(
         self,
-        waiting: dict[Future[Label], Molecule],
-        source: Iterator[Molecule],
+        waiting: dict[Future[Any], Any],
+        source: Iterator[Any],
         limit: str,
         on_late: OnLate | None,
-    ) -> Iterator[tuple[Molecule, Label | LabelError]]:
+    ) -> Iterator[tuple[Any, Label | LabelError]]:
         begun = self._begun(waiting)
-        outcomes: list[tuple[Molecule, Label | LabelError]] = []
+        outcomes: list[tuple[Any, Label | LabelError]] = []
         for future, molecule in list(waiting.items()):
             if future.done() and not future.cancelled():  # at the last moment
                 outcomes.append((molecule, _outcome(future)))
@@ -228,11 +279,11 @@ class Engine(ABC):
         for molecule in source:
             yield molecule, _never_begun(molecule, limit)
 
-    def _forget(self, future: Future[Label]) -> None:
+    def _forget(self, future: Future[Any]) -> None:
         self._jobs.pop(future, None)
 
 
-def _next_done(done: queue.SimpleQueue[Future[Label]], end: float | None) -> Future[Label] | None:
+def _next_done(done: queue.SimpleQueue[Future[Any]], end: float | None) -> Future[Any] | None:
     """The next to finish, or None at ``end``. What has finished by then comes first."""
     try:
         return done.get(timeout=None if end is None else max(0.0, end - time.monotonic()))
@@ -240,30 +291,30 @@ def _next_done(done: queue.SimpleQueue[Future[Label]], end: float | None) -> Fut
         return None
 
 
-def _outcome(future: Future[Label]) -> Label | LabelError:
+def _outcome(future: Future[Any], kept: tuple[type[Exception], ...] = (LabelError,)) -> Any:
     try:
         return future.result()
-    except LabelError as error:
+    except kept as error:
         return error
 
 
-def _tell(on_late: OnLate, molecule: Molecule, future: Future[Label]) -> None:
+def _tell(on_late: OnLate, molecule: Any, future: Future[Label]) -> None:
     if not future.cancelled() and not isinstance(future.exception(), AlkitError):
         on_late(molecule, _outcome(future))
 
 
 def _finished(
-    waiting: dict[Future[Label], Molecule],
-) -> Iterator[tuple[Molecule, Label | LabelError]]:
+    waiting: dict[Future[Any], Any], kept: tuple[type[Exception], ...]
+) -> Iterator[tuple[Any, Any]]:
     for future in [one for one in waiting if one.done() and not one.cancelled()]:
-        yield waiting.pop(future), _outcome(future)
+        yield waiting.pop(future), _outcome(future, kept)
 
 
-def _late(job: Job | None, molecule: Molecule, limit: str) -> LabelError:
+def _late(job: Job | None, molecule: Any, limit: str) -> LabelError:
     seconds = time.monotonic() - job.started if job else 0.0
     detail = f"no label within the round's {limit}; its result goes to the label cache when it comes"
     return LabelError(DEADLINE, f"{molecule.smiles}: {detail}", (Attempt(AS_GIVEN, DEADLINE, seconds),))
 
 
-def _never_begun(molecule: Molecule, limit: str) -> LabelError:
+def _never_begun(molecule: Any, limit: str) -> LabelError:
     return LabelError(DEADLINE, f"{molecule.smiles}: not begun within the round's {limit}")

@@ -23,7 +23,7 @@ from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.patches import add_start_method
 from alkit.engines.processes import FreshContext, deaf_to_interrupts
 from alkit.errors import AlkitError, ConfigError
-from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.base import SimulatorSpec
 
 LOST_LIMIT = 3  # workers that may be lost with the same molecule, before it is thought to be the reason
 _SECONDS_TO_CONNECT = 30
@@ -54,7 +54,7 @@ class DaskEngine(Engine):
 
     def __init__(
         self,
-        spec: SimulatorSpec,
+        spec: SimulatorSpec | None,
         *,
         address: str | None = None,
         workers: int = 2,
@@ -66,7 +66,7 @@ class DaskEngine(Engine):
             spec, workers=workers, settings=WorkerSettings(timeout, memory_limit, labels_per_worker)
         )
         self._owner, self._portable = uuid.uuid4().hex, remote.portable(spec)
-        self._keys: dict[Future[Label], str] = {}
+        self._keys: dict[Future[Any], str] = {}
         with contextlib.ExitStack() as stack, deaf_to_interrupts():
             where = {"address": _local_cluster(stack, workers)} if address is None else _where(address)
             if address is not None and not _is_encrypted(address):
@@ -90,7 +90,14 @@ class DaskEngine(Engine):
         key = f"alkit-label-{uuid.uuid4().hex}"
         try:
             inner = self._executor.submit(
-                remote.label, self._owner, self._portable, self.settings, job.molecule, key=key
+                remote.run,
+                self._owner,
+                self._portable,
+                self.settings,
+                job.name,
+                job.function,
+                job.argument,
+                key=key,
             )
         except Exception as error:  # not swallowed: it is the caller's to see, at result()
             job.answer(AlkitError(f"Dask takes no work: {type(error).__name__}: {error}"))
@@ -99,11 +106,11 @@ class DaskEngine(Engine):
         job.future.add_done_callback(partial(_cancel_too, inner))
         inner.add_done_callback(partial(_settle, job))
 
-    def _begun(self, futures: Collection[Future[Label]]) -> set[Future[Label]]:
+    def _begun(self, futures: Collection[Future[Any]]) -> set[Future[Any]]:
         running = {key for keys in self._client.processing().values() for key in keys}
         return {future for future in futures if self._keys.get(future) in running}
 
-    def _forget(self, future: Future[Label]) -> None:
+    def _forget(self, future: Future[Any]) -> None:
         super()._forget(future)
         self._keys.pop(future, None)
 
@@ -130,7 +137,7 @@ def _settle(job: Job, inner: Future[Any]) -> None:
         job.answer(answer)
 
 
-def _cancel_too(inner: Future[Any], outer: Future[Label]) -> None:
+def _cancel_too(inner: Future[Any], outer: Future[Any]) -> None:
     if outer.cancelled():
         inner.cancel()
 

@@ -18,7 +18,7 @@ from alkit.engines import patches, worker
 from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.processes import UNEXPECTED_ZERO, PoolContext
 from alkit.errors import AlkitError
-from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.base import SimulatorSpec
 
 # A pool breaks when its workers end without having taken a job: killed while idle (mended by a new pool), or
 # unable to start at all (which a new pool does not mend).
@@ -37,7 +37,7 @@ class LocalEngine(Engine):
 
     def __init__(
         self,
-        spec: SimulatorSpec,
+        spec: SimulatorSpec | None,
         *,
         workers: int = 2,
         timeout: float = 600.0,
@@ -59,7 +59,7 @@ class LocalEngine(Engine):
     def _start(self, job: Job) -> None:
         self._thread.submit(self._schedule, job)
 
-    def _begun(self, futures: Collection[Future[Label]]) -> set[Future[Label]]:
+    def _begun(self, futures: Collection[Future[Any]]) -> set[Future[Any]]:
         running = {job.future for job, inner in list(self._inner.items()) if inner.running()}
         return {future for future in futures if future in running}
 
@@ -76,7 +76,9 @@ class LocalEngine(Engine):
                 self._start_pool()
             assert self._pool is not None
             job.started = time.monotonic()
-            inner: Any = self._pool.schedule(worker.run, args=(job.molecule,), timeout=self.settings.timeout)
+            inner: Any = self._pool.schedule(
+                worker.run, args=(job.name, job.function, job.argument), timeout=self.settings.timeout
+            )
         except Exception as error:  # not swallowed: it is the caller's to see, at result()
             job.answer(error)
             return
@@ -88,13 +90,13 @@ class LocalEngine(Engine):
     def _start_pool(self) -> None:
         if self._broken >= _BROKEN_IN_A_ROW:
             raise AlkitError(
-                f"the worker processes of simulator {self.spec.kind!r} ended {self._broken} times in a row "
+                f"the worker processes{self._of_simulator()} ended {self._broken} times in a row "
                 "without taking a job; the reason should be on standard error"
             )
         self._stop_pool()
         self._broken += 1  # until a worker answers
-        settings = dict(self.spec.settings)
-        arguments = (os.getpid(), self.spec.kind, settings, self.settings.memory_limit)
+        kind, settings = (self.spec.kind, dict(self.spec.settings)) if self.spec else ("", {})
+        arguments = (os.getpid(), kind, settings, self.settings.memory_limit)
         self._context = PoolContext()
         patches.time_pebble_by_the_monotonic_clock()
         self._pool = pebble.ProcessPool(
@@ -104,6 +106,9 @@ class LocalEngine(Engine):
             initargs=arguments,
             context=self._context,
         )
+
+    def _of_simulator(self) -> str:
+        return f" of simulator {self.spec.kind!r}" if self.spec else ""
 
     def _stop_pool(self) -> None:
         if self._pool is not None:
@@ -124,7 +129,7 @@ class LocalEngine(Engine):
         except BrokenProcessPool:
             self._again(job)
         except TimeoutError:
-            job.fail("timeout", f"no label within {self.settings.timeout:g} s")
+            job.fail("timeout", f"no answer within {self.settings.timeout:g} s")
         except pebble.ProcessExpired as error:
             self._bury(job, error.exitcode)
         except Exception as error:  # what pebble could not send or read
@@ -153,7 +158,7 @@ def _begin(job: Job) -> None:
     job.started = time.monotonic()
 
 
-def _cancel_too(inner: Future[Any], outer: Future[Label]) -> None:
+def _cancel_too(inner: Future[Any], outer: Future[Any]) -> None:
     if outer.cancelled():
         inner.cancel()
 

@@ -26,7 +26,7 @@ from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.processes import deaf_to_interrupts
 from alkit.errors import AlkitError, ConfigError
 from alkit.plugins import is_code_path, load_code
-from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.base import SimulatorSpec
 
 LOST_LIMIT = 3  # workers that may be lost with the same molecule, before it is thought to be the reason
 _PARSLS_OWN_FOLDER = "runinfo"  # in the working folder, unless the user says otherwise
@@ -50,7 +50,7 @@ class ParslEngine(Engine):
 
     def __init__(
         self,
-        spec: SimulatorSpec,
+        spec: SimulatorSpec | None,
         *,
         config: str | Config = "local",
         workers: int = 2,
@@ -81,8 +81,15 @@ class ParslEngine(Engine):
         try:
             assert self._kernel is not None
             inner = self._kernel.submit(
-                remote.label,
-                app_args=(self._owner, self._portable, self.settings, job.molecule),
+                remote.run,
+                app_args=(
+                    self._owner,
+                    self._portable,
+                    self.settings,
+                    job.name,
+                    job.function,
+                    job.argument,
+                ),
                 executors="all",
                 cache=False,
                 ignore_for_cache=None,
@@ -93,7 +100,7 @@ class ParslEngine(Engine):
             return
         inner.add_done_callback(partial(self._settle, job))
 
-    def _begun(self, futures: Collection[Future[Label]]) -> set[Future[Label]]:
+    def _begun(self, futures: Collection[Future[Any]]) -> set[Future[Any]]:
         return set(futures)
 
     def _stop(self) -> None:

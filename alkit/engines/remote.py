@@ -12,14 +12,14 @@ from functools import partial
 from multiprocessing import util
 from operator import eq
 from pathlib import Path
+from typing import Any
 
-from alkit.engines.base import WorkerSettings
+from alkit.engines.base import Job, WorkerSettings
 from alkit.engines.local import LocalEngine
 from alkit.engines.patches import allow_children
 from alkit.errors import AlkitError, LabelError
-from alkit.molecules.molecule import Molecule
 from alkit.plugins import is_code_path
-from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.base import SimulatorSpec
 
 # A worker may serve several campaigns in turn, and one that ended badly has not closed its engines.
 _KEPT_PER_THREAD = 2
@@ -28,21 +28,27 @@ _lock = threading.Lock()
 _engines: dict[tuple[int, str], LocalEngine] = {}
 
 
-def label(
-    owner: str, spec: SimulatorSpec, settings: WorkerSettings, molecule: Molecule
-) -> Label | LabelError | AlkitError:
-    """The label of ``molecule``, or the error in its place. ``owner``: the engine that asks, by a name that
-    no other has.
+def run(
+    owner: str,
+    spec: SimulatorSpec | None,
+    settings: WorkerSettings,
+    name: str,
+    function: Callable[[Any], Any],
+    argument: Any,
+) -> Any:
+    """``function(argument)``, or the error in its place.
+
+    ``owner``: the engine that asks, by a name that no other has; ``name``: the molecule's, for messages.
     """
     try:
-        return _engine(owner, spec, settings).submit(molecule).result()
+        return _engine(owner, spec, settings).send(Job(name, function, argument)).result()
     except (LabelError, AlkitError) as error:
         return error
 
 
-def portable(spec: SimulatorSpec) -> SimulatorSpec:
+def portable(spec: SimulatorSpec | None) -> SimulatorSpec | None:
     """``spec`` for workers that have another working folder."""
-    if not is_code_path(spec.kind):
+    if spec is None or not is_code_path(spec.kind):
         return spec
     file, _, name = spec.kind.rpartition(":")
     return replace(spec, kind=f"{Path(file).resolve()}:{name}")
@@ -53,7 +59,7 @@ def close(owner: str) -> None:
     _close(lambda key: key[1] == owner)
 
 
-def _engine(owner: str, spec: SimulatorSpec, settings: WorkerSettings) -> LocalEngine:
+def _engine(owner: str, spec: SimulatorSpec | None, settings: WorkerSettings) -> LocalEngine:
     key = threading.get_ident(), owner
     with _lock:
         engine = _engines.get(key)

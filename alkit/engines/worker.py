@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import connection, parent_process
 from typing import Any
 
@@ -42,15 +43,33 @@ def initialize(parent: int, kind: str, settings: dict[str, Any], memory_limit: f
     _kind, _settings = kind, settings
 
 
-def run(molecule: Any) -> Any:
-    """The label of ``molecule``, or the error in its place: returned, as not every exception pickles."""
+def label(molecule: Any) -> Any:
+    """The label of ``molecule``, which is placed first if it has no geometry."""
     from dataclasses import replace
 
     from alkit import __version__
-    from alkit.errors import AlkitError, Attempt, LabelError
-    from alkit.simulators.base import SimulatorSpec, check_label, create_simulator
+    from alkit.errors import Attempt
+    from alkit.molecules.molecule import Molecule
+    from alkit.simulators.base import SimulatorSpec, check_electrons, check_label, create_simulator
 
     global _simulator
+    if _simulator is None:
+        _simulator = create_simulator(SimulatorSpec(_kind, _settings))
+    if not isinstance(molecule, Molecule):
+        molecule = molecule.place()
+    check_electrons(_simulator, molecule)
+    label = check_label(_simulator.label(molecule), molecule, _simulator.level)
+    attempts = label.attempts or (Attempt(AS_GIVEN, "", label.seconds),)
+    return replace(label, attempts=attempts, host=socket.gethostname(), version=__version__)
+
+
+def run(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
+    """``function(argument)``, or the error in its place: returned, as not every exception pickles.
+
+    ``name``: the molecule's, for messages.
+    """
+    from alkit.errors import AlkitError, Attempt, LabelError
+
     start = time.perf_counter()
 
     def failed(reason: str, detail: str, attempts: tuple[Attempt, ...] = ()) -> LabelError:
@@ -58,20 +77,16 @@ def run(molecule: Any) -> Any:
         return LabelError(reason, detail, attempts or (alone,))
 
     try:
-        if _simulator is None:
-            _simulator = create_simulator(SimulatorSpec(_kind, _settings))
-        label = check_label(_simulator.label(molecule), molecule, _simulator.level)
-        attempts = label.attempts or (Attempt(AS_GIVEN, "", label.seconds),)
-        return replace(label, attempts=attempts, host=socket.gethostname(), version=__version__)
+        return function(argument)
     except LabelError as error:
         return failed(str(error.reason), str(error.detail), tuple(error.attempts))
     except AlkitError as error:
         return type(error)(str(error)) if type(error).__module__ == "alkit.errors" else AlkitError(str(error))
     except MemoryError as error:
         # Whatever raised it has been unwound, so that there is memory again to say so.
-        return failed("out_of_memory", f"{molecule.smiles}: {_words(error)}")
-    except (Exception, SystemExit) as error:
-        return failed("simulator_error", f"{molecule.smiles}: {type(error).__name__}: {error}")
+        return failed("out_of_memory", f"{name}: {_words(error)}")
+    except BaseException as error:  # a SIGINT is ignored here: a KeyboardInterrupt is the simulator's own
+        return failed("simulator_error", f"{name}: {type(error).__name__}: {error}")
 
 
 def _words(error: MemoryError) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.config.schema import CampaignConfig
-from alkit.models.geometries import make_geometry
+from alkit.models.geometries import Placing, point_of
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
-from alkit.simulators.single_point import LEVEL, SinglePoint, single_point
+from alkit.simulators.single_point import LEVEL, SinglePoint
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -76,21 +76,10 @@ class GraphBuilder:
         """Whether the surrogate sees anything of a GFN2-xTB calculation."""
         return bool(self.settings.baseline) or "xtb" in self.settings.inputs
 
-    def place(self, smiles: str) -> Molecule:
-        """A molecule in a geometry made from its canonical SMILES, Å.
-
-        Raises:
-            DataError, LabelError: see `alkit.models.geometries.make_geometry`.
-        """
-        return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
-
-    def single_point(self, molecule: Molecule) -> SinglePoint:
-        """GFN2-xTB at the molecule's geometry.
-
-        Raises:
-            LabelError: see `alkit.simulators.single_point`.
-        """
-        return single_point(molecule.numbers, molecule.positions, smiles=molecule.smiles)
+    @property
+    def placing(self) -> Placing:
+        """What a SMILES needs before its graph: a geometry, and the single point where that is seen."""
+        return Placing(self.geometry, self.seed, self.conformers, self.needs_single_point)
 
     def graph(self, molecule: str | Molecule, point: SinglePoint | None = None) -> Graph:
         """The graph of a canonical SMILES in a geometry made here, or of a molecule in its own geometry.
@@ -107,9 +96,9 @@ class GraphBuilder:
                 self.settings, molecule if isinstance(molecule, str) else molecule.smiles, None
             )
         if isinstance(molecule, str):
-            molecule = self.place(molecule)
+            molecule, point = self.placing(molecule)
         if self.needs_single_point and point is None:
-            point = self.single_point(molecule)
+            point = point_of(molecule)
         return build_graph(self.settings, molecule.smiles, molecule, point)
 
 

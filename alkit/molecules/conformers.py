@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -31,8 +32,21 @@ def molecule_seed(seed: int, smiles: str) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
+@dataclass(frozen=True)
+class Unplaced:
+    """A molecule whose geometry is made where it is needed, as `embed` makes it."""
+
+    smiles: str
+    seed: int = 0
+
+    def place(self) -> Molecule:
+        """The molecule with its geometry. Raises as `embed` does."""
+        return embed(self.smiles, seed=self.seed)
+
+
 def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
     """A 3D geometry for ``smiles`` (canonical or not): the same one for the same seed, whatever came before.
+    Ions and radicals have one too.
 
     ``geometry``: "etkdg" is RDKit's ETKDGv3 distance geometry (doi:10.1021/acs.jcim.0c00025); "mmff" relaxes
     ``conformers`` of them with MMFF94 (doi:10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P)
@@ -51,7 +65,7 @@ def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int
         )
     from rdkit.Chem import rdForceFieldHelpers
 
-    key = canonical(smiles)
+    key = canonical(smiles, ions=True)
     mol = with_hydrogens(key)
     if geometry == "mmff" and not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
         geometry = "etkdg"

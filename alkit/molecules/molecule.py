@@ -56,13 +56,18 @@ class Molecule:
         object.__setattr__(self, "positions", positions)
 
 
-def canonical(smiles: str) -> str:
+def canonical(smiles: str, *, ions: bool = False) -> str:
     """The canonical isomeric SMILES of a neutral closed-shell molecule: alkit's key.
 
-    Raises `DataError`, with the reason, for text that is empty or no SMILES, and for what alkit's energies do
-    not cover: several fragments, a net charge, unpaired electrons, isotopes, wildcard atoms.
+    Args:
+        smiles: any spelling of the molecule.
+        ions: ions and radicals have a key too.
+
+    Raises:
+        DataError: text that is empty or no SMILES; several fragments, isotopes, wildcard atoms; without
+            ``ions`` a net charge or unpaired electrons.
     """
-    return _identity(_parse(smiles))
+    return _identity(_parse(smiles, ions=ions))
 
 
 def canonical_of_any(smiles: str) -> str | None:
@@ -75,9 +80,10 @@ def canonical_of_any(smiles: str) -> str | None:
 def _identity(mol: Any) -> str:
     """Written, read and written again: the rare string whose first canonical form is not its own canonical
     form (stereo perceived only in the written order) is settled then."""
-    from rdkit import Chem
+    from rdkit import Chem, rdBase
 
-    return Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
+    with rdBase.BlockLogs():
+        return Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
 
 
 def _read(smiles: str) -> Any:
@@ -91,14 +97,24 @@ def _read(smiles: str) -> Any:
     return mol if mol is not None and mol.GetNumAtoms() else None
 
 
-def with_hydrogens(smiles: str) -> Any:
-    """The RDKit molecule of ``smiles`` with explicit hydrogens; its atom order is that of :func:`embed`."""
+def charge_and_radicals(smiles: str) -> tuple[int, int]:
+    """Net charge in e and unpaired electrons that ``smiles`` states; 0 and 0 of what is no SMILES."""
+    if "[" not in smiles or (mol := _read(smiles)) is None:
+        return 0, 0
     from rdkit import Chem
 
-    return Chem.AddHs(_parse(smiles))
+    return Chem.GetFormalCharge(mol), sum(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms())
 
 
-def _parse(smiles: str) -> Any:
+def with_hydrogens(smiles: str) -> Any:
+    """The RDKit molecule of ``smiles``, ion and radical too, with explicit hydrogens; its atom order is that
+    of :func:`embed`."""
+    from rdkit import Chem
+
+    return Chem.AddHs(_parse(smiles, ions=True))
+
+
+def _parse(smiles: str, *, ions: bool = False) -> Any:
     """An RDKit molecule, or the `DataError` that says why there is none."""
     if not isinstance(smiles, str) or not smiles.strip():
         raise DataError("an empty SMILES names no molecule")
@@ -115,7 +131,9 @@ def _parse(smiles: str) -> Any:
         for atom in mol.GetAtoms():
             atom.SetAtomMapNum(0)  # a label of the writer's, without chemical meaning
         if problem := _unsupported(mol):
-            raise DataError(f"{smiles!r} {problem}; alkit labels single, neutral, closed-shell molecules")
+            raise DataError(f"{smiles!r} {problem}; alkit knows single molecules without isotopes")
+        if not ions and (problem := _open_shell(mol)):
+            raise DataError(f"{smiles!r} {problem}; neutral closed-shell molecules are expected here")
     return mol
 
 
@@ -129,9 +147,15 @@ def _unsupported(mol: Any) -> str:
         return "has a wildcard atom"
     if any(atom.GetIsotope() for atom in atoms):
         return "names an isotope"
+    return ""
+
+
+def _open_shell(mol: Any) -> str:
+    from rdkit import Chem
+
     if charge := Chem.GetFormalCharge(mol):
         return f"has a net charge of {charge:+d}"
-    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         return "has unpaired electrons"
     return ""
 

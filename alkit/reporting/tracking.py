@@ -2,10 +2,11 @@
 
 import logging
 import os
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class Tracker:
                 raise ConfigError(
                     f"tracking.experiment {experiment} was deleted in {shown}; restore it or name another."
                 )
+            if existing:
+                _bring_along(uri, existing.artifact_location)
             self._experiment = existing.experiment_id if existing else self._create(uri, experiment)
         except ConfigError:
             raise
@@ -81,12 +84,17 @@ class Tracker:
             self._client.set_terminated(run, status=ending)
 
     def log_params(self, run: str, params: dict[str, Any]) -> None:
-        """Nested settings flattened to dotted names; setting the same value again is no error."""
-        from mlflow.entities import Param
+        """Nested settings flattened to dotted names. MLflow keeps a parameter's first value; what has changed
+        since becomes the tag ``now.<name>``."""
+        from mlflow.entities import Param, RunTag
 
-        pairs = [Param(key, str(value)[:500]) for key, value in _flat(params).items()]
+        values = {key: str(value)[:500] for key, value in _flat(params).items()}
         with _reported():
-            self._client.log_batch(run, params=pairs)
+            known = self._client.get_run(run).data.params
+            pairs = [Param(key, value) for key, value in values.items() if key not in known]
+            now = {key: value for key, value in values.items() if known.get(key, value) != value}
+            tags = [RunTag(f"now.{key}", value) for key, value in now.items()]
+            self._client.log_batch(run, params=pairs, tags=tags)
 
     def log_metrics(self, run: str, metrics: dict[str, float], *, step: int = 0) -> None:
         self.log_series(run, [(step, metrics)])
@@ -196,6 +204,26 @@ def _artifacts(uri: str) -> str | None:
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+
+
+def _bring_along(uri: str, stored: str) -> None:
+    """Let a SQLite store that was moved or copied name its artifacts where they are now: MLflow keeps the
+    absolute place where they once were, and would write to it.
+
+    Args:
+        stored: where the store says that artifacts of the experiment are.
+    """
+    here = _artifacts(uri)
+    if here is None or stored == here or not stored.endswith("/mlartifacts"):
+        return
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as store, store:
+        store.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (here, stored)
+        )
+        store.execute(
+            "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE artifact_uri LIKE ?",
+            (here, len(stored) + 1, f"{stored}/%"),
+        )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

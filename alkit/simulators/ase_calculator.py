@@ -36,9 +36,10 @@ class ASESimulator(RelaxingSimulator):
     ``method``: the name of its level of theory, by default made of the class and the arguments.
     ``atom_energies``: total energies of free atoms in eV, by symbol; for one that is missing the calculator
     is asked, with the unpaired electrons of the atom's ground state as its initial magnetic moment, so it
-    must be one that heeds them. With the molecule's charge or spin among ``arguments`` it is not asked, as
-    they are not those of the atom. ``hessian`` is "central", as not every calculator is precise enough for
-    forward differences. The rest as `RelaxingSimulator` has it.
+    must be one that heeds them. ``charge``, ``unpaired``: 0 unless set, as many calculators heed neither; of
+    one that does, "from_smiles" labels ions and radicals. With the molecule's charge or spin among
+    ``arguments`` it is not asked, as they are not those of the atom. ``hessian`` is "central", as not every
+    calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
     """
 
     calculator: str
@@ -46,6 +47,8 @@ class ASESimulator(RelaxingSimulator):
     method: str = ""
     atom_energies: dict[str, float] = field(default_factory=dict)
     hessian: str = "central"
+    charge: int | str = 0
+    unpaired: int | str = 0
 
     engine: ClassVar[str] = "ase"
 

@@ -21,7 +21,7 @@ from scipy.spatial.distance import cdist
 
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, problem_of
-from alkit.molecules.molecule import Molecule
+from alkit.molecules.molecule import Molecule, charge_and_radicals
 from alkit.plugins import Registry, nearest
 
 SIMULATORS = {
@@ -79,7 +79,10 @@ class Label:
 
 @runtime_checkable
 class Simulator(Protocol):
-    """``label`` runs in a worker process of one thread, without torch; it raises `LabelError`."""
+    """``label`` runs in a worker process of one thread, without torch; it raises `LabelError`.
+
+    With ``ions = True`` it is also given ions and radicals, as their SMILES states them.
+    """
 
     @property
     def level(self) -> Level: ...
@@ -205,17 +208,25 @@ def _attempts(attempts: Any, molecule: Molecule) -> tuple[Attempt, ...]:
     return checked
 
 
+def check_electrons(simulator: Simulator, molecule: Molecule) -> None:
+    """Refuse an ion or a radical where the simulator does not say that it heeds what the SMILES states.
+
+    Raises:
+        LabelError: "unsupported".
+    """
+    charge, radicals = charge_and_radicals(molecule.smiles)
+    if (charge or radicals) and not getattr(simulator, "ions", False):
+        raise LabelError(
+            "unsupported",
+            f"{molecule.smiles} has a charge of {charge:+d} and {radicals} unpaired electrons, and the "
+            "simulator does not say that it labels ions and radicals (`ions = True`)",
+        )
+
+
 def _charge(smiles: str, level: Level) -> int:
     """The molecule's charge, which the SMILES or the level of theory says."""
     stated = re.search(r"\bcharge ([+-]\d+)", level.method)
-    if stated:
-        return int(stated[1])
-    if "+" not in smiles and "-]" not in smiles and "-" not in smiles:
-        return 0
-    from rdkit import Chem
-
-    mol = Chem.MolFromSmiles(smiles)
-    return Chem.GetFormalCharge(mol) if mol is not None else 0
+    return int(stated[1]) if stated else charge_and_radicals(smiles)[0]
 
 
 def _check_settings(cls: Any, spec: SimulatorSpec) -> None:

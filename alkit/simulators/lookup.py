@@ -21,6 +21,7 @@ class Lookup:
     """
 
     any_start = True  # of the molecule: its geometry does not matter
+    ions = True  # by their SMILES, as everything
 
     def __init__(self, dataset: str, target: str = "u0"):
         self._dataset = Dataset.open(Path(dataset))

@@ -15,6 +15,7 @@ from alkit.errors import ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import recipes, recovery, start_geometries
 from alkit.simulators.base import Label, Level
+from alkit.simulators.electrons import FROM_SMILES, Electrons, electrons_of
 from alkit.simulators.identity import changes
 from alkit.threads import one_thread
 
@@ -33,12 +34,13 @@ class RelaxingSimulator:
     relaxed when no force is larger, eV/A. ``max_steps``: of one relaxation. ``hessian``: "forward" or
     "central" differences of forces. ``imaginary``: an imaginary wavenumber in cm-1 beyond which the point is
     a saddle and no minimum: the molecule is pushed along the mode and relaxed again, twice at most. Smaller
-    ones are noise and count by magnitude. ``charge`` (e), ``unpaired`` (electrons): of the molecule; its free
-    atoms stay neutral. ``conformers``: so many are relaxed, and the lowest is taken. ``recover``: whether
-    failures are tried again, see `alkit.simulators.recovery`.
+    ones are noise and count by magnitude. ``charge`` (e), ``unpaired`` (electrons): of the molecule, as its
+    SMILES states them ("from_smiles") or of every molecule; its free atoms stay neutral. ``conformers``: so
+    many are relaxed, and the lowest is taken. ``recover``: whether failures are tried again, see
+    `alkit.simulators.recovery`.
 
-    `label` raises `LabelError` "unsupported_element", "scf_not_converged", "calculation_failed",
-    "not_relaxed", "identity_changed" or "imaginary_modes".
+    `label` raises `LabelError` "impossible_charge", "unsupported_element", "scf_not_converged",
+    "calculation_failed", "not_relaxed", "identity_changed" or "imaginary_modes".
 
     A subclass is a dataclass that gives `method_name`, `new_calculator` and `free_atoms`.
     """
@@ -49,12 +51,13 @@ class RelaxingSimulator:
     max_steps: int = 300
     hessian: str = "forward"
     imaginary: float = 50.0
-    charge: int = 0
-    unpaired: int = 0
+    charge: int | str = FROM_SMILES
+    unpaired: int | str = FROM_SMILES
     conformers: int = 1
     recover: bool = True
 
     engine: ClassVar[str] = ""
+    ions: ClassVar[bool] = True
 
     def method_name(self) -> str:
         """Of the level of theory, without what the settings of this class add to it."""
@@ -82,13 +85,12 @@ class RelaxingSimulator:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise self.error(f"{name} is {value!r}; it must be a positive number")
-        for name, least in (("max_steps", 1), ("conformers", 1), ("unpaired", 0)):
+        for name, least in (("max_steps", 1), ("conformers", 1)):
             self.count(name, least)
-        if isinstance(self.charge, bool) or not isinstance(self.charge, int):
-            raise self.error(f"charge is {self.charge!r}; it must be a whole number")
-        if (self.charge + self.unpaired) % 2:
-            # The molecules of a campaign are neutral and closed-shell: an even number of electrons.
-            raise self.error(f"charge {self.charge:+d} with {self.unpaired} unpaired electrons cannot be")
+        if self.charge != FROM_SMILES:
+            self.count("charge", -math.inf, or_=f" or {FROM_SMILES}")
+        if self.unpaired != FROM_SMILES:
+            self.count("unpaired", 0, or_=f" or {FROM_SMILES}")
         if not self.relax and self.target == "u0":
             raise self.error("u0 needs a minimum to vibrate about; set relax: true or target: energy")
         if not self.relax and self.conformers > 1:
@@ -98,9 +100,9 @@ class RelaxingSimulator:
     def level(self) -> Level:
         """Everything that changes the number: also where the geometry comes from, and of how many."""
         words = [self.method_name()]
-        if self.charge:
+        if self.charge not in (0, FROM_SMILES):
             words.append(f"charge {self.charge:+d}")
-        if self.unpaired:
+        if self.unpaired not in (0, FROM_SMILES):
             words.append(f"{self.unpaired} unpaired")
         if self.conformers > 1:
             words.append(f"lowest of {self.conformers}")
@@ -119,10 +121,12 @@ class RelaxingSimulator:
     def label(self, molecule: Molecule) -> Label:
         """The label of ``molecule``, whose positions are the starting geometry."""
         start = time.perf_counter()
+        electrons = electrons_of(molecule, self.charge, self.unpaired)
+        self.check_electrons(molecule, electrons)
         free = float(self.free_atoms(molecule))
 
         def attempt(strategy: recovery.Strategy) -> tuple[Atoms, dict[str, float]]:
-            return self._attempt(molecule, strategy)
+            return self._attempt(molecule, electrons, strategy)
 
         def usable(strategy: recovery.Strategy) -> bool:
             # A single point belongs to its geometry: there, only the way to the density may change.
@@ -145,32 +149,47 @@ class RelaxingSimulator:
             attempts,
         )
 
+    def check_electrons(self, molecule: Molecule, electrons: Electrons) -> None:
+        """Raises `LabelError` "unsupported" for a charge or spin that the method does not have."""
+
+    def check_closed_shell(self) -> None:
+        """Raises `ConfigError` where no neutral closed-shell molecule can have this charge and spin."""
+        charge, unpaired = (0 if one == FROM_SMILES else int(one) for one in (self.charge, self.unpaired))
+        if (charge + unpaired) % 2:
+            raise self.error(
+                f"charge {charge:+d} with {unpaired} unpaired electrons cannot be: neutral closed-shell "
+                "molecules, as those of a campaign, have an even number of electrons"
+            )
+
     def choose(self, name: str, valid: Any) -> None:
         """Raises `ConfigError` if the setting ``name`` is none of ``valid``."""
         if getattr(self, name) not in valid:
             said = ", ".join(str(value) for value in valid)
             raise self.error(f"{name} is {getattr(self, name)!r}; it must be one of {said}")
 
-    def count(self, name: str, least: int) -> None:
+    def count(self, name: str, least: float, *, or_: str = "") -> None:
         """Raises `ConfigError` if the setting ``name`` is no whole number of at least ``least``."""
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.error(f"{name} is {value!r}; it must be a whole number of at least {least}")
+            bound = f" of at least {least}" if math.isfinite(least) else ""
+            raise self.error(f"{name} is {value!r}; it must be a whole number{bound}{or_}")
 
     def error(self, problem: str) -> ConfigError:
         return ConfigError(f"simulator {self.engine or type(self).__name__}: {problem}")
 
-    def _attempt(self, molecule: Molecule, strategy: recovery.Strategy) -> tuple[Atoms, dict[str, float]]:
+    def _attempt(
+        self, molecule: Molecule, electrons: Electrons, strategy: recovery.Strategy
+    ) -> tuple[Atoms, dict[str, float]]:
         def check(atoms: Atoms) -> None:
-            closed = not self.charge and not self.unpaired
-            orders = self.bond_orders(atoms) if closed else None
+            # A Lewis structure says bond orders where it has the charge and pairs all electrons.
+            orders = self.bond_orders(atoms) if electrons.as_drawn and not electrons.unpaired else None
             if problem := changes(molecule.smiles, atoms.numbers, atoms.positions, orders):
                 raise LabelError("identity_changed", problem)
 
         start = recovery.start_of(molecule, strategy)
         patience = 1 if strategy.scf == "cold" else recipes.PATIENCE
         systems = [
-            recipes.System(self._atoms(one), patience=patience)
+            recipes.System(self._atoms(one, electrons), patience=patience)
             for one in start_geometries.conformers(start, self.conformers)
         ]
         shared = {field.name for field in fields(recipes.Recipe)}
@@ -182,12 +201,12 @@ class RelaxingSimulator:
                 raise
             raise LabelError(error.reason, f"{molecule.smiles}: {error.detail}") from error
 
-    def _atoms(self, molecule: Molecule) -> Atoms:
+    def _atoms(self, molecule: Molecule, electrons: Electrons) -> Atoms:
         atoms = Atoms(molecule.numbers, molecule.positions)
-        if self.charge:
+        if electrons.charge:
             # On one atom, as calculators take the sum, and shares of it would not add up to the last bit.
-            atoms.set_initial_charges([self.charge] + [0] * (len(atoms) - 1))
-        if self.unpaired:
-            atoms.set_initial_magnetic_moments([self.unpaired / len(atoms)] * len(atoms))
+            atoms.set_initial_charges([electrons.charge] + [0] * (len(atoms) - 1))
+        if electrons.unpaired:
+            atoms.set_initial_magnetic_moments([electrons.unpaired / len(atoms)] * len(atoms))
         atoms.calc = self.new_calculator()
         return atoms

@@ -19,8 +19,11 @@ from ase import Atoms
 from ase.units import Bohr
 
 from alkit.config.words import GFNMethod
+from alkit.errors import LabelError
+from alkit.molecules.molecule import Molecule
 from alkit.simulators import tblite
 from alkit.simulators.bindings import installed_binding
+from alkit.simulators.electrons import FROM_SMILES, Electrons
 from alkit.simulators.gfn import SOLVENTS, GFNSimulator
 
 
@@ -37,8 +40,15 @@ class XTBSimulator(GFNSimulator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.method == "GFN-FF" and (self.charge or self.unpaired or self.solvent):
+        set_ones = {self.charge, self.unpaired} - {0, FROM_SMILES}
+        if self.method == "GFN-FF" and (set_ones or self.solvent):
             raise self.error("GFN-FF is for neutral closed-shell molecules in the gas phase here")
+
+    def check_electrons(self, molecule: Molecule, electrons: Electrons) -> None:
+        if self.method == "GFN-FF" and (electrons.charge or electrons.unpaired):
+            raise LabelError(
+                "unsupported", f"{molecule.smiles}: GFN-FF is for neutral closed-shell molecules here"
+            )
 
     @property
     def binding(self) -> str:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from alkit import datasets
 from alkit.datasets.tables import USUAL, Columns
 from alkit.engines import create_engine
-from alkit.errors import DataError, LabelError
+from alkit.errors import DataError, words_of
 from alkit.files import output
-from alkit.molecules.conformers import embed
+from alkit.molecules.conformers import Unplaced
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import Label, SimulatorSpec
@@ -57,42 +57,40 @@ def label_file(
         progress.steps(f"labelling at {engine.level}", len(wanted)) as advance,
     ):
         rows = csv.writer(file)
-        header = ["smiles", f"{engine.level.property}_eV", "method", "seconds", "reason"]
+        header = ["smiles", f"{engine.level.property}_eV", "method", "seconds", "reason", "detail"]
         rows.writerow([*header, "name"] if named else header)
-        finished: dict[str, tuple[str, str, str]] = {}
+        finished: dict[str, tuple[str, ...]] = {}
         left = iter(wanted.values())
         current = next(left, None)
 
-        def keep(smiles: str, value: str, seconds: str, reason: str) -> None:
+        def keep(smiles: str, value: str, seconds: str, reason: str = "", detail: str = "") -> None:
             """Write what is complete from the file's beginning on."""
             nonlocal current
-            finished[smiles] = value, seconds, reason
+            finished[smiles] = value, seconds, reason, detail
             advance(1)
             while current is not None and current.smiles in finished:
-                value, seconds, reason = finished.pop(current.smiles)
-                row = [current.smiles, value, engine.level.method, seconds, reason]
+                value, seconds, reason, detail = finished.pop(current.smiles)
+                row = [current.smiles, value, engine.level.method, seconds, reason, detail]
                 rows.writerow([*row, current.name] if named else row)
                 current = next(left, None)
             file.flush()
 
-        def placed() -> Iterator[Any]:
+        def readable() -> Iterator[Any]:
             nonlocal failed
             for one in wanted.values():
-                try:
-                    if one.problem:
-                        raise LabelError(one.problem)
-                    yield one.geometry or embed(one.smiles, seed=seed)
-                except (LabelError, DataError) as error:
+                if one.problem:
                     failed += 1
-                    keep(one.smiles, "", "", error.reason if isinstance(error, LabelError) else str(error))
+                    keep(one.smiles, "", "", one.problem)
+                else:
+                    yield one.geometry or Unplaced(one.smiles, seed)
 
-        for molecule, outcome in engine.label_all(placed()):
+        for molecule, outcome in engine.label_all(readable()):
             if isinstance(outcome, Label):
                 done += 1
-                keep(molecule.smiles, f"{outcome.value:.6f}", f"{outcome.seconds:.2f}", "")
+                keep(molecule.smiles, f"{outcome.value:.6f}", f"{outcome.seconds:.2f}")
             else:
                 failed += 1
-                keep(molecule.smiles, "", "", outcome.reason)
+                keep(molecule.smiles, "", "", *words_of(outcome))
     return done, failed
 
 
@@ -109,7 +107,7 @@ def _read(path: Path, columns: Columns, length: float, *, strict: bool) -> dict[
     for entry in datasets.scan_molecules(path, columns):
         name = " ".join(entry.name.split())
         try:
-            one = _Wanted(canonical(entry.smiles), name)
+            one = _Wanted(canonical(entry.smiles, ions=True), name)
         except DataError as error:
             if strict:
                 raise DataError(f"{path}, line {entry.line}: {error}.") from None
@@ -123,7 +121,7 @@ def _of_structure(structure: Molecule) -> _Wanted:
     if smiles is None:
         return _Wanted(structure.smiles, problem="RDKit finds no neutral molecule in this geometry")
     try:
-        key = canonical(smiles)
+        key = canonical(smiles, ions=True)
     except DataError as error:
         return _Wanted(structure.smiles, problem=str(error))
     name = "" if structure.smiles[:1].isdigit() else structure.smiles

@@ -4,6 +4,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
+from alkit.standalone.placing import placing_in_workers
 
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
 
@@ -28,6 +30,8 @@ def predict_file(
     *,
     columns: Columns = USUAL,
     length: float = 1.0,
+    workers: int = 2,
+    timeout: float = 120.0,
 ) -> tuple[int, int, str]:
     """Write a CSV of predictions in eV.
 
@@ -39,6 +43,7 @@ def predict_file(
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
         columns: of a table.
         length: Å in the unit of the structures.
+        workers, timeout: processes that make geometries, and seconds that one may take.
     """
     home = model_home(model)
     ensemble, provenance = load_model(home)
@@ -68,6 +73,9 @@ def predict_file(
         if done:
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
+        if predictor is predict_smiles:
+            place_all = stack.enter_context(placing_in_workers(workers, timeout))
+            predictor = partial(predictor, place_all=place_all)
         predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
         names = islice(names, done, None) if names else None
         good = failed = 0

@@ -18,13 +18,16 @@ from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError, LabelError
 from alkit.files import made
 from alkit.models import metrics as evaluation
+from alkit.models.geometries import Placed
 from alkit.models.graphs import GraphBuilder, baseline_energies, check_gfn2
+from alkit.models.prediction import PlaceAll, with_geometry
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import LEVEL
 from alkit.standalone.energies import as_atomization
+from alkit.standalone.placing import placing_in_workers
 
 if TYPE_CHECKING:
     from surrogate import Ensemble, ModelSettings
@@ -50,6 +53,8 @@ def train_model(
     references: str | None = None,
     columns: Columns = USUAL,
     strict: bool = False,
+    workers: int = 2,
+    timeout: float = 120.0,
 ) -> dict[str, float]:
     """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
 
@@ -65,6 +70,7 @@ def train_model(
         unit, kind, references: what the energies of a table are, see `alkit.standalone.energies`;
             atomization energies in eV by default.
         columns, strict: see `alkit.datasets.read_labelled`.
+        workers, timeout: processes that make geometries, and seconds that one may take.
 
     Returns:
         Errors on the test set and of the trivial baselines, eV.
@@ -86,7 +92,8 @@ def train_model(
         source = _Labelled(data, target, how, geometry, seed, energies, columns, strict=strict)
         check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
-        usable = source.build(order, progress)
+        with placing_in_workers(workers, timeout) as place_all:
+            usable = source.build(order, progress, place_all)
         test, validation, fit = source.split(usable)
         with progress, progress.steps("training", members * settings.epochs) as advance:
             ensemble = Ensemble.fit(
@@ -170,7 +177,7 @@ class _Labelled:
         numbers = {int(z) for graph in self._graphs.values() for z in graph.numbers}
         return tuple(chemical_symbols[z] for z in sorted(numbers))
 
-    def build(self, order: NDArray, progress: CampaignProgress) -> list[int]:
+    def build(self, order: NDArray, progress: CampaignProgress, place_all: PlaceAll) -> list[int]:
         """Graphs of these molecules; returns those that have one.
 
         Raises:
@@ -179,12 +186,13 @@ class _Labelled:
         from surrogate import SurrogateError
 
         with progress, progress.steps("building graphs", len(order)) as advance:
+            placed = self._placed(order, place_all, advance)
             for i in order.tolist():
                 try:
-                    self._graphs[i] = self._graph(i)
+                    self._graphs[i] = self._graph(i, placed)
                 except (LabelError, DataError, SurrogateError) as error:
                     print(f"left out: {error}", file=sys.stderr)
-                advance(1)
+            advance(len(order) - len(placed))
         if len(self._graphs) < _FEWEST_TO_TRAIN:
             raise DataError(
                 f"{self._data}: {len(self._graphs)} usable molecules; at least {_FEWEST_TO_TRAIN} are needed."
@@ -200,12 +208,33 @@ class _Labelled:
         test, validation, rest = grouped_split(stereo_groups(self.smiles, usable).values(), (tenth, tenth))
         return test, validation, rest
 
-    def _graph(self, i: int) -> Any:
+    def _placed(
+        self, order: NDArray, place_all: PlaceAll, advance: Callable[[int], None]
+    ) -> dict[str, Placed | Exception]:
+        """Geometries of these molecules, where they come from the SMILES and are seen."""
+        if self.settings.mode == "2d" or self.geometry == "dataset":
+            return {}
+        unplaced = {_key(self.smiles[i]) for i in order.tolist()} - {""}
+        placed = {}
+        for smiles, outcome in place_all(self._builder.placing, sorted(unplaced)):
+            placed[smiles] = outcome
+            advance(1)
+        return placed
+
+    def _graph(self, i: int, placed: dict[str, Placed | Exception]) -> Any:
         smiles, dataset = canonical(self.smiles[i]), self.dataset
         if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:
             molecule = Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
             return self._builder.graph(molecule)
-        return self._builder.graph(smiles)
+        return self._builder.graph(*with_geometry(smiles, placed))
+
+
+def _key(smiles: str) -> str:
+    """Its canonical form, or nothing of what alkit does not cover."""
+    try:
+        return canonical(smiles)
+    except DataError:
+        return ""
 
 
 def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:

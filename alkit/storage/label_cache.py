@@ -26,6 +26,7 @@ from alkit.errors import CampaignError
 from alkit.files import lock
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
+from alkit.simulators.electrons import FROM_SMILES
 from alkit.simulators.identity import stereoisomer
 from alkit.simulators.simulator import REVISION
 from alkit.storage.label_rows import (
@@ -216,6 +217,9 @@ def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
     settings: dict[str, Any] = dict(spec.settings)
     if is_dataclass(simulator) and not isinstance(simulator, type):
         settings |= asdict(simulator)  # defaults too
+        # The default of earlier revisions was 0, which is what a neutral closed-shell SMILES states; that of
+        # an ion is in the other half of the key.
+        settings |= {key: 0 for key in ("charge", "unpaired") if settings.get(key) == FROM_SMILES}
     version = getattr(simulator, "version", "")
     parts = [spec.kind, *level_columns(simulator.level), version, settings, REVISION]
     return json.dumps([*parts, *_sources(simulator), *_files(settings)], sort_keys=True, default=str)

@@ -99,3 +99,40 @@ def test_a_second_wish_does_not_wait():
             print("interrupted")
     """)
     assert told == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "exec('os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)')",  # in a dataclass that is being made
+        "converted()",
+    ],
+)
+def test_an_interrupted_command_ends_with_130(work, tmp_path):
+    """Also in the middle of an import, where libraries make other errors of a KeyboardInterrupt."""
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent(f"""
+        import os, signal, time, typer
+        from alkit.cli import app as command
+
+        def converted():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            except KeyboardInterrupt:
+                raise ImportError("partially initialized module")
+
+        app = typer.Typer()
+        @app.command()
+        def work():
+            {work}
+        command.app = app
+        command.main([])
+        """)
+    )
+    # By -m, as `python -m alkit` is: Python itself treats that differently.
+    done = subprocess.run(
+        [sys.executable, "-m", "mine"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "\nInterrupted; what was done is kept.\n"

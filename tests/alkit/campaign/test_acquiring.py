@@ -105,7 +105,7 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
     _, before = open_campaign(plain.folder)
     lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
     monkeypatch.setattr(
-        "alkit.models.graphs.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
+        "alkit.models.geometries.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
     )
     small["folder"] += "-xtb-energy"
     small["tracking"] = small["tracking"] | {"experiment": "xtb-energy"}
@@ -158,8 +158,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
         (1, "training", ROUND),
     ):
         ledger.add_candidates(round_, names, role=role)
-        for smiles in names:
-            state.molecules.place(smiles)
+        assert not state.molecules.place(names)
     for candidate in ledger.candidates(round_=0):
         ledger.mark(candidate.id, "failed" if candidate.smiles == "CCN" else "labelled")
     first = ledger.candidates(round_=1)
@@ -173,7 +172,7 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
-    monkeypatch.setattr("alkit.models.graphs.single_point", failing_for(lambda _: True))
+    monkeypatch.setattr("alkit.models.geometries.single_point", failing_for(lambda _: True))
     result = Campaign(small, acquisition=Biased()).run()
     assert result.stopped_by == "round 1: no proposal was left after screening"
 

@@ -1,6 +1,7 @@
 """The loop as a whole, on its real parts."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.stages import FIRST_STAGES, STAGES
 from alkit.errors import AcquisitionError, CampaignError, ConfigError
 from alkit.models.prediction import predict_smiles
 from alkit.models.store import load_model
+from alkit.storage.ledger import Ledger
 
 # For every line "stage round" it reads: runs a campaign in a process of its own and kills it (kill -9) in
 # that stage: at the end of its work, before the ledger has it; in the labelling stages, after the third label
@@ -428,3 +431,64 @@ def test_pretraining_is_done_once_and_never_sees_the_test_set(tiny) -> None:
         held_out = {c.smiles for role in ("test", "validation") for c, _ in ledger.labelled(role)}
         assert held_out
         assert not any(ledger.single_point(one, "mmff") for one in held_out)
+
+
+def _runs_in(store: Path) -> list:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{store}")
+    experiment = client.get_experiment_by_name("alkit").experiment_id
+    return client.search_runs([experiment])
+
+
+def test_a_project_goes_on_where_it_was_moved_or_copied_to(tiny, write_config, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    shutil.copy(tiny["seeds"], "seeds.smi")
+    Path("mine.py").write_text("def score(pool, context):\n    raise KeyError('oops')\n")
+    tiny |= {"folder": "run", "seeds": "seeds.smi", "acquisition": "./mine.py:score"}
+    tiny["tracking"] = {"uri": "sqlite:///mlflow.db"}
+    Path("tiny.yaml").write_text(yaml.safe_dump(tiny))
+    with pytest.raises(AcquisitionError):
+        Campaign("tiny.yaml").run()
+    before = {run.info.run_id for run in _runs_in(project / "mlflow.db")}
+
+    other = tmp_path / "other"
+    shutil.copytree(project, other)
+    shutil.rmtree(project)
+    monkeypatch.chdir(other)
+    Path("mine.py").write_text("def score(pool, context):\n    return pool.std\n")
+    changed = tiny | {"simulator": tiny["simulator"] | {"workers": 1}}
+    Path("tiny.yaml").write_text(yaml.safe_dump(changed))
+    result = Campaign("tiny.yaml").run()
+    assert [metrics.round for metrics in result.metrics] == [0, 1]
+    assert not project.exists()  # nothing is written to where it was
+    runs = _runs_in(other / "mlflow.db")
+    assert before <= {run.info.run_id for run in runs}  # the store moved along, and its runs go on
+    assert len(runs) == 3
+    for run in runs:
+        artifacts = run.info.artifact_uri.removeprefix("file://")
+        assert artifacts.startswith(str(other))
+        assert list(Path(artifacts).iterdir())
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["now.simulator.workers"] == "1"
+
+    Path("seeds.smi").write_text("CCCCCC\n" + Path("seeds.smi").read_text())
+    with pytest.raises(CampaignError, match="seeds: content"):
+        Campaign("tiny.yaml").run()
+
+
+def test_a_copy_writes_to_runs_of_its_own_where_both_share_a_store(tiny, write_config, tmp_path):
+    Campaign(tiny).run()
+    store = Path(tiny["tracking"]["uri"].removeprefix("sqlite:///"))
+    first = {run.info.run_id: run.info.end_time for run in _runs_in(store)}
+    folder = Path(tiny["folder"])
+    shutil.copytree(folder, tmp_path / "copy")
+    with closing(Ledger(tmp_path / "copy" / "ledger.sqlite")) as ledger:
+        ledger.set_meta("stopped_by", "")
+    tiny |= {"folder": str(tmp_path / "copy"), "stop": {"rounds": 1}}
+    Campaign(tiny).run()
+    runs = {run.info.run_id: run for run in _runs_in(store)}
+    assert {key: runs[key].info.end_time for key in first} == first
+    assert len(runs) == 2 * len(first)

@@ -122,8 +122,7 @@ def test_a_round_does_not_wait_for_what_is_late_and_the_cache_gets_it(logged, tm
         (tmp_path / "slow.json").write_text(json.dumps({"CCCCN": 12}))
         with state.ledger.stage(1, "label"):
             state.ledger.add_candidates(1, batch, status="acquired")
-            for smiles in batch:
-                state.molecules.place(smiles)
+            assert not state.molecules.place(batch)
             label_batch(state, state.ledger.candidates(round_=1))
         rows = {row["smiles"]: row for row in state.ledger.histories() if row["round"] == 1}
         assert [rows[smiles]["status"] for smiles in batch] == ["failed", "labelled", "labelled"]
@@ -148,7 +147,7 @@ def test_closing_waits_for_what_is_late(logged, tmp_path):
         (tmp_path / "slow.json").write_text(json.dumps({"CCCCN": 8}))
         with state.ledger.stage(1, "label"):
             state.ledger.add_candidates(1, ["CCCCN"], status="acquired")
-            state.molecules.place("CCCCN")
+            state.molecules.place(["CCCCN"])
             label_batch(state, state.ledger.candidates(round_=1))
         assert computed(tmp_path)["CCCCN"] == 0
         molecule, spec = state.molecules.molecule("CCCCN"), state.labels.simulator

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from alkit.acquisition import resolve
 from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
-from alkit.errors import CampaignError, LabelError
+from alkit.errors import CampaignError
 from alkit.files import replace_file
 from alkit.molecules.conformers import embed
 from alkit.reporting.progress import CampaignProgress
@@ -130,15 +130,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, error: type[Base
 
 # --- molecules -------------------------------------------------------------------------------------------
 def test_a_molecule_gets_its_geometry_once(state: RoundState, monkeypatch) -> None:
-    state.molecules.place("CCO")
+    state.molecules.place(["CCO"])
     expected = embed("CCO", geometry="mmff", seed=7)
     found = state.molecules.molecule("CCO")
     assert found.geometry == "mmff"
     np.testing.assert_array_equal(found.positions, expected.positions)
-    monkeypatch.setattr("alkit.models.graphs.make_geometry", lambda *_, **__: pytest.fail("embedded again"))
-    state.molecules.place("CCO")
+    monkeypatch.setattr(state.labels.engine, "call_all", lambda *_: pytest.fail("embedded again"))
+    state.molecules.place(["CCO"])
     other_round = dataclasses.replace(state, round=4)
-    other_round.molecules.place("CCO")
+    other_round.molecules.place(["CCO"])
     np.testing.assert_array_equal(other_round.molecules.molecule("CCO").positions, expected.positions)
 
 
@@ -152,12 +152,12 @@ def test_without_a_data_set_nothing_is_in_it(state: RoundState, ledger: Ledger, 
     config = state.config.model_copy(
         update={"surrogate": state.config.surrogate.model_copy(update={"geometry": "dataset"})}
     )
-    with pytest.raises(LabelError, match="not_in_dataset: CCO"):
-        dataclasses.replace(state, config=config).molecules.place("CCO")
+    failed = dataclasses.replace(state, config=config).molecules.place(["CCO"])
+    assert str(failed["CCO"]) == "not_in_dataset: CCO"
 
 
 def test_training_and_screening_see_the_same_graph(state: RoundState) -> None:
-    state.molecules.place("CCO")
+    state.molecules.place(["CCO"])
     told: list[int] = []
     first = state.molecules.graphs(["CCO", "CCO"], on_graph=told.append)
     assert told == [1, 1]
@@ -201,10 +201,10 @@ def test_the_simulator_is_told_what_the_campaign_knows(tmp_path: Path, ledger: L
 def test_delta_computes_its_single_point_once_and_keeps_it(state: RoundState, monkeypatch) -> None:
     surrogate = state.config.surrogate.model_copy(update={"learning": "delta", "xtb_inputs": True})
     state.config = state.config.model_copy(update={"surrogate": surrogate})
-    state.molecules.place("CCO")
+    state.molecules.place(["CCO"])
     molecule = state.molecules.molecule("CCO")
     expected = single_point(molecule.numbers, molecule.positions)
-    monkeypatch.setattr("alkit.models.graphs.single_point", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr("alkit.campaign.molecule_store.point_of", lambda _: pytest.fail("computed again"))
     found = state.molecules.single_point("CCO")
     assert (found.energy, found.level) == (expected.energy, expected.level)
     np.testing.assert_array_equal(found.bond_orders, expected.bond_orders)

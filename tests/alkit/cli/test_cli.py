@@ -105,12 +105,11 @@ def test_bad_molecules(alkit, tmp_path):
     _refused(alkit("label", "bad.smi", "--strict", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
     assert not (tmp_path / "labels.csv").exists()
     code, out, err = alkit("label", "bad.smi", "--target", "energy")
-    assert (code, err) == (0, "2 labelled, 2 failed (see the column reason).\n")
+    assert (code, err) == (0, "3 labelled, 1 failed (see the column reason).\n")
     rows = list(csv.DictReader(out.splitlines()))  # in the file's order, with its names
     assert [row["name"] for row in rows] == ["ethanol", "broken", "ion", "water"]
-    assert [bool(row["energy_eV"]) for row in rows] == [True, False, False, True]
+    assert [bool(row["energy_eV"]) for row in rows] == [True, False, True, True]
     assert "not a SMILES" in rows[1]["reason"]
-    assert "net charge of +1" in rows[2]["reason"]
     (tmp_path / "empty.smi").write_text("# nothing\n")
     _refused(alkit("label", "empty.smi"), "empty.smi")
     (tmp_path / "broken.xyz").write_text("3\ngdb 1 x\nO 0 0\n")
@@ -356,14 +355,18 @@ def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):
 def test_failed_labels_are_rows_with_a_reason_and_training_leaves_them_out(alkit, tmp_path):
     from alkit.molecules.enumeration import seed_molecules
 
-    (tmp_path / "in.smi").write_text("\n".join([*seed_molecules()[:30], "[NH4+]"]))
+    (tmp_path / "in.smi").write_text("\n".join([*seed_molecules()[:30], "[NH4+]", "[Na]Cl"]))
     code, _, err = alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv")
-    assert (code, err) == (0, "30 labelled, 1 failed (see the column reason).\n")
+    assert (code, err) == (0, "31 labelled, 1 failed (see the column reason).\n")
+    failed = list(csv.DictReader((tmp_path / "labels.csv").open()))[-1]
+    assert (failed["reason"], "Na" in failed["detail"]) == ("unsupported_element", True)
     code, _, err = alkit(
         *("train", "labels.csv", "--target", "energy_eV", "--out", "model"),
         *("--features", 8, "--epochs", 1, "--members", 2),
     )
     assert code == 0, err
+    # A surrogate sees no charge: it learns from neutral molecules alone.
+    assert "'[NH4+]' has a net charge of +1" in err
     _refused(alkit("train", "labels.csv", "--target", "energy_eV", "--out", "labels.csv"), "labels.csv")
 
 

@@ -1,0 +1,73 @@
+"""Geometries of whole files: in workers, within a time limit, and the same wherever they are made."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from alkit.errors import LabelError
+from alkit.models.geometries import Placing
+from alkit.models.prediction import place_here
+from alkit.standalone.placing import placing_in_workers
+
+# ETKDG takes longer for it than anybody waits.
+ENDLESS = "C%99CC%99" * 200
+MANY = [f"{'C' * n}{end}" for n in range(1, 8) for end in ("O", "N", "F", "C#N")]
+
+
+@pytest.mark.parametrize("point", [False, True])
+def test_workers_make_the_geometries_that_this_process_makes(point):
+    placing = Placing("mmff", seed=5, point=point)
+    expected = dict(place_here(placing, MANY))
+    with placing_in_workers(2, 60.0) as place_all:
+        placed = dict(place_all(placing, MANY))
+    assert placed.keys() == expected.keys()
+    for smiles, one in expected.items():
+        np.testing.assert_array_equal(placed[smiles].molecule.positions, one.molecule.positions)
+        if point:
+            assert placed[smiles].point.energy == pytest.approx(one.point.energy, abs=1e-6)
+
+
+def test_an_endless_embedding_is_one_molecules_reason():
+    with placing_in_workers(2, 8.0) as place_all:
+        placed = dict(place_all(Placing("mmff"), ["CCO", ENDLESS, "CCN"]))
+    assert isinstance(placed[ENDLESS], LabelError)
+    assert placed[ENDLESS].reason == "timeout"
+    assert len(placed["CCO"].molecule.numbers) == 9
+    assert len(placed["CCN"].molecule.numbers) == 10
+
+
+def test_a_list_is_labelled_around_an_endless_embedding(tmp_path):
+    (tmp_path / "m.smi").write_text(f"CCO\n{ENDLESS}\nCCN\n")
+    command = [sys.executable, "-m", "alkit", "label", "m.smi", "--target", "energy", "-o", "o.csv"]
+    done = subprocess.run(
+        [*command, "--timeout", "8"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "o.csv").open()))
+    assert [row["reason"] for row in rows] == ["", "timeout", ""]
+    assert rows[1]["detail"].endswith("no answer within 8 s")
+
+
+def test_an_endless_embedding_heeds_ctrl_c(tmp_path):
+    (tmp_path / "m.smi").write_text(f"CCO\n{ENDLESS}\n")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "alkit", "label", "m.smi", "--target", "energy", "-o", "o.csv"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(600):
+        time.sleep(0.2)
+        if list(tmp_path.glob("o.csv*")) and "CCO" in "".join(p.read_text() for p in tmp_path.glob("o.csv*")):
+            break
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert "Traceback" not in said
