@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rich.console import Console
 from rich.table import Table
 
-# In place of this folder, whose generator.py would hide the package of that name.
-sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests")
+# In place of this folder, whose generator.py would hide the package of that name; before tests/alkit.
+_ROOT = Path(__file__).resolve().parents[1]
+sys.path[:1] = [str(_ROOT), str(_ROOT / "tests")]
 import malformed as inputs  # noqa: E402
 
 

@@ -18,6 +18,7 @@ import os
 import pickle
 import secrets
 import time
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -287,6 +288,9 @@ class GraphGAN:
         if not Path(path).is_file():
             raise GeneratorError(f"There is no generator file {path}; give a file written by GraphGAN.save.")
         try:
+            with zipfile.ZipFile(path) as archive:  # torch does not look at its check sums
+                if damaged := archive.testzip():
+                    raise ValueError(f"the check sum of {damaged} is wrong")
             state = torch.load(path, weights_only=True, map_location="cpu")
             if state["format"] != _FORMAT:
                 raise GeneratorError(
@@ -304,7 +308,7 @@ class GraphGAN:
             raise
         except (
             *(pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, IndexError),
-            *(ValueError, AttributeError, OSError),
+            *(ValueError, AttributeError, OSError, zipfile.BadZipFile),
         ) as error:
             raise GeneratorError(
                 f"{path} is not a generator file or is damaged; give a file written by GraphGAN.save."

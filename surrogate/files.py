@@ -3,6 +3,7 @@
 import io
 import os
 import secrets
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ def write_weights(state: dict[str, Any], path: Path) -> None:
     content = io.BytesIO()
     torch.save(state, content)
     write_whole(path, content.getbuffer())
+
+
+def check_sums(path: Path) -> None:
+    """Look at the check sums of a file of ``torch.save``, which ``torch.load`` does not.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError, zipfile.BadZipFile: it was damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the check sum of {damaged} is wrong")
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from alkit.acquisition.base import adapt, resolve
-from alkit.campaign import acquiring, build_proposers
+from alkit.campaign import acquiring, build_proposers, trying
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
@@ -18,13 +18,13 @@ from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading, moving
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
-from alkit.errors import CampaignError, ConfigError, TrackingError
+from alkit.errors import CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
-from alkit.simulators.base import create_simulator
+from alkit.simulators.base import Label, create_simulator
 from alkit.simulators.bindings import require_binding
 from alkit.simulators.simulator import RelaxingSimulator
 from alkit.storage.ledger import Ledger
@@ -92,6 +92,24 @@ class Campaign:
         """
         with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
             self._check(self._state(ledger))
+
+    def try_labels(self) -> list[tuple[str, Label | LabelError]]:
+        """`check`, then real labels of a few molecules; nothing is kept.
+
+        Returns:
+            SMILES with the label, or the error in its place.
+
+        Raises:
+            AlkitError: what `check` finds, or that not one of them has a label.
+        """
+        with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
+            state = self._state(ledger)
+            self._check(state)
+            try:
+                with self.progress:
+                    return trying.try_labels(state)
+            finally:
+                state.labels.close(wait=False)
 
     def _check(self, state: RoundState) -> None:
         simulator = create_simulator(state.labels.simulator)
@@ -186,6 +204,7 @@ class Campaign:
                 continue
             with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
                 stage(state)
+                self._seal_round(state)
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
                     campaign_report.write_report(state.ledger, self.config, self.folder)
                     runs.log_round(state)
@@ -195,6 +214,11 @@ class Campaign:
         runs.close_round("FINISHED")
         self._tell(state)
         return drawn
+
+    def _seal_round(self, state: RoundState) -> None:
+        """Note what the round's files hold; weights have check sums of their own."""
+        files = [path for path in state.path("").glob("*") if path.is_file()]
+        state.ledger.seal_files(self.folder, files)
 
     def _stop_reason(self, ledger: Ledger) -> str | None:
         metrics, stages = ledger.metrics(), ledger.stages()
@@ -244,6 +268,7 @@ class Campaign:
                 f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
                 "values back to go on with it, or set another `folder` or `name` for a new campaign."
             )
+        ledger.check_files(self.folder)
         self._keep_config(ledger)
         return ledger
 
@@ -296,6 +321,7 @@ def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
         raise CampaignError(f"{folder} is not a campaign's folder: there is no {_LEDGER} in it.")
     refuse_links(Path(folder))
     ledger = Ledger(path, read_only=True)
+    ledger.check_files(Path(folder))
     stored = ledger.meta("config")
     if stored is None:
         raise CampaignError(f"{path} holds no campaign yet; `alkit campaign run` starts one.")

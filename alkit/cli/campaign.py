@@ -85,11 +85,23 @@ def campaign_report(folder: Folder) -> None:
 
 
 @campaign.command("validate")
-def campaign_validate(config: ConfigFile, set_: Overrides = None) -> None:
+def campaign_validate(
+    config: ConfigFile,
+    set_: Overrides = None,
+    try_: Annotated[bool, typer.Option("--try", help="Label three molecules too; nothing is kept.")] = False,
+) -> None:
     """Check a campaign file and everything it names, without running it."""
     from alkit.campaign.campaign import Campaign
+    from alkit.errors import LabelError
 
-    Campaign(read_config(config, set_)).check()
+    _, progress = open_console()
+    checked = Campaign(read_config(config, set_), progress=progress)
+    if try_:
+        for smiles, outcome in checked.try_labels():
+            said = outcome if isinstance(outcome, LabelError) else f"{outcome.value:.3f} eV, {outcome.level}"
+            typer.echo(f"{smiles}: {said}")
+    else:
+        checked.check()
     typer.echo(f"{config} is a valid campaign.")
 
 

@@ -11,6 +11,7 @@ from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 
 if TYPE_CHECKING:
     from alkit.datasets.files import (
+        Entry,
         Labelled,
         is_table,
         read_labelled,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Dataset": "store",
+    "Entry": "files",
     "ImportReport": "qm9",
     "Labelled": "files",
     "Record": "store",
@@ -56,6 +58,7 @@ __all__ = [
     "Columns",
     "Dataset",
     "Download",
+    "Entry",
     "ImportReport",
     "Labelled",
     "Record",

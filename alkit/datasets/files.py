@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from alkit.datasets.formats import SMILES_HEADERS, kind_of, lines
+from alkit.datasets.formats import SMILES_HEADERS, Kind, kind_of, lines
 from alkit.datasets.records import read_records
 from alkit.datasets.tables import USUAL, Columns, parse_number, table_rows
 from alkit.errors import DataError
@@ -35,11 +35,20 @@ def open_text(path: Path) -> list[str]:
 
 
 class Entry(NamedTuple):
-    """One molecule as a file has it: line or number of the record, the text of its SMILES, and its name."""
+    """One molecule as a file has it.
 
-    line: int
+    Attributes:
+        where: such as "line 3".
+        smiles: as it is written.
+        problem: why there is no molecule, where that is known already.
+        mol: RDKit's, of a record that may have a geometry.
+    """
+
+    where: str
     smiles: str
     name: str = ""
+    problem: str = ""
+    mol: Any = None
 
 
 def scan_molecules(path: Path, columns: Columns = USUAL) -> Iterator[Entry]:
@@ -55,7 +64,7 @@ def scan_molecules(path: Path, columns: Columns = USUAL) -> Iterator[Entry]:
     if kind == "table" or (columns.delimiter and kind == "smiles"):
         entries = _of_table(path, columns)
     elif kind in ("sdf", "mol", "mol2"):
-        entries = (Entry(number, smiles, name) for number, smiles, name, _ in read_records(path, kind))
+        entries = _of_records(path, kind)
     elif kind == "smiles":
         entries = _of_lines(path)
     else:
@@ -77,7 +86,9 @@ def read_smiles(path: Path, columns: Columns = USUAL) -> list[str]:
     Raises:
         DataError: unreadable or empty file, or a SMILES that RDKit cannot read (file and line are named).
     """
-    return [_canonical(path, entry.line, entry.smiles) for entry in scan_molecules(path, columns)]
+    return [
+        _canonical(path, entry.where, entry.smiles, entry.problem) for entry in scan_molecules(path, columns)
+    ]
 
 
 def readable_smiles(
@@ -94,7 +105,7 @@ def readable_smiles(
     smiles, problems = list[str](), list[str]()
     for entry in scan_molecules(path, columns):
         try:
-            smiles.append(_canonical(path, entry.line, entry.smiles))
+            smiles.append(_canonical(path, entry.where, entry.smiles, entry.problem))
         except DataError as error:
             if strict:
                 raise
@@ -126,7 +137,12 @@ def _of_lines(path: Path) -> Iterator[Entry]:
     for number, parts in filled:
         at = column if column < len(parts) else 0
         rest = parts[:at] + parts[at + 1 :]
-        yield Entry(number, parts[at], " ".join(rest))
+        yield Entry(f"line {number}", parts[at], " ".join(rest))
+
+
+def _of_records(path: Path, kind: Kind) -> Iterator[Entry]:
+    for one in read_records(path, kind):
+        yield Entry(one.where, one.smiles, one.name, one.problem, one.mol)
 
 
 def _words(line: str) -> list[str]:
@@ -151,7 +167,8 @@ def _smiles_first(words: list[str]) -> int:
 
 def _of_table(path: Path, columns: Columns) -> Iterator[Entry]:
     for number, row, found in table_rows(path, columns):
-        yield Entry(number, row[found.smiles].strip(), row[found.name].strip() if found.name else "")
+        name = row[found.name].strip() if found.name else ""
+        yield Entry(f"line {number}", row[found.smiles].strip(), name)
 
 
 def read_labelled(
@@ -181,7 +198,7 @@ def read_labelled(
             continue
         levels.add(row.get("method") or "")
         try:
-            smiles = _canonical(path, number, row[found.smiles].strip())
+            smiles = _canonical(path, f"line {number}", row[found.smiles].strip())
         except DataError as error:
             if strict:
                 raise
@@ -221,9 +238,11 @@ def is_table(path: Path) -> bool:
     return kind_of(path) == "table"
 
 
-def _canonical(path: Path, number: int, smiles: str) -> str:
+def _canonical(path: Path, where: str, smiles: str, problem: str = "") -> str:
+    if problem:
+        raise DataError(f"{path}, {where}: {problem}.")
     canonical = canonical_of_any(smiles)
     if canonical is None:
         most = f" (alkit reads up to {LONGEST_SMILES} characters)" if len(smiles) > LONGEST_SMILES else ""
-        raise DataError(f"{path}, line {number}: {smiles!r:.80} is not a SMILES that RDKit can read{most}.")
+        raise DataError(f"{path}, {where}: {smiles!r:.80} is not a SMILES that RDKit can read{most}.")
     return canonical

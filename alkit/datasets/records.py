@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from alkit.datasets.formats import Kind, lines
 from alkit.errors import DataError
 
+_COORDINATE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOL2 = "@<TRIPOS>MOLECULE"
 
 
-def read_records(path: Path, kind: Kind) -> Iterator[tuple[int, str, str, Any]]:
-    """Number, SMILES, name and RDKit molecule of every record; of one that RDKit cannot read, its text's
-    beginning in place of a SMILES, and None.
+class Record(NamedTuple):
+    """One molecule of a file: its SMILES, or what stands in place of one, its name, and RDKit's molecule, or
+    the problem that left it without."""
+
+    number: int
+    smiles: str
+    name: str
+    mol: Any
+    problem: str = ""
+
+    @property
+    def where(self) -> str:
+        """Its place in the file, with its name if it has one."""
+        return f"record {self.number} ({self.name})" if self.name else f"record {self.number}"
+
+
+def read_records(path: Path, kind: Kind) -> Iterator[Record]:
+    """Every record of a file.
 
     Raises:
         DataError: unreadable file.
@@ -25,36 +42,54 @@ def read_records(path: Path, kind: Kind) -> Iterator[tuple[int, str, str, Any]]:
     from rdkit import Chem, rdBase
 
     for number, block in enumerate(_blocks(path, kind), 1):
-        name = (block[1] if kind == "mol2" and len(block) > 1 else block[0]).strip()
+        title = block[1:2] if kind == "mol2" else block[:1]
+        name = "".join(title).strip()
         with rdBase.BlockLogs():
             text = "".join(block)
             if kind == "mol2":
                 mol = Chem.MolFromMol2Block(text, removeHs=False)
             else:
                 mol = Chem.MolFromMolBlock(text, removeHs=False)
-            if mol is None or not mol.GetNumAtoms():
-                yield number, f"record {number} ({name or 'without a name'})", name, None
+            problem = "RDKit cannot read it as a molecule" if mol is None or not mol.GetNumAtoms() else ""
+            if problem := problem or _bad_coordinate(block):
+                yield Record(number, f"record {number} ({name or 'without a name'})", name, None, problem)
                 continue
             if _has_3d(mol):
                 Chem.AssignStereochemistryFrom3D(mol)
-            yield number, Chem.MolToSmiles(Chem.RemoveHs(mol)), name, mol
+            yield Record(number, Chem.MolToSmiles(Chem.RemoveHs(mol)), name, mol)
 
 
-def geometry_of(path: Path, number: int, mol: Any) -> tuple[np.ndarray, np.ndarray]:
+def _bad_coordinate(block: list[str]) -> str:
+    """What is wrong with the coordinates of a V2000 record, of which RDKit reads "--1" as 0."""
+    if len(block) < 4 or not block[3].rstrip().endswith("V2000"):
+        return ""
+    for atom, line in enumerate(block[4 : 4 + int(block[3][:3])], 1):
+        for field in (line[:10], line[10:20], line[20:30]):
+            if _COORDINATE.fullmatch(field.strip()) is None:
+                return f"a coordinate of atom {atom} is {field.strip()!r}, no number"
+    return ""
+
+
+def geometry_of(mol: Any) -> tuple[np.ndarray, np.ndarray]:
     """``(n,)`` atomic numbers and ``(n, 3)`` Å of a record.
 
     Raises:
-        DataError: it cannot be read, or has no geometry with all hydrogens.
+        DataError: it has no geometry with all hydrogens.
     """
     from rdkit import Chem
 
-    if mol is None:
-        raise DataError(f"{path}, record {number}: RDKit cannot read it.")
     if not _has_3d(mol):
-        raise DataError(f"{path}, record {number} is flat: a geometry in three dimensions is expected here.")
+        raise DataError("it is flat, and a geometry in three dimensions is expected here")
     if Chem.AddHs(mol).GetNumAtoms() != mol.GetNumAtoms():
-        raise DataError(f"{path}, record {number} lacks hydrogens; a whole geometry is expected here.")
+        raise DataError("it lacks hydrogens, and a whole geometry is expected here")
     return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), mol.GetConformer().GetPositions()
+
+
+def has_geometry(mol: Any) -> bool:
+    """Whether a record has places for all its atoms, hydrogens included."""
+    from rdkit import Chem
+
+    return _has_3d(mol) and Chem.AddHs(mol).GetNumAtoms() == mol.GetNumAtoms()
 
 
 def _has_3d(mol: Any) -> bool:

@@ -21,6 +21,7 @@ from alkit.datasets.xyz import read_frames
 from alkit.errors import DataError
 from alkit.molecules.molecule import Molecule, canonical_of_any
 
+_SAME_PLACE = 0.4  # Å; the shortest bond there is, of H2, has 0.74
 _BOND = 1.3  # of the sum of two covalent radii; in Bohr all distances are 1.9 times as long
 
 
@@ -57,6 +58,11 @@ def read_structures(path: Path, length: float = 1.0) -> list[Molecule]:
             molecules.append(Molecule(name, numbers, np.asarray(positions) * length, "given"))
         except DataError as error:
             raise DataError(f"{path}, {where}: {error}.") from None
+        if (closest := _closest(molecules[-1].positions)) < _SAME_PLACE:
+            raise DataError(
+                f"{path}, {where}: two atoms are {closest:.2g} Å apart, as in no molecule; are positions "
+                "missing, or in another unit?"
+            )
     if not molecules:
         raise DataError(f"{path} holds no structures.")
     _warn_of_bohr(path, molecules)
@@ -85,6 +91,12 @@ def _warn_of_bohr(path: Path, molecules: list[Molecule]) -> None:
         )
 
 
+def _closest(positions: np.ndarray) -> float:
+    """The least distance between two atoms, in Å."""
+    distances = cdist(positions, positions) + np.diag(np.full(len(positions), np.inf))
+    return float(distances.min())
+
+
 def bonded(numbers: np.ndarray, positions: np.ndarray) -> bool:
     """Whether any two atoms are as near as a bond, positions in Å."""
     distances = cdist(positions, positions) + np.diag(np.full(len(numbers), np.inf))
@@ -99,8 +111,14 @@ def _structures(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[
         for frame in read_frames(path):
             yield f"line {frame.line}", frame.numbers, frame.positions, frame.properties
     elif kind in ("sdf", "mol", "mol2"):
-        for number, smiles, _, mol in read_records(path, kind):
-            yield f"record {number}", *geometry_of(path, number, mol), {"smiles": smiles}
+        for one in read_records(path, kind):
+            try:
+                if one.problem:
+                    raise DataError(one.problem)
+                numbers, positions = geometry_of(one.mol)
+            except DataError as error:
+                raise DataError(f"{path}, {one.where}: {error}.") from None
+            yield one.where, numbers, positions, {"smiles": one.smiles}
     else:
         yield from _of_ase(path)
 

@@ -54,6 +54,10 @@ def table_rows(
     path: Path, columns: Columns = USUAL, *others: str
 ) -> Iterator[tuple[int, dict[str, str], Found]]:
     """(line number, row, columns) of a table with a column of SMILES and the ``others``."""
+    if columns.delimiter is not None and len(columns.delimiter) != 1:
+        raise DataError(
+            f"--delimiter is {columns.delimiter!r:.40}; one character is expected, such as ',', ';' or a tab."
+        )
     source = lines(path)
     header = next(source, "")
     if ending(path) in (".tsv", ".tab"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from alkit import datasets
+from alkit.datasets.records import geometry_of, has_geometry
 from alkit.datasets.tables import USUAL, Columns
 from alkit.engines import create_engine
 from alkit.errors import DataError, words_of
@@ -107,13 +108,24 @@ def _read(path: Path, columns: Columns, length: float, *, strict: bool) -> dict[
     for entry in datasets.scan_molecules(path, columns):
         name = " ".join(entry.name.split())
         try:
-            one = _Wanted(canonical(entry.smiles, ions=True), name)
+            one = _of_entry(entry, name, length)
         except DataError as error:
             if strict:
-                raise DataError(f"{path}, line {entry.line}: {error}.") from None
+                raise DataError(f"{path}, {entry.where}: {error}.") from None
             one = _Wanted(" ".join(entry.smiles.split())[:200], name, problem=str(error))
         wanted.setdefault(one.smiles, one)
     return wanted
+
+
+def _of_entry(entry: datasets.Entry, name: str, length: float) -> _Wanted:
+    """A molecule to label, in its own geometry where it has one."""
+    if entry.problem:
+        raise DataError(entry.problem)
+    key = canonical(entry.smiles, ions=True)
+    if entry.mol is None or not has_geometry(entry.mol):
+        return _Wanted(key, name)
+    numbers, positions = geometry_of(entry.mol)
+    return _Wanted(key, name, Molecule(key, numbers, positions * length, "given"))
 
 
 def _of_structure(structure: Molecule) -> _Wanted:

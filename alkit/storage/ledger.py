@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
 from alkit.simulators.single_point import SinglePoint
+from alkit.storage import seals
 from alkit.storage.label_rows import (
     LEVEL,
     RESULT,
@@ -80,6 +81,7 @@ LEFT JOIN labels l ON c.status = 'labelled' AND l.smiles = c.smiles AND l.method
     AND l.property = o.property AND l.unit = o.unit
 ORDER BY c.id
 """
+_ADDED += seals.SCHEMA
 # The format goes in with the tables: a file killed in between would have tables and be refused for ever.
 _CREATE = f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('format', '{_FORMAT}'); COMMIT;"
 
@@ -189,7 +191,10 @@ class Ledger:
     ) -> list[int]:
         """Keep candidates in the order given; returns their ids."""
         insert = "INSERT INTO candidates (round, smiles, status, role) VALUES (?, ?, ?, ?) RETURNING id"
-        return [self._db.execute(insert, (round_, s, status, role)).fetchone()[0] for s in smiles]
+        ids = [self._db.execute(insert, (round_, s, status, role)).fetchone()[0] for s in smiles]
+        for number in ids:
+            seals.seal(self._db, "candidates", (number,))
+        return ids
 
     def candidates(
         self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None
@@ -266,6 +271,7 @@ class Ledger:
             "INSERT OR REPLACE INTO geometries VALUES (?, ?, ?, ?)",
             (smiles, geometry, pack(numbers, "<i4"), pack(positions, "<f8")),
         )
+        seals.seal(self._db, "geometries", (smiles, geometry))
 
     def geometry(self, smiles: str, geometry: str) -> tuple[NDArray[np.int32], NDArray[np.float64]] | None:
         """``(n,)`` atomic numbers and ``(n, 3)`` Å, or None."""
@@ -287,6 +293,7 @@ class Ledger:
                 pack(point.bond_orders, "<f8"),
             ),
         )
+        seals.seal(self._db, "single_points", (smiles, geometry))
 
     def single_point(self, smiles: str, geometry: str) -> SinglePoint | None:
         row = self._db.execute(
@@ -337,6 +344,23 @@ class Ledger:
     def add_metrics(self, round_: int, metrics: dict[str, float]) -> None:
         rows = [(round_, name, float(value)) for name, value in metrics.items()]
         self._db.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?)", rows)
+        for number, name, _ in rows:
+            seals.seal(self._db, "metrics", (number, name))
+
+    # --- files --------------------------------------------------------------------------------------------
+    def seal_files(self, folder: Path, files: list[Path]) -> None:
+        """Note what is in these files of the campaign's ``folder``."""
+        seals.seal_files(self._db, folder, files)
+
+    def check_files(self, folder: Path) -> None:
+        """Raises `CampaignError` for a file of the campaign that was changed since it was sealed."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'seals'").fetchone():
+            return  # of an earlier revision, and opened to be read
+        for name in seals.broken_files(self._db, folder):
+            raise CampaignError(
+                f"{folder / name} was changed or damaged after it was written; put a copy of it back, or "
+                "start a new campaign."
+            )
 
     def metrics(self) -> list[RoundMetrics]:
         """The metrics of every evaluated round, in order."""

@@ -6,6 +6,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from alkit.errors import CampaignError
 from alkit.storage.label_rows import RESULT, DamagedRowError, from_row, label_hash, read_attempts
+from alkit.storage.seals import SEALED, broken_rows
 from alkit.storage.words import Role, Source, Status
 
 _MOST_ROUNDS = 10**6
@@ -27,13 +29,18 @@ def check_rows(db: sqlite3.Connection, path: Path) -> None:
     """
     for table, problems in _TABLES.items():
         try:
-            for problem in problems(db):
+            for problem in chain(problems(db), _broken_seals(db, table)):
                 raise CampaignError(
                     f"{path} was changed or damaged after it was written (table {table}: {problem}); put a "
                     "copy of the folder back, or start a new campaign."
                 )
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is damaged ({error}); put a copy of the folder back.") from None
+
+
+def _broken_seals(db: sqlite3.Connection, table: str) -> Iterator[str]:
+    if table in SEALED and _has_table(db, "seals") and _has_table(db, table):
+        yield from broken_rows(db, table)
 
 
 def _meta(db: sqlite3.Connection) -> Iterator[str]:

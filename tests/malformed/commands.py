@@ -12,6 +12,7 @@ from hypothesis.strategies import SearchStrategy
 from malformed.any_file import bad_bytes, place_files
 from malformed.cases import Case
 from malformed.databases import bad_databases, odd_databases
+from malformed.formats import bad_formats
 from malformed.samples import QM9_XYZ, samples
 from malformed.tables import bad_smiles, bad_tables, no_text
 
@@ -40,6 +41,7 @@ def label() -> SearchStrategy[Case]:
             lambda bad: Case(f"{bad!r:.100}", arguments(bad[0]), {bad[0]: bad[1]})
         ),
         place_files("a.smi", arguments),
+        bad_formats(*arguments("{}")),
     )
 
 

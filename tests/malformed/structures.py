@@ -7,6 +7,7 @@ from hypothesis.strategies import SearchStrategy
 
 from malformed.any_file import bad_bytes, place_files
 from malformed.cases import Case
+from malformed.formats import bad_formats
 from malformed.samples import after_sql, samples, under
 from malformed.tables import bad_smiles, no_text
 
@@ -78,6 +79,7 @@ def predict_molecules() -> SearchStrategy[Case]:
         st.sampled_from(["a.smi", "a.csv", "a.extxyz"]).flatmap(
             lambda name: place_files(name, smiles, model)
         ),
+        bad_formats(*smiles("{}"), files=own),
         st.just(Case("SMILES for structures", smiles("a.smi"), {**own, "a.smi": good.smiles})),
         st.just(Case("structures for SMILES", smiles("a.xyz"), {**model, "a.xyz": _EXTXYZ.encode()})),
     )

@@ -390,7 +390,13 @@ def test_a_damaged_file_is_named(tiny, write_config, tmp_path):
     config = write_config(tiny)
     with pytest.raises(AcquisitionError, match="SystemExit"):
         Campaign(config).run()
-    (Path(tiny["folder"]) / "rounds" / "01" / "predictions.npz").write_bytes(b"junk")
+    path = Path(tiny["folder"]) / "rounds" / "01" / "predictions.npz"
+    whole = bytearray(path.read_bytes())
+    for content in (b"junk", bytes([*whole[:-500], whole[-500] ^ 1, *whole[-499:]])):
+        path.write_bytes(content)
+        with pytest.raises(CampaignError, match=r"predictions\.npz was changed or damaged after"):
+            Campaign(config).run()
+    path.unlink()
     with pytest.raises(CampaignError, match=r"predictions\.npz is missing or damaged"):
         Campaign(config).run()
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -383,3 +384,37 @@ def test_reading_a_campaign_writes_nothing(alkit, tmp_path):
     (tmp_path / "empty" / "ledger.sqlite").touch()
     _refused(alkit("campaign", "status", "empty"), "not a campaign's ledger")
     assert (tmp_path / "empty" / "ledger.sqlite").stat().st_size == 0
+
+
+def test_validate_tries_three_labels_and_keeps_none(alkit, tmp_path, tiny, write_config):
+    config = write_config(tiny)
+    before = sorted(tmp_path.rglob("*"))
+    code, out, _ = alkit("campaign", "validate", config, "--try")
+    assert code == 0
+    *labels, last = out.splitlines()
+    assert len(labels) == 3
+    assert all(re.fullmatch(r"\S+: -\d+\.\d+ eV, GFN2-xTB energy \[eV\]", line) for line in labels)
+    assert "is a valid campaign" in last
+    assert sorted(tmp_path.rglob("*")) == before
+    refused = ("campaign", "validate", config, "--try", "--set", "simulator.settings={max_iterations: 1}")
+    _refused(alkit(*refused), "None of 3 molecules has a label", "scf_not_converged")
+
+
+def test_labels_of_an_sd_file_begin_at_its_geometries(alkit, tmp_path):
+    from rdkit import Chem
+    from rdkit.Chem import rdDistGeom
+
+    from alkit.molecules.molecule import Molecule
+    from alkit.simulators.xtb import XTBSimulator
+
+    mol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+    rdDistGeom.EmbedMolecule(mol, randomSeed=3)
+    (tmp_path / "a.sdf").write_text(f"{Chem.MolToMolBlock(mol)}$$$$\n$$$$\n")
+    code, out, _ = alkit("label", "a.sdf", "--target", "energy", "--set", "relax=false")
+    assert code == 0
+    first, second = csv.DictReader(out.splitlines())
+    numbers = [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+    own = Molecule("CCO", numbers, mol.GetConformer().GetPositions(), "given")
+    expected = XTBSimulator(target="energy", relax=False).label(own).value
+    assert float(first["energy_eV"]) == pytest.approx(expected, abs=2e-3)  # SD files have four decimals
+    assert second["reason"] == "RDKit cannot read it as a molecule"

@@ -159,7 +159,7 @@ def test_a_record_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_a_flat_record_is_no_geometry(tmp_path: Path) -> None:
     (tmp_path / "a.sdf").write_text(sd_file(["CCO"], geometry=False))
     assert read_smiles(tmp_path / "a.sdf") == ["CCO"]
-    with pytest.raises(DataError, match="record 1 is flat"):
+    with pytest.raises(DataError, match=r"record 1.*is flat"):
         read_structures(tmp_path / "a.sdf")
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alkit.errors import CampaignError
@@ -73,6 +74,19 @@ def path(tmp_path: Path) -> Path:
     return Path(shutil.copy(LEDGER, tmp_path / "ledger.sqlite"))
 
 
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite"
+    with closing(Ledger(path)) as ledger:
+        ledger.add_candidates(0, ["O", "S"], role="test")
+        for smiles, height in (("O", 0.6), ("S", 0.9)):
+            positions = np.array([[0, 0, 0], [0.8, 0, height], [-0.8, 0, height]])
+            ledger.add_geometry(smiles, "mmff", np.array([8, 1, 1]), positions)
+        ledger.add_metrics(0, {"mae": 0.1, "rmse": 0.2})
+        ledger.commit()
+    return path
+
+
 @pytest.mark.parametrize(
     ("table", "edit"), [(table, edit) for table, edits in EDITS.items() for edit in edits]
 )
@@ -104,3 +118,29 @@ def test_a_label_of_two_outcomes_may_be_either(path: Path) -> None:
         (again,) = ledger.add_candidates(1, [candidate.smiles], status="labelled")
         ledger.add_outcome(again, label, level, "ledger")
     Ledger(path).close()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE metrics SET value = value + 0.1 WHERE name = 'mae'",
+        "DELETE FROM metrics WHERE name = 'rmse'",
+        "UPDATE candidates SET role = CASE role WHEN 'test' THEN 'training' ELSE 'test' END",
+        "UPDATE candidates SET round = round + 1",
+        "UPDATE geometries SET positions = (SELECT positions FROM geometries g WHERE g.smiles != "
+        "geometries.smiles AND length(g.positions) = length(geometries.positions))",
+    ],
+)
+def test_a_plausible_edit_is_seen(edit: str, sealed: Path) -> None:
+    with closing(sqlite3.connect(sealed)) as db:
+        assert db.execute(edit).rowcount
+        db.commit()
+    with pytest.raises(CampaignError, match=r"ledger.sqlite was changed or damaged"):
+        Ledger(sealed)
+
+
+def test_a_ledger_without_seals_is_of_an_earlier_revision(sealed: Path) -> None:
+    with closing(sqlite3.connect(sealed)) as db:
+        db.execute("DROP TABLE seals")
+    for read_only in (True, False):
+        Ledger(sealed, read_only=read_only).close()
