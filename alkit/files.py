@@ -5,6 +5,8 @@ import fcntl
 import hashlib
 import io
 import os
+import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -196,6 +198,28 @@ def sweep(folder: Path) -> None:
     for scratch in folder.rglob(f".*{_SCRATCH}*"):
         if scratch.is_file() and not scratch.is_symlink():
             scratch.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OverflowError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def temporary_folder(kind: str) -> Path:
+    """A new temporary folder; those of its ``kind`` that killed processes have left are removed first."""
+    for left in Path(tempfile.gettempdir()).glob(f"alkit-{kind}-*"):
+        found = re.fullmatch(rf"alkit-{kind}-(\d+)-\w+", left.name)
+        if found and not is_running(int(found[1])) and left.lstat().st_uid == os.getuid() and left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)  # of a link it removes nothing
+    return Path(tempfile.mkdtemp(prefix=f"alkit-{kind}-{os.getpid()}-"))
 
 
 def refuse_links(folder: Path) -> None:

@@ -109,7 +109,7 @@ def make_campaigns(base: Path) -> None:
     with closing(sqlite3.connect(base / "stopped" / "run" / "ledger.sqlite")) as db, db:
         db.execute("DELETE FROM stages WHERE round = 2 AND stage = 'evaluate'")
         db.execute("DELETE FROM metrics WHERE round = 2")
-        db.execute("DELETE FROM seals WHERE what = 'metrics' AND key LIKE '(2,%'")
+        db.execute("DELETE FROM seals WHERE what IN ('metrics', 'stages') AND key LIKE '(2, %'")
         db.execute("DELETE FROM meta WHERE key = 'stopped_by'")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import tempfile
+import shutil
 import uuid
 import warnings
 from collections.abc import Collection
@@ -23,6 +23,7 @@ from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.patches import add_start_method
 from alkit.engines.processes import FreshContext, deaf_to_interrupts
 from alkit.errors import AlkitError, ConfigError
+from alkit.files import temporary_folder
 from alkit.simulators.base import SimulatorSpec
 
 LOST_LIMIT = 3  # workers that may be lost with the same molecule, before it is thought to be the reason
@@ -162,7 +163,8 @@ def _is_encrypted(address: str) -> bool:
 def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.LocalCluster:
     add_start_method(_METHOD, FreshContext())
     stack.enter_context(dask.config.set(_SETTINGS))  # for as long as workers may be started
-    folder = tempfile.TemporaryDirectory(prefix="alkit-dask-", ignore_cleanup_errors=True)
+    folder = temporary_folder("dask")
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return stack.enter_context(
         distributed.LocalCluster(
             n_workers=workers,
@@ -172,7 +174,7 @@ def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.Loc
             dashboard_address=None,
             # Without a certificate, whoever is on the machine could send code to the workers.
             security=distributed.Security.temporary(),
-            local_directory=stack.enter_context(folder),
+            local_directory=str(folder),
             silence_logs=logging.CRITICAL,  # a lost worker is told by its label, if it cost one
         )
     )

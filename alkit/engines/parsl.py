@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import uuid
 from collections.abc import Collection
 from concurrent.futures import Future
@@ -25,6 +24,7 @@ from alkit.engines import remote
 from alkit.engines.base import LABELS_PER_WORKER, Engine, Job, WorkerSettings
 from alkit.engines.processes import deaf_to_interrupts
 from alkit.errors import AlkitError, ConfigError
+from alkit.files import temporary_folder
 from alkit.plugins import is_code_path, load_code
 from alkit.simulators.base import SimulatorSpec
 
@@ -65,7 +65,7 @@ class ParslEngine(Engine):
         self._kernel: DataFlowKernel | None = None
         self._owner, self._portable = uuid.uuid4().hex, remote.portable(spec)
         made = _config(config, workers)
-        self._temporary = Path(tempfile.mkdtemp(prefix="alkit-parsl-")) if folder is None else None
+        self._temporary = temporary_folder("parsl") if folder is None else None
         if made.run_dir == _PARSLS_OWN_FOLDER:
             made.run_dir = str(folder or self._temporary)
         for executor in made.executors:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from alkit import interrupts
 from alkit.config.masking import is_masked, masked, without_secrets, without_user
 from alkit.errors import ConfigError, TrackingError
-from alkit.files import absolute
+from alkit.files import absolute, is_running
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -140,13 +140,18 @@ def _client(uri: str) -> Any:
     # By default an address where nothing answers is tried for many minutes without a word.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    if uri.startswith("sqlite:") and Path(uri.removeprefix("sqlite:///")).name in ("", "sqlite:", ":memory:"):
+        raise ConfigError(
+            f"tracking.uri {uri} is a store in memory, which ends with the command; give a file, such as "
+            "sqlite:///mlflow.db."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
 
         # The first use of a database prints every migration that creates its tables.
         for name in ("alembic", "mlflow.store.db.utils", "mlflow"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors reach the caller
         try:
             _make_whole(uri)
             return MlflowClient(tracking_uri=uri)
@@ -184,8 +189,11 @@ def _make_whole(uri: str) -> None:
         return
     from mlflow import MlflowClient
 
+    for left in path.parent.glob(f"{path.name}.*.new*"):  # of processes that were killed here
+        pid = left.name.removeprefix(f"{path.name}.").partition(".")[0]
+        if pid.isdigit() and (int(pid) == os.getpid() or not is_running(int(pid))):
+            left.unlink(missing_ok=True)
     scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
-    scratch.unlink(missing_ok=True)
     try:
         MlflowClient(tracking_uri=f"sqlite:///{scratch}").search_experiments(max_results=1)
         with suppress(FileExistsError):  # another campaign was faster

@@ -6,8 +6,11 @@ import hashlib
 import importlib
 import inspect
 import math
+import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +19,7 @@ from ase.calculators.calculator import BaseCalculator
 from ase.data import chemical_symbols
 
 from alkit.errors import LabelError
+from alkit.files import temporary_folder
 from alkit.molecules.molecule import Molecule
 from alkit.plugins import nearest
 from alkit.simulators.recipes import System, single_point
@@ -67,7 +71,7 @@ class ASESimulator(RelaxingSimulator):
                 f"arguments has the molecule's {', '.join(self._arguments_of_molecule)}, which would be its "
                 "free atoms' too; give atom_energies"
             )
-        self._folder: tempfile.TemporaryDirectory | None = None
+        self._folder: Path | None = None
         self.new_calculator()  # a wrong argument is better told now than of every label
 
     @property
@@ -99,8 +103,10 @@ class ASESimulator(RelaxingSimulator):
                 f"{self.calculator} cannot be made: {type(error).__name__}: {problem}"
             ) from error
         if _writes_files(calculator) and "directory" not in self.arguments:
-            self._folder = self._folder or tempfile.TemporaryDirectory(prefix="alkit-")
-            calculator.directory = tempfile.mkdtemp(dir=self._folder.name)
+            if self._folder is None:
+                self._folder = temporary_folder("ase")
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            calculator.directory = tempfile.mkdtemp(dir=self._folder)
         return calculator
 
     def free_atoms(self, molecule: Molecule) -> float:

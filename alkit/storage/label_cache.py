@@ -78,6 +78,8 @@ class LabelCache:
         self._recipe = _recipe(spec, simulator)
         self._any_start = bool(getattr(simulator, "any_start", False))
         self._owner = uuid.uuid4().hex
+        if path.exists() and not path.is_file():
+            raise CampaignError(f"{path} cannot be used as a label cache: it is no file.")
         with self._usable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._owners = path.with_name(f"{path.name}.owners")

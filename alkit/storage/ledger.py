@@ -166,6 +166,7 @@ class Ledger:
             self._db.execute(
                 "INSERT INTO stages VALUES (?, ?, ?)", (round_, stage, time.monotonic() - started)
             )
+            seals.seal(self._db, "stages", (round_, stage))
         except BaseException:
             if self._db.in_transaction:  # a full disk has ended it already
                 self._db.execute("ROLLBACK")
@@ -223,6 +224,7 @@ class Ledger:
             "WHERE id = ?",
             (status, reason, detail[:500], smiles, candidate),
         )
+        seals.seal(self._db, "candidates", (candidate,))
 
     def reasons(self) -> list[tuple[int, str, str, int]]:
         """Round, status, reason, count of every group of candidates."""
@@ -257,6 +259,7 @@ class Ledger:
                 datetime.now(UTC).isoformat(timespec="seconds"),
             ),
         )
+        seals.seal(self._db, "outcomes", (candidate,))
 
     def histories(self) -> Iterator[dict[str, Any]]:
         """Every candidate, in the order of proposal, with what became of it, under the names of columns."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alkit.files import digest
+from alkit.storage.label_rows import LEVEL
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS seals (
@@ -20,11 +21,16 @@ CREATE TABLE IF NOT EXISTS seals (
 """
 # By table: the columns that name a row, and those that must stay as they were written.
 SEALED = {
-    "candidates": (("id",), ("round", "role")),
+    "candidates": (("id",), ("round", "role", "smiles", "status", "reason", "detail")),
+    "outcomes": (
+        ("candidate",),
+        (*LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished"),
+    ),
+    "stages": (("round", "stage"), ("seconds",)),
     "geometries": (("smiles", "geometry"), ("numbers", "positions")),
     "single_points": (
         ("smiles", "geometry"),
-        ("method", "property", "unit", "energy", "charges", "bond_orders"),
+        (*LEVEL, "energy", "charges", "bond_orders"),
     ),
     "metrics": (("round", "name"), ("value",)),
 }

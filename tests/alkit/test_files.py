@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from alkit.files import (
     refuse_links,
     replace_file,
     sweep,
+    temporary_folder,
     write_text,
 )
 
@@ -214,3 +216,22 @@ def test_new_files_and_locks_follow_no_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"out\.csv"):
         lock(tmp_path / "out.csv")
     assert not (tmp_path / "made").exists()
+
+
+def test_temporary_folders_of_killed_processes_are_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, other = tmp_path / f"alkit-dask-{ended.pid}-abc", tmp_path / f"alkit-parsl-{ended.pid}-abc"
+    for folder in (dead, other, tmp_path / "alkit-dask-mine", tmp_path / "kept"):
+        folder.mkdir()
+        (folder / "file").touch()
+    link = tmp_path / f"alkit-dask-{ended.pid}-xyz"
+    link.symlink_to(tmp_path / "kept")
+    first, second = temporary_folder("dask"), temporary_folder("dask")
+    assert first.is_dir()  # its process, this one, is running
+    assert second.is_dir()
+    assert not dead.exists()
+    assert (other / "file").exists()
+    assert (tmp_path / "alkit-dask-mine" / "file").exists()
+    assert (tmp_path / "kept" / "file").exists()

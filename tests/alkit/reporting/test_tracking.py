@@ -99,3 +99,29 @@ def test_a_store_is_whole_or_not_there_when_its_maker_is_killed(tmp_path):
     assert not path.exists()
     Tracker(f"sqlite:///{path}", "mine")
     assert path.exists()
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_store_in_memory_is_refused(uri):
+    with pytest.raises(ConfigError, match="a store in memory"):
+        Tracker(uri, "alkit")
+
+
+def test_what_a_killed_process_left_of_a_new_store_is_swept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"mlflow.db.{ended.pid}.new-journal"
+    left.touch()
+    Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "alkit")
+    assert not left.exists()
+
+
+def test_a_changed_parameter_is_a_tag(tracker, client):
+    run = tracker.open_run("one")
+    tracker.log_params(run, {"a": {"workers": 1}, "b": 2})
+    tracker.log_params(run, {"a": {"workers": 4}, "b": 2, "c": 3})
+    data = client.get_run(run).data
+    assert (data.params["a.workers"], data.params["c"]) == ("1", "3")
+    assert {key: value for key, value in data.tags.items() if key.startswith("now.")} == {
+        "now.a.workers": "4"
+    }

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -332,3 +333,12 @@ def test_what_killed_processes_left_is_swept(tmp_path):
         assert len(list(owners.iterdir())) == 3
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("place", [".", "/dev/null"])
+def test_what_is_no_file_is_refused_and_nothing_is_left(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CampaignError, match="it is no file"):
+        LabelCache(Path(place).absolute(), SimulatorSpec("xtb"))
+    assert not list(tmp_path.parent.glob("*.owners"))
+    assert not Path("/dev/null.owners").exists()

@@ -83,7 +83,6 @@ def sealed(tmp_path: Path) -> Path:
             positions = np.array([[0, 0, 0], [0.8, 0, height], [-0.8, 0, height]])
             ledger.add_geometry(smiles, "mmff", np.array([8, 1, 1]), positions)
         ledger.add_metrics(0, {"mae": 0.1, "rmse": 0.2})
-        ledger.commit()
     return path
 
 
