@@ -2,22 +2,26 @@
 
     python benchmarks/field_cases.py CASES
 
-CASES is a folder with one folder a case (01-diatomics, 05-schnetpack-painn, 10-moleculenet-u0,
-12-slurm-train, 14-xyz-blank-line, 15-xyz-dialects, 16-sdf, 17-text-dialects, 18-csv-header,
-19-one-bad-smiles). Prints a table: what was asked, what was right, what came. A case whose folder is missing
-counts as wrong.
+CASES is a folder with one folder a case (01-diatomics, 03-closed-shell-ions, 05-schnetpack-painn,
+10-moleculenet-u0, 12-slurm-train, 14-xyz-blank-line, 15-xyz-dialects, 16-sdf, 17-text-dialects,
+18-csv-header, 19-one-bad-smiles, 21-water-gbsa). What hostile hands do comes after them: F3 to F5, F7 to F10,
+F12 and F13; F1, F2, F6 and F11 are tests and `edits.py`. Prints a table: what was asked, what was right, what
+came. A case whose folder is missing counts as wrong.
 """
 
 import argparse
 import csv
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -73,6 +77,7 @@ class Bench:
     def checks(self) -> Iterator[Check]:
         tests: dict[str, Callable[[Path], Iterator[Check]]] = {
             "01-diatomics": self._diatomics,
+            "03-closed-shell-ions": self._ions,
             "05-schnetpack-painn": self._painn,
             "10-moleculenet-u0": self._moleculenet,
             "12-slurm-train": self._slurm,
@@ -80,6 +85,7 @@ class Bench:
             "17-text-dialects": self._lists,
             "18-csv-header": self._headers,
             "19-one-bad-smiles": self._bad_line,
+            "21-water-gbsa": self._solvent,
         }
         for name, test in tests.items():
             if (self.cases / name).is_dir():
@@ -88,6 +94,8 @@ class Bench:
                 yield Check(name, "the case's folder", "it is missing", False)
         for name in ("14-xyz-blank-line", "15-xyz-dialects"):
             yield from self._xyz(self.cases / name)
+        for hostile in (self._code, self._foreign, self._endless, self._moved, self._paths):
+            yield from hostile()
 
     def _diatomics(self, case: Path) -> Iterator[Check]:
         rows = {
@@ -185,6 +193,125 @@ class Bench:
         yield Check(
             "19 --strict", "exit code 2, the line", ran.err[:120], ran.code == 2 and "line" in ran.err
         )
+
+    def _ions(self, case: Path) -> Iterator[Check]:
+        for name, value in (("nh4.smi", -8.574896), ("acetate.smi", -50.719319)):  # tblite's, relaxed
+            ran = self.run("label", case / name, "--target", "energy")
+            came = ran.rows[0]["energy_eV"] if ran.rows else ran.err
+            right = bool(ran.rows) and abs(float(came or 0) - value) < 2e-4
+            yield Check(f"03 {name}", f"{value:.4f} eV", came, right)
+        ran = self.run("label", case / "nh4.smi", "--target", "energy", "--set", "unpaired=1")
+        detail = ran.rows[0]["detail"] if ran.rows else ran.err
+        yield Check("03 one unpaired", "10 electrons, true", detail, "10 electrons" in detail)
+
+    def _solvent(self, case: Path) -> Iterator[Check]:
+        ran = self.run("label", case / "water.smi", "--target", "energy", "--set", "solvent=water")
+        came = ran.rows[0]["energy_eV"] if ran.rows else ran.err
+        right = bool(ran.rows) and abs(float(came) + 14.301031) < 1e-4
+        yield Check("21 GBSA(water)", "-14.3010 eV", came, right)
+
+    def _campaign(self, name: str, **keys: object) -> Path:
+        """A campaign file of its own folder."""
+        project = self.work / name
+        project.mkdir()
+        (project / "pool.smi").write_text("\n".join(f"{'C' * n}{end}" for n in range(1, 5) for end in "CNOF"))
+        small = {"mode": "2d", "members": 2, "features": 8, "interactions": 1, "epochs": 1, "batch_size": 8}
+        campaign = {
+            "name": "small",
+            "folder": "run",
+            "target": "energy",
+            "seeds": "pool.smi",
+            "domain": {"max_heavy_atoms": 5},
+            "start": {"training": 5, "validation": 2, "test": 3},
+            "proposer": {"kind": "pool", "file": "pool.smi"},
+            "surrogate": small,
+            "acquisition": "lcmd",
+            "batch_size": 2,
+            "simulator": {"kind": "xtb", "cache": "labels.sqlite"},
+            "stop": {"rounds": 1},
+        }
+        (project / "small.yaml").write_text(yaml.safe_dump(campaign | keys))
+        return project
+
+    def _code(self) -> Iterator[Check]:
+        settings = {"calculator": "os:system", "arguments": {"command": "touch PWNED"}}
+        project = self._campaign("f3", simulator={"kind": "ase", "settings": settings})
+        ran = self.run("campaign", "validate", project / "small.yaml")
+        right = ran.code == 2 and not list(self.work.rglob("PWNED"))
+        yield Check("F3 os:system", "refused, not run", ran.err, right)
+        (self.work / "lies.py").write_text(_LIAR)
+        lies = ("kbd", "huge", "hartree", "complex", "array", "text")
+        for lie in lies:
+            ran = self.run("label", "train.smi", "--simulator", "./lies.py:Liar", "--set", f"lie={lie}")
+            reasons = {row["reason"] for row in ran.rows}
+            wanted = {"array": {""}, "huge": {"impossible_energy"}, "hartree": {"impossible_energy"}}
+            right = ran.code == 0 and reasons == wanted.get(lie, {"simulator_error"})
+            yield Check(f"F4, F7, F10 {lie}", "its reason", ", ".join(sorted(reasons)) or ran.err, right)
+
+    def _foreign(self) -> Iterator[Check]:
+        path = self.work / "foreign.db"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("CREATE TABLE t (a)")
+        before = path.read_bytes()
+        ran = self.run("label", path)
+        yield Check(
+            "F5 foreign.db", "refused, untouched", ran.err, ran.code == 2 and path.read_bytes() == before
+        )
+        (self.work / "long.csv").write_text("smiles,u0,x" + "x" * 140_000 + "\nC,-40.47893,1\n")
+        ran = self.run("data", "import", "qm9", "--from", "long.csv", "--to", "long.db")
+        yield Check("F13 a long cell", "exit code 2", ran.err[:120], ran.code == 2)
+
+    def _endless(self) -> Iterator[Check]:
+        (self.work / "endless.smi").write_text(f"CCO\n{'C%99CC%99' * 200}\nCCN\n")
+        ran = self.run("label", "endless.smi", "--target", "energy", "--timeout", 10)
+        reasons = [row["reason"] for row in ran.rows]
+        yield Check("F8 an endless embedding", "timeout of one", str(reasons), reasons == ["", "timeout", ""])
+
+    def _moved(self) -> Iterator[Check]:
+        project = self._campaign("f9")
+        yaml_file = project / "small.yaml"
+        text = yaml_file.read_text()
+        (project / "mine.py").write_text("def score(pool, context):\n    raise KeyError('not yet')\n")
+        yaml_file.write_text(text.replace("acquisition: lcmd", "acquisition: ./mine.py:score"))
+        inside = Bench.__new__(Bench)
+        inside.work = project
+        inside.run("campaign", "run", "small.yaml")
+        project.rename(self.work / "f9-moved")
+        inside.work = self.work / "f9-moved"
+        (inside.work / "mine.py").write_text("def score(pool, context):\n    return pool.std\n")
+        ran = inside.run("campaign", "run", "small.yaml")
+        right = ran.code == 0 and "finished" in ran.out and not project.exists()
+        yield Check("F9 a moved project", "goes on", ran.err[-110:], right)
+
+    def _paths(self) -> Iterator[Check]:
+        (self.work / "loop.smi").symlink_to("loop.smi")
+        for path in ("loop.smi", "~nobodyatall/x.smi", "x" * 300):
+            ran = self.run("label", path)
+            yield Check(
+                f"F12 {path:.20}", "exit code 2", ran.err[:110], ran.code == 2 and "Traceback" not in ran.err
+            )
+
+
+_LIAR = """
+import numpy as np
+from alkit.simulators import Label, Level
+
+class Liar:
+    level = Level("lies", "energy")
+
+    def __init__(self, lie):
+        self.lie = lie
+
+    def label(self, molecule):
+        if self.lie == "kbd":
+            raise KeyboardInterrupt
+        value = -4.0 * len(molecule.numbers)
+        value = {
+            "huge": 1e300, "hartree": value / 27.2, "complex": complex(value), "array": np.array([value]),
+            "text": "x",
+        }[self.lie]
+        return Label(molecule.smiles, value, self.level, {}, molecule.numbers, molecule.positions, 0.1)
+"""
 
 
 def main() -> None:
