@@ -5,7 +5,7 @@ network as the campaign trained it: only the kernel's few hyperparameters are fi
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -15,9 +15,11 @@ import torch
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
+from botorch.optim.closures import get_loss_closure_with_grads
 from gpytorch.kernels import LinearKernel, MaternKernel, ScaleKernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.utils.warnings import NumericalWarning
+from linear_operator.utils.errors import NanError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -85,8 +87,24 @@ def fit_gaussian_process(
         model = untrained(X[:limit], y[:limit])
         # Two points or fewer say nothing of scales and noise: the starting values stand.
         if len(X) > 2:
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+            likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
+            fit_gpytorch_mll(likelihood, closure=_loss(likelihood))
         return extended(model.eval(), X, y)
+
+
+def _loss(likelihood: ExactMarginalLogLikelihood) -> Callable[[], Any]:
+    """BoTorch's loss with gradients. Where a step of the search goes so far that the covariance has no
+    eigenvalues, it says so in the way that BoTorch takes for a step to shorten."""
+    parameters = {name: value for name, value in likelihood.named_parameters() if value.requires_grad}
+    loss = get_loss_closure_with_grads(likelihood, parameters=parameters)
+
+    def guarded() -> Any:
+        try:
+            return loss()
+        except torch.linalg.LinAlgError as error:
+            raise NanError(str(error)) from error
+
+    return guarded
 
 
 def extended(model: SingleTaskGP, X: Tensor, y: Tensor) -> SingleTaskGP:

@@ -18,7 +18,7 @@ from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading, moving
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
-from alkit.errors import CampaignError, ConfigError, LabelError, TrackingError
+from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
@@ -138,21 +138,39 @@ class Campaign:
             CampaignError: the folder is in use, belongs to something else or to another config.
             AlkitError: whatever a stage finds wrong; nothing done before is lost.
         """
+        new = not self.folder.exists()
         with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
             if stopped_by := ledger.meta("stopped_by"):
                 return Result(self.folder, stopped_by, ledger.metrics(), already_finished=True)
-            state = self._state(ledger)
-            if not ledger.stages():
-                self._check(state)
             try:
-                _ = state.labels.cache  # one that cannot be used is told before the work
-                stopped_by = self._run(state)
-            except BaseException:
-                with contextlib.suppress(CampaignError):  # the first error is the one to tell
-                    state.labels.close(wait=False)
+                return self._go_on(ledger)
+            except AlkitError:
+                if new and not ledger.candidates():
+                    self._remove_folder(ledger)
                 raise
-            state.labels.close(wait=True)
-            return Result(self.folder, stopped_by, ledger.metrics())
+
+    def _go_on(self, ledger: Ledger) -> Result:
+        state = self._state(ledger)
+        if not ledger.stages():
+            self._check(state)
+        try:
+            _ = state.labels.cache  # one that cannot be used is found before the work
+            stopped_by = self._run(state)
+        except BaseException:
+            with contextlib.suppress(CampaignError):  # the first error is the one that counts
+                state.labels.close(wait=False)
+            raise
+        state.labels.close(wait=True)
+        return Result(self.folder, stopped_by, ledger.metrics())
+
+    def _remove_folder(self, ledger: Ledger) -> None:
+        """Remove the folder of a start that was refused before anything was drawn."""
+        ledger.close()
+        made = [*self.folder.glob(f"{_LEDGER}*"), self.folder / "campaign.yaml", self.folder / ".lock"]
+        for path in made:
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            self.folder.rmdir()
 
     def _run(self, state: RoundState) -> str:
         before, uri = state.ledger.meta("tracking_uri"), self._tracking_uri(state.ledger)
@@ -216,8 +234,9 @@ class Campaign:
         return drawn
 
     def _seal_round(self, state: RoundState) -> None:
-        """Note what the round's files hold; weights have check sums of their own."""
-        files = [path for path in state.path("").glob("*") if path.is_file()]
+        """Note what the round's files hold. Arrays and weights have check sums of their own, and the arrays
+        of `predict` may grow in a later stage, which may be cut short."""
+        files = [path for path in state.path("").glob("*") if path.is_file() and path.suffix != ".npz"]
         state.ledger.seal_files(self.folder, files)
 
     def _stop_reason(self, ledger: Ledger) -> str | None:

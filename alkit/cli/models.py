@@ -23,44 +23,50 @@ NameColumn = Annotated[str | None, typer.Option("--name-column", help="Of a tabl
 Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a table; seen by itself.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a molecule that cannot be read.")]
 Length = Annotated[Literal["angstrom", "bohr"], typer.Option(help="Unit of the positions in a file.")]
+Unit = Annotated[
+    str | None, typer.Option(help="Of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
+]
+Kind = Annotated[
+    Energy | None, typer.Option(help="A table's energies less the isolated atoms' (default), or not.")
+]
+References = Annotated[
+    str | None,
+    typer.Option(
+        "--references",
+        help="With --kind total, the isolated atoms: QM9, GFN2-xTB, or JSON of {element: energy}.",
+    ),
+]
+Source3D = Annotated[
+    ModelGeometry | None,
+    typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
+]
+Learn = Annotated[
+    Literal["direct", "delta"], typer.Option(help="delta: the label less GFN2-xTB at the geometry.")
+]
+XtbInputs = Annotated[
+    bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
+]
+Chemistry = Annotated[
+    bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")]
 
 
 def train(
     data: Annotated[Path, typer.Argument(help="ASE database, or table of SMILES and energies.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     target: Annotated[str, typer.Option(help="Property of the database, or column of the table.")] = "u0",
-    unit: Annotated[
-        str | None, typer.Option(help="Of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
-    ] = None,
-    kind: Annotated[
-        Energy | None, typer.Option(help="A table's energies less the isolated atoms' (default), or not.")
-    ] = None,
-    free_atoms: Annotated[
-        str | None,
-        typer.Option(
-            "--references",
-            help="With --kind total, the isolated atoms: QM9, GFN2-xTB, or JSON of {element: energy}.",
-        ),
-    ] = None,
+    unit: Unit = None,
+    kind: Kind = None,
+    free_atoms: References = None,
     mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = _MODEL.mode,
-    geometry: Annotated[
-        ModelGeometry | None,
-        typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
-    ] = None,
-    learning: Annotated[
-        Literal["direct", "delta"], typer.Option(help="delta: the label less GFN2-xTB at the geometry.")
-    ] = "direct",
-    xtb_inputs: Annotated[
-        bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
-    ] = False,
-    chemistry: Annotated[
-        bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
-    ] = False,
+    geometry: Source3D = None,
+    learning: Learn = "direct",
+    xtb_inputs: XtbInputs = False,
+    chemistry: Chemistry = False,
     layout: Annotated[Layout, typer.Option(help="Distances of 2d mode.")] = _MODEL.layout,
     representation: Annotated[Representation, typer.Option(help="painn in 3d only.")] = _MODEL.representation,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")
-    ] = None,
+    limit: Limit = None,
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = _MODEL.features,
     gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = _MODEL.gaussians,
@@ -81,6 +87,8 @@ def train(
     from alkit.standalone import training
 
     console, progress = open_console()
+    inputs = ("chemistry",) * chemistry + ("xtb",) * xtb_inputs
+    model = {"mode": mode, "representation": representation, "layout": layout, "inputs": inputs}
     metrics = training.train_model(
         data,
         out,
@@ -89,14 +97,7 @@ def train(
         learning=learning,
         limit=limit,
         members=members,
-        model={
-            "mode": mode,
-            "representation": representation,
-            "layout": layout,
-            "inputs": ("chemistry",) * chemistry + ("xtb",) * xtb_inputs,
-            "features": features,
-            "gaussians": gaussians,
-        },
+        model=model | {"features": features, "gaussians": gaussians},
         training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
         seed=seed,
         progress=progress,

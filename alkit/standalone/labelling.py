@@ -1,20 +1,20 @@
 """Label a file of molecules."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from alkit import datasets
 from alkit.datasets.records import geometry_of, has_geometry
 from alkit.datasets.tables import USUAL, Columns
 from alkit.engines import create_engine
-from alkit.errors import DataError, words_of
+from alkit.errors import DataError, LabelError, words_of
 from alkit.files import output
 from alkit.molecules.conformers import Unplaced
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.base import Label, SimulatorSpec
+from alkit.simulators.base import Label, Level, SimulatorSpec
 
 
 class _Wanted(NamedTuple):
@@ -39,71 +39,82 @@ def label_file(
     strict: bool = False,
     length: float = 1.0,
 ) -> tuple[int, int]:
-    """Write a CSV of labels in the file's order; returns how many molecules have one, and how many do not.
+    """Write a CSV of labels: a row for each molecule of the file, in its order.
+
+    A SMILES that comes again is computed once; each geometry of a molecule is labelled.
 
     Args:
         strict: the first molecule that cannot be read is an error; else it is a row with its reason.
         columns, length: of a table, and Å in the unit of structures.
 
+    Returns:
+        How many rows have a label, and how many do not.
+
     Raises:
         DataError: a file that cannot be read, or, if ``strict``, a molecule in it.
     """
     wanted = _read(molecules, columns, length, strict=strict)
-    named = any(one.name for one in wanted.values())
-    done = failed = 0
     with (
         create_engine(simulator, workers=workers, timeout=timeout) as engine,
         output(out) as file,
         progress,
         progress.steps(f"labelling at {engine.level}", len(wanted)) as advance,
     ):
-        rows = csv.writer(file)
-        header = ["smiles", f"{engine.level.property}_eV", "method", "seconds", "reason", "detail"]
-        rows.writerow([*header, "name"] if named else header)
-        finished: dict[str, tuple[str, ...]] = {}
-        left = iter(wanted.values())
-        current = next(left, None)
-
-        def keep(smiles: str, value: str, seconds: str, reason: str = "", detail: str = "") -> None:
-            """Write what is complete from the file's beginning on."""
-            nonlocal current
-            finished[smiles] = value, seconds, reason, detail
-            advance(1)
-            while current is not None and current.smiles in finished:
-                value, seconds, reason, detail = finished.pop(current.smiles)
-                row = [current.smiles, value, engine.level.method, seconds, reason, detail]
-                rows.writerow([*row, current.name] if named else row)
-                current = next(left, None)
-            file.flush()
-
-        def readable() -> Iterator[Any]:
-            nonlocal failed
-            for one in wanted.values():
-                if one.problem:
-                    failed += 1
-                    keep(one.smiles, "", "", one.problem)
-                else:
-                    yield one.geometry or Unplaced(one.smiles, seed)
-
-        for molecule, outcome in engine.label_all(readable()):
-            if isinstance(outcome, Label):
-                done += 1
-                keep(molecule.smiles, f"{outcome.value:.6f}", f"{outcome.seconds:.2f}")
+        rows = _Rows(file, wanted, engine.level, advance)
+        places: dict[Molecule | Unplaced, list[int]] = {}
+        for number, one in enumerate(wanted):
+            if one.problem:
+                rows.settle([number], one.problem)
             else:
-                failed += 1
-                keep(molecule.smiles, "", "", *words_of(outcome))
-    return done, failed
+                places.setdefault(one.geometry or Unplaced(one.smiles, seed), []).append(number)
+        for item, outcome in engine.label_all(list[Any](places)):
+            rows.settle(places[item], outcome)
+    return rows.labelled, len(wanted) - rows.labelled
 
 
-def _read(path: Path, columns: Columns, length: float, *, strict: bool) -> dict[str, _Wanted]:
-    """The file's different molecules, in its order; of one that comes again the first name counts."""
-    wanted: dict[str, _Wanted] = {}
+class _Rows:
+    """The table's rows, in the file's order: one that is ready waits for those before it."""
+
+    def __init__(self, file: IO[str], wanted: list[_Wanted], level: Level, advance: Callable[[int], None]):
+        self.labelled = 0
+        self._file, self._wanted, self._method, self._advance = file, wanted, level.method, advance
+        self._named = any(one.name for one in wanted)
+        self._ready: dict[int, tuple[str, ...]] = {}
+        self._next = 0
+        self._rows = csv.writer(file)
+        header = ["smiles", f"{level.property}_eV", "method", "seconds", "reason", "detail"]
+        self._rows.writerow([*header, "name"] if self._named else header)
+
+    def settle(self, numbers: list[int], outcome: Label | LabelError | str) -> None:
+        """Write what is complete from the file's beginning on."""
+        for number in numbers:
+            self._ready[number] = _cells(outcome)
+        self.labelled += len(numbers) * isinstance(outcome, Label)
+        self._advance(len(numbers))
+        while self._next in self._ready:
+            one, (value, seconds, *why) = self._wanted[self._next], self._ready.pop(self._next)
+            row = [one.smiles, value, self._method, seconds, *why]
+            self._rows.writerow([*row, one.name] if self._named else row)
+            self._next += 1
+        self._file.flush()
+
+
+def _cells(outcome: Label | LabelError | str) -> tuple[str, ...]:
+    """Value, seconds, reason and detail."""
+    if isinstance(outcome, Label):
+        return f"{outcome.value:.6f}", f"{outcome.seconds:.2f}", "", ""
+    return ("", "", outcome, "") if isinstance(outcome, str) else ("", "", *words_of(outcome))
+
+
+def _read(path: Path, columns: Columns, length: float, *, strict: bool) -> list[_Wanted]:
+    """The file's molecules, in its order."""
+    wanted = []
     if datasets.holds_structures(path):
         for structure in datasets.read_structures(path, length):
             one = _of_structure(structure)
             if strict and one.problem:
                 raise DataError(f"{path}: {structure.smiles}: {one.problem}")
-            wanted.setdefault(one.smiles, one)
+            wanted.append(one)
         return wanted
     for entry in datasets.scan_molecules(path, columns):
         name = " ".join(entry.name.split())
@@ -113,7 +124,7 @@ def _read(path: Path, columns: Columns, length: float, *, strict: bool) -> dict[
             if strict:
                 raise DataError(f"{path}, {entry.where}: {error}.") from None
             one = _Wanted(" ".join(entry.smiles.split())[:200], name, problem=str(error))
-        wanted.setdefault(one.smiles, one)
+        wanted.append(one)
     return wanted
 
 

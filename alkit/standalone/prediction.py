@@ -19,6 +19,7 @@ from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.placing import placing_in_workers
 
+_HEADER = ("prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason")
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
 
 
@@ -49,15 +50,7 @@ def predict_file(
     ensemble, provenance = load_model(home)
     from_smiles = ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES
     key, read_all, predictor, names = _to_predict(molecules, columns, length, from_smiles=from_smiles)
-    header = [
-        key,
-        "prediction_eV",
-        "std_eV",
-        "low_90_eV",
-        "high_90_eV",
-        "reason",
-        *(["name"] if names else []),
-    ]
+    header = [key, *_HEADER, *(["name"] if names else [])]
     with ExitStack() as stack:
         if out is None:
             rows = csv.writer(sys.stdout)
@@ -77,17 +70,27 @@ def predict_file(
             place_all = stack.enter_context(placing_in_workers(workers, timeout))
             predictor = partial(predictor, place_all=place_all)
         predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
-        names = islice(names, done, None) if names else None
-        good = failed = 0
-        warned = False
-        for part in iter(lambda: list(islice(predicted, CHUNK)), []):
-            add([(*_as_text(row), next(names)) if names else _as_text(row) for row in part])
-            if not warned and (missing := _without(part)):
-                progress.say(missing, style="yellow")
-                warned = True
-            bad = sum(bool(row.reason) for row in part)
-            good, failed = good + len(part) - bad, failed + bad
+        good, failed = _write(predicted, islice(names, done, None) if names else None, add, progress)
     return good, failed, f"{provenance.energy} energies, {provenance.level}"
+
+
+def _write(
+    predicted: Iterator[PredictionRow],
+    names: Iterator[str] | None,
+    add: Callable[[list[tuple[str, ...]]], object],
+    progress: CampaignProgress,
+) -> tuple[int, int]:
+    """Add the rows, a chunk at a time; how many have a prediction, and how many do not."""
+    good = failed = 0
+    warned = False
+    for part in iter(lambda: list(islice(predicted, CHUNK)), []):
+        add([(*_as_text(row), next(names)) if names else _as_text(row) for row in part])
+        if not warned and (missing := _without(part)):
+            progress.say(missing, style="yellow")
+            warned = True
+        bad = sum(bool(row.reason) for row in part)
+        good, failed = good + len(part) - bad, failed + bad
+    return good, failed
 
 
 def _without(rows: Sequence[PredictionRow]) -> str:

@@ -30,7 +30,7 @@ from alkit.standalone.energies import as_atomization
 from alkit.standalone.placing import placing_in_workers
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble, ModelSettings
+    from surrogate import Ensemble, ModelSettings, TrainingSettings
 
 _FEWEST_TO_TRAIN = 20
 
@@ -78,38 +78,61 @@ def train_model(
     Raises:
         AlkitError, SurrogateError: unusable data or settings.
     """
-    from surrogate import Ensemble, ModelSettings, TrainingSettings
+    from surrogate import ModelSettings, TrainingSettings
 
     refuse_trained(out)
     with made(out):  # what cannot be written to is found out before the work
         how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
         settings = TrainingSettings(**training)
-        energies = partial(as_atomization, unit=unit, kind=kind, references=references)
-        if not datasets.is_table(data) and (unit or kind or references):
-            raise DataError(
-                f"{data} says itself what its energies are; leave out --unit, --kind and --references."
-            )
+        energies = _converter(data, unit, kind, references)
         source = _Labelled(data, target, how, geometry, seed, energies, columns, strict=strict)
         check_gfn2(how, source.geometry if how.mode == "3d" else "none")
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
         with placing_in_workers(workers, timeout) as place_all:
             usable = source.build(order, progress, place_all)
-        test, validation, fit = source.split(usable)
-        with progress, progress.steps("training", members * settings.epochs) as advance:
-            ensemble = Ensemble.fit(
-                replace(how, elements=source.elements),
-                settings,
-                training=source.pairs(fit),
-                validation=source.pairs(validation),
-                members=members,
-                seed=seed,
-                on_epoch=lambda member, epoch, row: advance(1),
-            )
-        labels = len(fit) + len(validation)
-        Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
-        ensemble.save(out)
-        metrics = _test_metrics(ensemble, source, fit + validation, test)
-        return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
+        how = replace(how, elements=source.elements)
+        return _fit(source, usable, (how, settings), out, members=members, seed=seed, progress=progress)
+
+
+def _fit(
+    source: "_Labelled",
+    usable: list[int],
+    settings: tuple["ModelSettings", "TrainingSettings"],
+    out: Path,
+    *,
+    members: int,
+    seed: int,
+    progress: CampaignProgress,
+) -> dict[str, float]:
+    """Train on a part of the molecules, save, and measure on another."""
+    from surrogate import Ensemble
+
+    test, validation, fit = source.split(usable)
+    with progress, progress.steps("training", members * settings[1].epochs) as advance:
+        ensemble = Ensemble.fit(
+            *settings,
+            training=source.pairs(fit),
+            validation=source.pairs(validation),
+            members=members,
+            seed=seed,
+            on_epoch=lambda member, epoch, row: advance(1),
+        )
+    labels = len(fit) + len(validation)
+    Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
+    ensemble.save(out)
+    metrics = _test_metrics(ensemble, source, fit + validation, test)
+    return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
+
+
+def _converter(
+    data: Path, unit: str | None, kind: Energy | None, references: str | None
+) -> Callable[..., NDArray[np.float64]]:
+    """What makes atomization energies in eV of a table's values."""
+    if not datasets.is_table(data) and (unit or kind or references):
+        raise DataError(
+            f"{data} says itself what its energies are; leave out --unit, --kind and --references."
+        )
+    return partial(as_atomization, unit=unit, kind=kind, references=references)
 
 
 def _test_metrics(

@@ -208,3 +208,12 @@ def test_botorchs_analytic_functions_agree_with_the_tables() -> None:
     with exactly(), torch.no_grad():
         found = LogExpectedImprovement(model, best_f=-69.0)(choices.unsqueeze(1)).exp().numpy()
     assert found == pytest.approx(spread * (density + z * below), rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", [2552, 131362457])
+def test_a_search_that_goes_too_far_is_shortened(seed: int) -> None:
+    """A step of the fit at which the covariance has no eigenvalues ended it with torch's error."""
+    known, X, y = problem(seed)
+    mean, covariance = Conditioned(fit_gaussian_process(known, y, np.random.default_rng(seed))).joint(X)
+    assert torch.isfinite(mean).all()
+    assert (covariance.diagonal() > 0).all()

@@ -394,7 +394,7 @@ def test_a_damaged_file_is_named(tiny, write_config, tmp_path):
     whole = bytearray(path.read_bytes())
     for content in (b"junk", bytes([*whole[:-500], whole[-500] ^ 1, *whole[-499:]])):
         path.write_bytes(content)
-        with pytest.raises(CampaignError, match=r"predictions\.npz was changed or damaged after"):
+        with pytest.raises(CampaignError, match=r"predictions\.npz is missing or damaged"):
             Campaign(config).run()
     path.unlink()
     with pytest.raises(CampaignError, match=r"predictions\.npz is missing or damaged"):
@@ -498,3 +498,19 @@ def test_a_copy_writes_to_runs_of_its_own_where_both_share_a_store(tiny, write_c
     runs = {run.info.run_id: run for run in _runs_in(store)}
     assert {key: runs[key].info.end_time for key in first} == first
     assert len(runs) == 2 * len(first)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"simulator": {"kind": "xtb", "cache": "."}},
+        {"tracking": {"uri": "sqlite://"}},
+        {"tracking": {"uri": "http://127.0.0.1:9"}},
+    ],
+)
+def test_a_refused_start_leaves_no_folder(tiny, change, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises((CampaignError, ConfigError)):
+        Campaign(tiny | change).run()
+    assert sorted(tmp_path.iterdir()) == before

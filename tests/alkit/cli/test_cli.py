@@ -418,3 +418,30 @@ def test_labels_of_an_sd_file_begin_at_its_geometries(alkit, tmp_path):
     expected = XTBSimulator(target="energy", relax=False).label(own).value
     assert float(first["energy_eV"]) == pytest.approx(expected, abs=2e-3)  # SD files have four decimals
     assert second["reason"] == "RDKit cannot read it as a molecule"
+
+
+def test_every_row_of_a_list_is_a_row_of_labels(alkit, tmp_path):
+    """A molecule that comes again is computed once; two conformers of one are two labels."""
+    (tmp_path / "a.smi").write_text("CCO first\nC1CC broken\nOCC second\nO water\nCCO third\n")
+    code, out, err = alkit("label", "a.smi", "--target", "energy")
+    assert (code, err) == (0, "4 labelled, 1 failed (see the column reason).\n")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["name"] for row in rows] == ["first", "broken", "second", "water", "third"]
+    assert rows[0]["energy_eV"] == rows[2]["energy_eV"] == rows[4]["energy_eV"] != ""
+    assert rows[0]["seconds"] == rows[2]["seconds"] == rows[4]["seconds"]
+
+    from alkit.molecules.conformers import embed
+    from alkit.simulators.start_geometries import conformers
+
+    frames = []
+    for molecule in conformers(embed("CCO"), 2):
+        atoms = [
+            f"{number} {x:.6f} {y:.6f} {z:.6f}"
+            for number, (x, y, z) in zip(molecule.numbers, molecule.positions, strict=True)
+        ]
+        frames.append("\n".join([str(len(atoms)), "", *atoms, ""]))
+    (tmp_path / "a.xyz").write_text("".join(frames))
+    code, out, _ = alkit("label", "a.xyz", "--target", "energy")
+    trans, gauche = (float(row["energy_eV"]) for row in csv.DictReader(out.splitlines()))
+    assert trans == pytest.approx(-45.6273, abs=1e-3)
+    assert gauche == pytest.approx(-45.6945, abs=1e-3)
