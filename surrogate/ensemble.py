@@ -28,6 +28,7 @@ from surrogate.inputs import Graph, input_widths
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model
+from surrogate.sealing import sealed, unsealed
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
 from surrogate.stack import evaluate_members, pooled, variances
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
@@ -238,7 +239,7 @@ class Ensemble:
             "gp": self.gp is not None,
             "calibration": asdict(self.calibration),
         }
-        write_whole(folder / "ensemble.json", json.dumps(description, indent=2).encode())
+        write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
 
     @classmethod
     def load(cls, folder: Path) -> "Ensemble":
@@ -251,7 +252,7 @@ class Ensemble:
         if not path.is_file():
             raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
         try:
-            description = json.loads(path.read_text(encoding="utf-8"))
+            description = unsealed(json.loads(path.read_text(encoding="utf-8")))
             version = description["format"]
             if version in READABLE:
                 settings = ModelSettings(**description["model"])

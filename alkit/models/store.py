@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alkit.errors import CampaignError, DataError
 from alkit.files import replace_file
 from alkit.molecules.molecule import GEOMETRIES
+from surrogate.sealing import sealed, unsealed
 
 if TYPE_CHECKING:
     from surrogate import Ensemble
@@ -48,7 +49,7 @@ class Provenance:
             raise ValueError(f"energy is {self.energy!r}")
 
     def save(self, folder: Path) -> None:
-        replace_file(folder / _FILE, lambda path: _dump(path, asdict(self)))
+        replace_file(folder / _FILE, lambda path: _dump(path, sealed(asdict(self))))
 
 
 def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
@@ -62,10 +63,10 @@ def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
     home = model_home(folder)
     ensemble = Ensemble.load(home)
     try:
-        provenance = Provenance(**json.loads((home / _FILE).read_text(encoding="utf-8")))
+        provenance = Provenance(**unsealed(json.loads((home / _FILE).read_text(encoding="utf-8"))))
         provenance.check()
         return ensemble, provenance
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         raise CampaignError(
             f"{home / _FILE} is missing or damaged; it says where the model's geometries come from."
         ) from None

@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from malformed.any_file import bad_bytes, place_files
 from malformed.cases import Case, Files
 from malformed.samples import samples
+from surrogate.sealing import unsealed
 
 
 def _leaves(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -40,7 +41,7 @@ def _of_another_type(value: Any) -> SearchStrategy[Any]:
 
 
 def _bad_json(good: bytes, required: tuple[str, ...]) -> SearchStrategy[bytes]:
-    document = json.loads(good)
+    document = unsealed(json.loads(good))  # what is wrong with it is found by its seal otherwise
     return st.one_of(
         st.sampled_from(_leaves(document)).flatmap(
             lambda at: _of_another_type(_value(document, at)).map(
@@ -79,9 +80,11 @@ def _bad_models(
 
     required = ("format", "model", "members", "references", "calibration")
     weights = sorted(name for name in good if name.endswith(".pt"))
-    own = tuple(json.loads(good["model.json"]))[:-1]  # energy has a default: older versions had none
+    own = tuple(unsealed(json.loads(good["model.json"])))[
+        :-1
+    ]  # energy has a default: older versions had none
     huge = ("model.features", "model.interactions", "model.gaussians", "members")
-    described = json.loads(good["ensemble.json"])
+    described = unsealed(json.loads(good["ensemble.json"]))
     return st.one_of(
         _bad_json(good["ensemble.json"], required).map(
             lambda bad: case(f"{bad!r:.300}", {"ensemble.json": bad})

@@ -17,6 +17,7 @@ from surrogate import (
     SurrogateError,
 )
 from surrogate.ensemble import Prediction
+from surrogate.sealing import unsealed
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("found", [None, 0, "1", 99])
 def test_another_format_is_refused(saved: Path, found: object) -> None:
-    description = json.loads((saved / "ensemble.json").read_text())
+    description = unsealed(json.loads((saved / "ensemble.json").read_text()))
     description["format"] = found
     (saved / "ensemble.json").write_text(json.dumps(description))
     with pytest.raises(SurrogateError, match=f"has format {found}; this version reads up to format 3"):
@@ -125,7 +126,7 @@ def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None
     unscaled = dataclasses.replace(QUICK, scale=False)
     ensemble, saved = fit(settings=settings, training_settings=unscaled), tmp_path / "model"
     ensemble.save(saved)
-    description = json.loads((saved / "ensemble.json").read_text())
+    description = unsealed(json.loads((saved / "ensemble.json").read_text()))
     if form == 1:
         del description["scale"]
         for newer in ("representation", "layout", "inputs", "baseline"):
@@ -138,3 +139,23 @@ def test_models_of_earlier_formats_still_load(tmp_path: Path, form: int) -> None
     np.testing.assert_array_equal(found.samples, expected.samples)
     moderated = (2.0 * 0.04 + found.samples.var(axis=0, ddof=1)) / 3.0
     assert found.std == pytest.approx(1.5 * np.sqrt(moderated))
+
+
+def test_a_description_that_was_edited_is_refused(saved: Path) -> None:
+    path = saved / "ensemble.json"
+    description = json.loads(path.read_text())
+    path.write_text(json.dumps(description | {"scale": description["scale"] * 1.1}))
+    with pytest.raises(SurrogateError, match="was changed after it was written"):
+        Ensemble.load(saved)
+    del description["seal"]  # as earlier revisions wrote it
+    path.write_text(json.dumps(description))
+    Ensemble.load(saved)
+
+
+def test_weights_with_a_flipped_bit_are_refused(saved: Path) -> None:
+    path = saved / "member_0.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(SurrogateError, match=r"member_0\.pt does not hold the weights"):
+        Ensemble.load(saved)
