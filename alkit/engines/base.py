@@ -71,6 +71,11 @@ class Job:
     tries: tuple[Attempt, ...] = ()
     started: float = field(default_factory=time.monotonic)  # of the present try
 
+    @property
+    def call(self) -> tuple[str, Callable[[Any], Any], Any]:
+        """What `alkit.engines.worker.run` is given."""
+        return self.name, self.function, self.argument
+
     def answer(self, outcome: Any) -> None:
         """Hand ``outcome`` to whoever waits, with earlier tries before its own."""
         if not self.future.set_running_or_notify_cancel():

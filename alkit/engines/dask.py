@@ -91,14 +91,7 @@ class DaskEngine(Engine):
         key = f"alkit-label-{uuid.uuid4().hex}"
         try:
             inner = self._executor.submit(
-                remote.run,
-                self._owner,
-                self._portable,
-                self.settings,
-                job.name,
-                job.function,
-                job.argument,
-                key=key,
+                remote.run, self._owner, self._portable, self.settings, *job.call, key=key
             )
         except Exception as error:  # not swallowed: it is the caller's to see, at result()
             job.answer(AlkitError(f"Dask takes no work: {type(error).__name__}: {error}"))

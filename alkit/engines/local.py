@@ -76,9 +76,7 @@ class LocalEngine(Engine):
                 self._start_pool()
             assert self._pool is not None
             job.started = time.monotonic()
-            inner: Any = self._pool.schedule(
-                worker.run, args=(job.name, job.function, job.argument), timeout=self.settings.timeout
-            )
+            inner: Any = self._pool.schedule(worker.run, args=job.call, timeout=self.settings.timeout)
         except Exception as error:  # not swallowed: it is the caller's to see, at result()
             job.answer(error)
             return

@@ -82,14 +82,7 @@ class ParslEngine(Engine):
             assert self._kernel is not None
             inner = self._kernel.submit(
                 remote.run,
-                app_args=(
-                    self._owner,
-                    self._portable,
-                    self.settings,
-                    job.name,
-                    job.function,
-                    job.argument,
-                ),
+                app_args=(self._owner, self._portable, self.settings, *job.call),
                 executors="all",
                 cache=False,
                 ignore_for_cache=None,
