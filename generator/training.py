@@ -18,6 +18,7 @@ import os
 import pickle
 import secrets
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -291,13 +292,16 @@ class GraphGAN:
             with zipfile.ZipFile(path) as archive:  # torch does not look at its check sums
                 if damaged := archive.testzip():
                     raise ValueError(f"the check sum of {damaged} is wrong")
-            state = torch.load(path, weights_only=True, map_location="cpu")
+            with warnings.catch_warnings(action="ignore"):  # what torch says of a damaged file
+                state = torch.load(path, weights_only=True, map_location="cpu")
+            if not isinstance(state, dict):
+                raise TypeError("a dictionary is expected")
             if state["format"] != _FORMAT:
                 raise GeneratorError(
                     f"{path} has format {state['format']}, this version reads {_FORMAT}; train anew."
                 )
             model = cls(GeneratorSettings(**state["settings"]), seed=0)
-            model.known, model.familiar = frozenset(state["known"]), frozenset(state["familiar"])
+            model.known, model.familiar = _texts(state["known"]), _texts(state["familiar"])
             valences = tuple(state["valences"])
             if len(valences) != len(model.settings.elements) or not all(type(v) is int for v in valences):
                 raise TypeError("valences are a whole number for each element")
@@ -333,6 +337,13 @@ class GraphGAN:
         self.total_steps = state["total_steps"]
         for name, part in self._stateful().items():
             part.load_state_dict(copy.deepcopy(state[name]))
+
+
+def _texts(stored: Any) -> frozenset[str]:
+    """Raises TypeError for anything but a list of texts: a text alone would be taken for its letters."""
+    if not (isinstance(stored, list) and all(isinstance(one, str) for one in stored)):
+        raise TypeError("a list of texts is expected")
+    return frozenset(stored)
 
 
 class _Counter:

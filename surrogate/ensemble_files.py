@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.errors import SurrogateError
-from surrogate.files import check_sums
+from surrogate.files import read_whole
 from surrogate.settings import ModelSettings
 from surrogate.targets import AtomReferences
 
@@ -65,8 +64,7 @@ def element_numbers(settings: ModelSettings) -> list[int]:
 def read_weights(path: Path, use: Callable[[Any], Any]) -> Any:
     """Weights as data: ``weights_only`` refuses whatever a pickle could run."""
     try:
-        check_sums(path)
-        return use(torch.load(path, map_location="cpu", weights_only=True))
+        return use(read_whole(path))
     except FileNotFoundError:
         raise SurrogateError(f"{path} is missing; the model is not complete.") from None
     except OSError as error:

@@ -12,7 +12,7 @@ from surrogate.batches import TARGET
 from surrogate.compat import schnetpack
 from surrogate.ensemble import Ensemble
 from surrogate.errors import SurrogateError
-from surrogate.files import check_sums
+from surrogate.files import read_whole
 from surrogate.schnet import build_model
 from surrogate.settings import ModelSettings
 from surrogate.targets import AtomReferences
@@ -184,10 +184,9 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise SurrogateError(f"There is no file {path}.")
     try:
-        check_sums(path)
         allowed = [_allowed(name) for name in torch.serialization.get_unsafe_globals_in_checkpoint(path)]
         with torch.serialization.safe_globals(allowed):
-            source = torch.load(path, map_location="cpu", weights_only=True)
+            source = read_whole(path)
     except SurrogateError as error:
         raise SurrogateError(f"{path}: {error}") from None
     except Exception as error:  # a damaged or foreign file can break torch's reader anywhere

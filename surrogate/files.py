@@ -3,6 +3,7 @@
 import io
 import os
 import secrets
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,20 @@ def write_weights(state: dict[str, Any], path: Path) -> None:
     write_whole(path, content.getbuffer())
 
 
+def read_whole(path: Path) -> Any:
+    """What `write_weights` wrote, once its check sums are right: ``torch.load`` does not look at them.
+
+    Raises:
+        OSError: it cannot be read.
+        Exception: it was damaged, or is foreign, and broke torch's reader somewhere.
+    """
+    check_sums(path)
+    with warnings.catch_warnings(action="ignore"):  # what torch says of a damaged file
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def check_sums(path: Path) -> None:
-    """Look at the check sums of a file of ``torch.save``, which ``torch.load`` does not.
+    """Look at the check sums of a file of ``torch.save``.
 
     Raises:
         OSError: it cannot be read.

@@ -217,7 +217,6 @@ class Touch:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_files_that_are_no_generator_are_refused_and_not_run(tmp_path):
     with pytest.raises(GeneratorError, match="There is no generator file"):
         GraphGAN.load(tmp_path / "absent.pt")
@@ -229,6 +228,11 @@ def test_files_that_are_no_generator_are_refused_and_not_run(tmp_path):
         with pytest.raises(GeneratorError, match="not a generator file"):
             GraphGAN.load(tmp_path / f"{name}.pt")
     assert not (tmp_path / "ran").exists()
+    GraphGAN(SMALL, seed=1).save(tmp_path / "good.pt")
+    good = torch.load(tmp_path / "good.pt", weights_only=True)
+    torch.save({**good, "known": "text"}, tmp_path / "letters.pt")
+    with pytest.raises(GeneratorError, match="not a generator file"):
+        GraphGAN.load(tmp_path / "letters.pt")
     torch.save({"format": 99}, tmp_path / "newer.pt")
     with pytest.raises(GeneratorError, match="format 99"):
         GraphGAN.load(tmp_path / "newer.pt")

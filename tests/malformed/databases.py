@@ -8,6 +8,7 @@ from hypothesis.strategies import SearchStrategy
 from malformed.any_file import bad_bytes
 from malformed.samples import after_sql, samples
 
+ONE_SMILES = """key_value_pairs = '{"smiles": "CCO", "gdb_id": "a"}'"""
 _ROWS = (
     "numbers = NULL",
     "numbers = x'01'",
@@ -25,7 +26,7 @@ _ROWS = (
     "key_value_pairs = NULL",
     """key_value_pairs = '{"smiles": 7, "gdb_id": 1}'""",
     """key_value_pairs = '{"smiles": "C(", "gdb_id": 1}'""",
-    """key_value_pairs = '{"smiles": "CCO", "gdb_id": "a"}'""",
+    ONE_SMILES,
     "data = NULL",
     "data = x'00'",
     "data = zeroblob(64)",

@@ -88,7 +88,12 @@ def generator_train() -> SearchStrategy[Case]:
         return "generator", "train", name, "--out", out, *_QUICK
 
     return st.one_of(
-        bad_smiles(good.smiles).map(lambda bad: Case(f"{bad!r:.100}", arguments(bad[0]), {bad[0]: bad[1]})),
+        bad_smiles(good.smiles).map(
+            lambda bad: Case(f"{bad!r:.100}", (*arguments(bad[0]), "--strict"), {bad[0]: bad[1]})
+        ),
+        bad_smiles(good.smiles, every_line=False).map(
+            lambda bad: Case(f"{bad!r:.100}", arguments(bad[0]), {bad[0]: bad[1]})
+        ),
         st.sampled_from([b"CCO\nCCN", b"\n".join(b"C" * k + b"S" for k in range(1, 30))]).map(
             lambda few: Case("few", arguments("a.smi"), {"a.smi": few})
         ),
