@@ -80,6 +80,7 @@ def tiny(tmp_path, mlflow_uri) -> dict:
         "seeds": str(seeds),
         "domain": {"elements": ["H", "C", "N", "O", "F"], "max_heavy_atoms": 5},
         "start": {"training": 12, "validation": 5, "test": 6},
+        "target_set": "none",
         "proposer": {
             "kind": "generator",
             "per_round": 30,

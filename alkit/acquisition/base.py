@@ -90,6 +90,8 @@ class RoundContext:
         xtb_energy: ``(m,)`` eV, as the pool's.
         pending: acquired in earlier rounds, and without a label yet because the round's deadline passed.
         accuracy: eV, the mean absolute error that the campaign aims at.
+        target: the part of the pool that stands for the target set, the molecules that the surrogate must be
+            good at; None where the campaign file names none.
     """
 
     round: int
@@ -100,6 +102,7 @@ class RoundContext:
     xtb_energy: NDArray[np.float64] | None = None
     pending: tuple[str, ...] = ()
     accuracy: float = CHEMICAL_ACCURACY
+    target: Pool | None = None
 
     def __repr__(self) -> str:
         pending = f", {len(self.pending)} pending" if self.pending else ""

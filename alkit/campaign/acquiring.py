@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
+from alkit.campaign import target_set
 from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
 from alkit.engines.base import DEADLINE
@@ -111,8 +112,9 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
     )
 
 
-def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext:
-    """What the campaign knows in this round. Nothing of the test set is in it."""
+def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | None = None) -> RoundContext:
+    """What the campaign knows in this round, and the part of the pool that is the target set. Nothing of the
+    test set is in it."""
     known, embeddings, xtb_energy = counted_labels(state), arrays["labelled_embeddings"], None
     if needs_soap(state):
         embeddings = state.molecules.features([candidate for candidate, _ in known])
@@ -120,7 +122,7 @@ def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext
         has = np.isfinite(arrays["labelled_xtb_energy"])
         known, embeddings = [known[i] for i in np.flatnonzero(has)], embeddings[has]
         xtb_energy = arrays["labelled_xtb_energy"][has]
-    target = state.config.stop.target_mae
+    aim = state.config.stop.target_mae
     return RoundContext(
         round=state.round,
         smiles=tuple(candidate.smiles for candidate, _ in known),
@@ -129,7 +131,8 @@ def round_context(state: RoundState, arrays: dict[str, NDArray]) -> RoundContext
         rng=state.rng("acquire"),
         xtb_energy=xtb_energy,
         pending=_pending(state),
-        accuracy=CHEMICAL_ACCURACY if target is None else target,
+        accuracy=CHEMICAL_ACCURACY if aim is None else aim,
+        target=target,
     )
 
 
@@ -195,7 +198,8 @@ def acquire(state: RoundState) -> None:
     screened, pool = candidate_pool(state, arrays)
     name, scores = state.config.acquisition.name, list[Any]()
     acquisition = recorded(state.acquisition, scores)
-    context = round_context(state, arrays)
+    rows = target_set.rows(state, screened)
+    context = round_context(state, arrays, None if rows is None else pool[rows])
     chosen = set(select(acquisition, name, pool, context, state.config.batch_size))
     save_values(state, pool, scores)
     for index, candidate in enumerate(screened):

@@ -10,7 +10,6 @@ from alkit.config.proposer import (
     CustomConfig,
     EvolutionConfig,
     GeneratorConfig,
-    MixConfig,
     PoolConfig,
     SingleProposerConfig,
 )
@@ -18,6 +17,7 @@ from alkit.errors import ConfigError
 from alkit.molecules.molecule import without_stereo
 from alkit.proposers.base import Proposer
 from alkit.proposers.gan import GANProposer
+from alkit.proposers.mix import MixProposer, Part
 from alkit.proposers.pool import PoolProposer
 from alkit.proposers.registry import custom_proposer
 
@@ -31,19 +31,22 @@ GENERATOR_FILE = "generator.pt"
 FEWEST_MOLECULES = 20  # molecules that a generator or its reward head can learn from
 
 
-def build_proposer(state: RoundState, section: SingleProposerConfig | MixConfig | None = None) -> Proposer:
-    """The proposer of this round.
+def build_mix(state: RoundState) -> MixProposer:
+    """The proposers of this round, one or several.
 
     Raises:
         ConfigError: the user's own cannot be loaded.
     """
-    section = state.config.proposer if section is None else section
-    if isinstance(section, MixConfig):
-        from alkit.proposers import mix
+    parts = state.config.proposers
+    return MixProposer(tuple(Part(build_proposer(state, part), part.kind, part.count) for part in parts))
 
-        return mix.MixProposer(
-            tuple(mix.Part(build_proposer(state, part), part.kind, part.count) for part in section.parts)
-        )
+
+def build_proposer(state: RoundState, section: SingleProposerConfig) -> Proposer:
+    """One proposer of this round.
+
+    Raises:
+        ConfigError: the user's own cannot be loaded.
+    """
     if isinstance(section, PoolConfig):
         return build_pool(state, section)
     if isinstance(section, GeneratorConfig):

@@ -10,18 +10,19 @@ from typing import Any
 import yaml
 
 from alkit.acquisition.base import adapt, resolve
-from alkit.campaign import acquiring, build_proposers, trying
+from alkit.campaign import acquiring, build_proposers, target_set, trying
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
 from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading, moving
 from alkit.config.masking import masked
-from alkit.config.schema import CampaignConfig
+from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
 from alkit.models.graphs import check_gfn2, model_settings, training_settings
 from alkit.reporting import campaign_report
+from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import Label, create_simulator
@@ -117,12 +118,14 @@ class Campaign:
             simulator.check_closed_shell()
         state.labels.check_level(simulator.level)
         start, available = self.config.start, len(state.molecules.seeds)
-        wanted = start.training + start.validation + start.test
+        wanted = start.training + start.validation
+        wanted += 0 if target_set.listed(state) else start.test
         if wanted > available:
             raise ConfigError(
                 f"start asks for {wanted} molecules, and the seeds hold {available} in the domain; lower "
                 "start.training, start.validation or start.test, or give a larger `seeds`."
             )
+        target_set.check_target_set(state)
         build_proposers.check_proposers(state)
         acquiring.check_acquisition(state)
         check_gfn2(model_settings(self.config), self.config.surrogate.geometry)
@@ -184,9 +187,12 @@ class Campaign:
             with self.progress:
                 self._expect(state.ledger)
                 drawn = False
-                while (reason := self._stop_reason(state.ledger)) is None:
-                    drawn = self._round(state, runs)
-                    state.round += 1
+                with self._twin() as follow:
+                    follow(state.round - 1)  # it may have been cut off
+                    while (reason := self._stop_reason(state.ledger)) is None:
+                        drawn = self._round(state, runs) and not self.config.twin
+                        follow(state.round)
+                        state.round += 1
             campaign_report.write_report(
                 state.ledger, self.config, self.folder, stopped_by=reason, redraw=not drawn
             )
@@ -198,6 +204,36 @@ class Campaign:
         runs.close("FINISHED")
         state.ledger.set_meta("stopped_by", reason)  # last: from here on there is nothing left to do
         return reason
+
+    @contextlib.contextmanager
+    def _twin(self) -> Iterator[Callable[[int], None]]:
+        """The same campaign with random selection; the function given runs it up to a round."""
+        if self.config.twin is None:
+            yield lambda round_: None
+            return
+        random = AcquisitionConfig.model_validate({"name": "random"})
+        own = {"name": f"{self.config.name}-random", "folder": self.folder / TWIN, "acquisition": random}
+        twin = Campaign(self.config.model_copy(update=own | {"twin": None}), progress=self.progress)
+        with twin._locked(), contextlib.closing(twin._open_ledger()) as ledger:
+            state = twin._state(ledger)
+            try:
+                tracker = Tracker(twin._tracking_uri(ledger), twin.config.tracking.experiment)
+                runs = CampaignRuns(tracker, ledger, twin.config, elsewhere=twin._was_moved(ledger))
+                runs.open_campaign(state)
+                ledger.set_meta("folder", str(twin.folder))
+                yield lambda round_: twin._follow(state, runs, round_)
+                runs.close("FINISHED")
+            finally:  # late labels of a twin are not waited for
+                state.labels.close(wait=False)
+
+    def _follow(self, state: RoundState, runs: CampaignRuns, last: int) -> None:
+        """As another campaign's twin: run up to a round, whatever the stop rules say."""
+        while state.round <= last:
+            if (stages := state.ledger.stages()) and _exhausted(state.ledger, stages[-1][0]):
+                return
+            self.progress.say("its random twin:", style="dim")
+            self._round(state, runs)
+            state.round += 1
 
     def _tracking_uri(self, ledger: Ledger) -> str:
         """Where the campaign began to track, also when it goes on from another working directory.
@@ -250,7 +286,8 @@ class Campaign:
     def _expect(self, ledger: Ledger) -> None:
         rounds = self.config.stop.rounds
         total = len(stages_of(0)) + rounds * len(stages_of(1)) if rounds else None
-        self.progress.expect(len(ledger.stages()), total)
+        twice = 2 if self.config.twin else 1
+        self.progress.expect(len(ledger.stages()), total and total * twice)
 
     def _tell(self, state: RoundState) -> None:
         for metrics in state.ledger.metrics():

@@ -1,15 +1,22 @@
 """The evaluate stage: errors on the fixed test set beside the trivial baselines."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from alkit.campaign import acquiring, pretraining
+from alkit.campaign import acquiring, guard, pretraining
 from alkit.campaign.round_state import RoundState
 from alkit.files import replace_file
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
+
+if TYPE_CHECKING:
+    from surrogate import Ensemble, Prediction
 
 
 def evaluate(state: RoundState) -> None:
@@ -31,28 +38,36 @@ def evaluate(state: RoundState) -> None:
         truth,
         xtb_energy=xtb_energy if ensemble.settings.baseline else None,
     )
-    metrics |= {
-        "labels": len(labelled),
-        "test_size": len(test),
-        "validation_mae": _validation_mae(state, ensemble),
-    }
+    metrics |= {"labels": len(labelled), "test_size": len(test), **_validation(state, ensemble)}
+    metrics |= guard.watch(state, ensemble)
     if state.config.surrogate.learning == "pretrain":
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
+    _write_predictions(state.path("test_predictions.csv"), smiles, truth, predicted)
+
+
+def _validation(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
+    """The mean absolute error on the validation set and its standard error, eV; the predictions are kept."""
+    rows = state.ledger.labelled("validation")
+    smiles, truth = [c.smiles for c, _ in rows], np.array([value for _, value in rows])
+    predicted = ensemble.predict(state.molecules.graphs(smiles), device=state.config.surrogate.device)
+    _write_predictions(state.path(guard.VALIDATION_FILE), smiles, truth, predicted)
+    errors = np.abs(predicted.mean - truth)
+    return {
+        "validation_mae": float(errors.mean()),
+        "validation_error": float(errors.std(ddof=1) / np.sqrt(len(errors))),
+        "validation_size": len(errors),
+    }
+
+
+def _write_predictions(path: Path, smiles: list[str], truth: NDArray, predicted: Prediction) -> None:
     # Of the narrowest central interval that holds each label: evenly spread where intervals are honest.
     levels = predicted.calibration.probability(np.abs(predicted.mean - truth) / predicted.std)
 
-    def write(path: Path) -> None:
-        with path.open("w", newline="") as file:
+    def write(part: Path) -> None:
+        with part.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["smiles", "label_eV", "prediction_eV", "std_eV", "interval_level"])
             rows.writerows(zip(smiles, truth, predicted.mean, predicted.std, levels, strict=True))
 
-    replace_file(state.path("test_predictions.csv"), write)
-
-
-def _validation_mae(state: RoundState, ensemble) -> float:
-    rows = state.ledger.labelled("validation")
-    device = state.config.surrogate.device
-    predicted = ensemble.predict(state.molecules.graphs(c.smiles for c, _ in rows), device=device)
-    return float(np.abs(predicted.mean - [value for _, value in rows]).mean())
+    replace_file(path, write)

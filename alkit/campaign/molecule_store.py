@@ -61,6 +61,14 @@ class MoleculeStore:
         return in_domain(self.seeds_before_domain, self._config.domain)
 
     @cached_property
+    def target_file(self) -> list[str]:
+        """Canonical SMILES of the campaign file's ``target_set.file``, those in the domain."""
+        from alkit.datasets import read_smiles
+
+        section = self._config.target_set
+        return in_domain(read_smiles(section.file), self._config.domain) if section and section.file else []
+
+    @cached_property
     def seeds_before_domain(self) -> Sequence[str]:
         """Seed SMILES before domain filtering."""
         if self._config.seeds is not None:

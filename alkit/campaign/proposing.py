@@ -6,17 +6,19 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
-from alkit.campaign.build_proposers import build_proposer
+from alkit.campaign import target_set
+from alkit.campaign.build_proposers import build_mix
 from alkit.config.proposer import PoolConfig
 from alkit.files import replace_file
 from alkit.molecules.molecule import without_stereo
-from alkit.proposers.base import ProposalContext, proposals
+from alkit.proposers.base import ProposalContext
+from alkit.storage.words import Origin
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
@@ -34,20 +36,22 @@ def acquired_molecules(state: RoundState) -> list[str]:
 def learned_molecules(state: RoundState) -> list[str]:
     """Seeds and acquired molecules.
 
-    Test molecules are left out, so that no proposer is taught to propose what may not be acquired, and their
-    stereoisomers with them: most proposers write no stereo.
+    Those of a target set that is a file are among the seeds. Test molecules are left out, so that no proposer
+    is taught to propose what may not be acquired, and their stereoisomers with them: most proposers write no
+    stereo.
     """
     acquired = acquired_molecules(state)
     held_out = {without_stereo(c.smiles) for c in state.ledger.candidates(role="test")}
     taken = set(acquired)
-    return [
-        s for s in state.molecules.seeds if without_stereo(s) not in held_out and s not in taken
-    ] + acquired
+    given = dict.fromkeys([*state.molecules.seeds, *target_set.listed(state)])
+    return [s for s in given if without_stereo(s) not in held_out and s not in taken] + acquired
 
 
 def recorded(acquisition: Acquisition, kept: list[Any]) -> Acquisition:
     """The same function, which leaves its scores in ``kept``, if it is one that gives scores."""
-    if not isinstance(acquisition, TopScore) or acquisition.name == "random":
+    if not isinstance(acquisition, TopScore):
+        return _also_scored(acquisition, kept) if hasattr(acquisition, "score") else acquisition
+    if acquisition.name == "random":
         return acquisition
     score = acquisition.score
 
@@ -56,6 +60,17 @@ def recorded(acquisition: Acquisition, kept: list[Any]) -> Acquisition:
         return kept[-1]
 
     return replace(acquisition, score=record)
+
+
+def _also_scored(acquisition: Any, kept: list[Any]) -> Acquisition:
+    """The same function, of those that choose a batch as a whole and can say what each molecule is worth."""
+
+    class Scored:
+        def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Any:
+            kept.append(acquisition.score(pool, context))
+            return acquisition.select(pool, context, batch_size)
+
+    return Scored()
 
 
 def save_values(state: RoundState, pool: Pool, scores: list[Any]) -> None:
@@ -82,10 +97,13 @@ def values(state: RoundState, round_: int) -> dict[str, float]:
 
 
 def propose(state: RoundState) -> None:
-    """Ask the proposer for candidates."""
-    section = state.config.proposer
-    proposer, context = build_proposer(state), proposal_context(state)
-    state.ledger.add_candidates(state.round, proposals(proposer, section.kind, section.count, context))
+    """Ask the proposer for candidates; those of the target set join them."""
+    wanted = target_set.draw(state)
+    state.ledger.add_candidates(state.round, wanted, origin="target")
+    drawn, context = set(wanted), proposal_context(state)
+    for kind, proposed in build_mix(state).by_part(context):
+        others = (smiles for smiles in proposed if smiles not in drawn)
+        state.ledger.add_candidates(state.round, others, origin=cast(Origin, kind))
 
 
 def proposal_context(state: RoundState) -> ProposalContext:

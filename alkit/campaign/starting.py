@@ -1,8 +1,10 @@
 """The start stage: draw the test, validation and first training molecules, and label them."""
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 
+from alkit.campaign import target_set
 from alkit.campaign.labelling import label_batch
 from alkit.campaign.round_state import RoundState
 from alkit.errors import CampaignError, ConfigError, words_of
@@ -29,31 +31,35 @@ def _draw_start(state: RoundState) -> None:
         "validation": state.config.start.validation,
         "training": state.config.start.training,
     }
-    seeds, graphs = state.molecules.seeds, dict[str, Role]()
-    order = iter(state.rng("start").permutation(len(seeds)))
+    graphs, seeds = dict[str, Role](), _shuffled(state, state.molecules.seeds, "start")
+    # What is tested is what the surrogate must be good at.
+    named = target_set.listed(state)
+    tested = _shuffled(state, named, "start of the target set") if named else seeds
     with state.progress.steps("drawing start molecules", sum(sizes.values())) as advance:
         for role, size in sizes.items():
             # Stereoisomers share a set: what is tested must not be known from its mirror image.
-            usable = (
-                seeds[index]
-                for index in order
-                if graphs.setdefault(without_stereo(seeds[index]), role) == role
-            )
+            offered = tested if role == "test" else seeds
+            usable = (one for one in offered if graphs.setdefault(without_stereo(one), role) == role)
             missing = size
             while missing:
                 if not (drawn := list(islice(usable, missing))):
                     raise ConfigError(
-                        f"start asks for {sum(sizes.values())} molecules, and the seeds hold {len(seeds)} in "
-                        f"the domain, not all usable{_refused(state)}; lower the numbers of start."
+                        f"start asks for {sum(sizes.values())} molecules, and the seeds hold "
+                        f"{len(state.molecules.seeds)} in the domain, not all usable{_refused(state)}; lower "
+                        "the numbers of start."
                     )
                 admitted = _admit(state, drawn, role)
                 advance(admitted)
                 missing -= admitted
 
 
+def _shuffled(state: RoundState, molecules: list[str], purpose: str) -> Iterator[str]:
+    return (molecules[index] for index in state.rng(purpose).permutation(len(molecules)))
+
+
 def _admit(state: RoundState, smiles: list[str], role: Role) -> int:
     """Take molecules into the start sets, if they have a geometry; how many have one."""
-    ids = state.ledger.add_candidates(0, smiles, status="acquired", role=role)
+    ids = state.ledger.add_candidates(0, smiles, status="acquired", role=role, origin="start")
     failed = state.molecules.place(smiles)
     for candidate, one in zip(ids, smiles, strict=True):
         if error := failed.get(one):

@@ -4,7 +4,10 @@ Every rule reads the ledger alone, so a resumed campaign ends where an uninterru
 has no part in it: rules that need an error take the validation error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+
+from scipy.stats import t as student
 
 from alkit.config.schema import StopConfig
 
@@ -22,8 +25,10 @@ def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], sec
     last = metrics[-1]
     errors = [row["validation_mae"] for row in metrics]
     since_best = len(errors) - 1 - errors.index(min(errors))
-    if stop.target_mae is not None and last["validation_mae"] <= stop.target_mae:
-        return f"validation MAE {last['validation_mae']:.4f} eV reached the target of {stop.target_mae:g} eV"
+    if stop.target_mae is not None and (bound := _bound(last, stop.confidence)) <= stop.target_mae:
+        sure = f", at most {bound:.4f} eV with {stop.confidence:.0%}," if stop.confidence else ""
+        reached = f"reached the target of {stop.target_mae:g} eV"
+        return f"validation MAE {last['validation_mae']:.4f} eV{sure} {reached}"
     if stop.labels is not None and last["labels"] >= stop.labels:
         return f"{last['labels']:.0f} labels, of {stop.labels} asked for"
     if stop.rounds is not None and last["round"] >= stop.rounds:
@@ -33,3 +38,14 @@ def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], sec
     if stop.plateau is not None and since_best >= stop.plateau:
         return f"no better validation MAE for {stop.plateau} rounds"
     return None
+
+
+def _bound(row: Mapping[str, float], confidence: float | None) -> float:
+    """eV, what the validation MAE is no larger than with this probability (Student's t); as measured without
+    one. Infinite for rounds of earlier revisions, which did not keep the standard error."""
+    if confidence is None:
+        return row["validation_mae"]
+    if "validation_error" not in row:
+        return math.inf
+    quantile = float(student.ppf(confidence, row["validation_size"] - 1))
+    return row["validation_mae"] + quantile * row["validation_error"]

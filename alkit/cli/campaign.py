@@ -34,6 +34,8 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
     )
     if result.metrics:
         out.print(campaign_report.campaign_verdict(result.metrics))
+        if said := campaign_report.twin_verdict(result.metrics, campaign_report.twin_metrics(result.folder)):
+            out.print(said)
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
 
 

@@ -130,6 +130,44 @@ def acquisition_functions(
     console.print(f"Report: {shown(report.write_report(results, out))}", soft_wrap=True)
 
 
+@study.command("campaign")
+def campaigns(
+    campaign: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study; the same command goes on.")],
+    vary: Annotated[
+        list[str],
+        typer.Option("--vary", help="Values to compare: acquisition=bias,random. Again: every combination."),
+    ],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of all campaigns.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Campaigns of each kind.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="The first one's seed.")] = 1,
+    reference: Annotated[
+        str | None, typer.Option(help="What the others are compared with; random selection by default.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Campaigns at once; the cores by default.")] = None,
+) -> None:
+    """Whole campaigns side by side, from the same starts: labels saved, with intervals."""
+    import os
+
+    from alkit.cli.console import open_console, shown
+    from alkit.studies.campaigns import report
+    from alkit.studies.campaigns.running import run_study
+    from alkit.studies.campaigns.settings import Settings, arms, default_reference
+
+    console, progress = open_console()
+    found = arms(vary)
+    settings = Settings(
+        campaign, found, reference or default_reference(found), tuple(set_ or ()), seeds, seed
+    )
+    results = run_study(settings, out, progress, jobs=jobs or os.cpu_count() or 1)
+    console.print(report.arms_table(results))
+    for sentence in report.verdict(results):
+        console.print(sentence)
+    console.print(f"Report: {shown(report.write_report(results, out))}", soft_wrap=True)
+
+
 def _check_fixed(context: typer.Context) -> None:
     """`--original` has settings of its own; one that is given and has no effect would mislead."""
     from alkit.errors import ConfigError

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from alkit.config.masking import masked
 from alkit.config.messages import repeated_key, sentence
-from alkit.config.proposer import CustomConfig, MixConfig, PoolConfig
+from alkit.config.proposer import PROPOSERS, CustomConfig, MixConfig, PoolConfig
 from alkit.config.schema import CampaignConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError
@@ -91,6 +91,10 @@ def override_key(data: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override!r}: {key!r} holds {held}, not keys.")
         data[key] = inner
         data = inner
+    if outer == ["proposer"] and last == "kind" and parsed in PROPOSERS:
+        keys_of_kind = PROPOSERS[parsed].model_fields
+        for key in [key for key in data if key not in keys_of_kind]:  # another kind has no such setting
+            del data[key]
     data[last] = parsed
 
 
@@ -110,6 +114,9 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     for key in ("seeds", "dataset"):
         if (path := getattr(config, key)) is not None:
             changes[key] = _existing(base, path, key)
+    if config.target_set and config.target_set.file is not None:
+        file = _existing(base, config.target_set.file, "target_set.file")
+        changes["target_set"] = config.target_set.model_copy(update={"file": file})
     changes["proposer"] = _resolved_proposer(config.proposer, base)
     changes["acquisition"] = config.acquisition.model_copy(
         update={"name": absolute_code_path(config.acquisition.name, base)}
@@ -162,6 +169,8 @@ def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> Cam
         section = getattr(config, name)
         if key not in section.model_fields_set and stored.get(name, {}).get(key) == value:
             config = config.model_copy(update={name: section.model_copy(update={key: value})})
+    if "target_set" not in stored and "target_set" not in config.model_fields_set:
+        config = config.model_copy(update={"target_set": None})
     return config
 
 

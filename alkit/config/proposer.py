@@ -11,7 +11,7 @@ from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section
 
 class PoolConfig(Section):
     kind: Literal["pool"] = Field(description="pool, generator, evolution, custom or mix.")
-    file: Path | None = Field(None, description="SMILES file; without it, the molecules are the data set's.")
+    file: Path | None = Field(None, description="SMILES file; without it, the pool is the seeds.")
     per_round: PositiveInt | None = Field(
         None, description="Random subset proposed each round; all by default."
     )
@@ -88,6 +88,14 @@ class CustomConfig(Section):
 SingleProposerConfig = Annotated[
     PoolConfig | GeneratorConfig | EvolutionConfig | CustomConfig, Field(discriminator="kind")
 ]
+
+
+PROPOSERS: dict[str, type[Section]] = {
+    "generator": GeneratorConfig,
+    "pool": PoolConfig,
+    "evolution": EvolutionConfig,
+    "custom": CustomConfig,
+}
 
 
 class MixConfig(Section):

@@ -1,7 +1,7 @@
 """The campaign file: its schema, and errors that name the key, the line and the nearest valid key."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
@@ -9,7 +9,7 @@ from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
-from alkit.config.words import Features, Learning, ModelGeometry, Target
+from alkit.config.words import Features, Learning, ModelGeometry, Target, TargetSet
 from surrogate.settings import (
     Device,
     Freeze,
@@ -56,6 +56,23 @@ class StartConfig(Section):
     test: Annotated[int, Field(ge=5, strict=True)] = Field(
         100, description="Labels of the fixed test set; never acquired from."
     )
+
+
+class TargetSetConfig(Section):
+    """What the surrogate must be good at: molecules whose expected error selection lowers. Those without a
+    label are candidates in every round, beside the proposals."""
+
+    kind: TargetSet = Field(
+        "seeds", description="seeds, pool (what proposer: pool offers) or file; target_set: none has none."
+    )
+    file: Path | None = Field(None, description="kind: file: a SMILES file; test molecules come from it too.")
+    count: PositiveInt = Field(500, description="Unlabelled molecules of it that stand for it in a round.")
+
+    @model_validator(mode="after")
+    def _named(self) -> "TargetSetConfig":
+        if (self.kind == "file") != (self.file is not None):
+            raise ValueError("kind: file and a file belong together; give both or neither")
+        return self
 
 
 class SurrogateConfig(Section):
@@ -163,7 +180,20 @@ class StopConfig(Section):
         None, description="Wall time of this campaign, all its runs together."
     )
     target_mae: PositiveFloat | None = Field(None, description="eV, reached on the validation set.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1), NotTruth] | None = Field(
+        None, description="Of target_mae: the probability that the error is no larger; null: as measured."
+    )
     plateau: PositiveInt | None = Field(None, description="Rounds without a better validation MAE.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        """`mae` is short for `target_mae`."""
+        if isinstance(data, dict) and "mae" in data:
+            if "target_mae" in data:
+                raise ValueError("mae is short for target_mae; give one of them")
+            data = {("target_mae" if key == "mae" else key): value for key, value in data.items()}
+        return data
 
     @model_validator(mode="after")
     def _ends(self) -> "StopConfig":
@@ -171,6 +201,8 @@ class StopConfig(Section):
             raise ValueError(
                 "at least one of rounds, labels and hours must be set, or the campaign never ends"
             )
+        if self.confidence is not None and self.target_mae is None:
+            raise ValueError("confidence is about target_mae; give an error to aim at, or leave it out")
         return self
 
 
@@ -194,27 +226,41 @@ class CampaignConfig(Section):
     dataset: Path | None = Field(None, description="ASE database that `alkit data import` wrote.")
     domain: DomainConfig = Field(default_factory=lambda: DomainConfig.model_validate({}))
     start: StartConfig = Field(default_factory=lambda: StartConfig.model_validate({}))
+    target_set: TargetSetConfig | None = Field(
+        default_factory=lambda: TargetSetConfig.model_validate({}),
+        description="What the surrogate must be good at; none: the candidates of the round.",
+    )
     proposer: ProposerConfig
     surrogate: SurrogateConfig = Field(default_factory=lambda: SurrogateConfig.model_validate({}))
     acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig(name="bias"))
     batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
     simulator: SimulatorConfig = Field(default_factory=lambda: SimulatorConfig.model_validate({}))
+    twin: Literal["random"] | None = Field(
+        None, description="random: the same campaign with random selection runs beside it, to compare with."
+    )
     stop: StopConfig = Field(default_factory=lambda: StopConfig.model_validate({}))
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig.model_validate({}))
 
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        """`acquisition: lcmd` and `simulator: xtb` are short for their `name` and `kind`."""
+        """`acquisition: lcmd` and `simulator: xtb` are short for their `name` and `kind`; `target_set:
+        ours.smi` for its `file`."""
         if isinstance(data, dict):
             data = dict(data)
             for key, inner in (("acquisition", "name"), ("simulator", "kind"), ("proposer", "kind")):
                 if isinstance(data.get(key), str):
                     data[key] = {inner: data[key]}
+            if isinstance(named := data.get("target_set"), str):
+                known = {"kind": named} if named in get_args(TargetSet) else {"kind": "file", "file": named}
+                data["target_set"] = None if named == "none" else known
         return data
 
     @model_validator(mode="after")
     def _consistent(self) -> "CampaignConfig":
+        aim = self.target_set.kind if self.target_set else None
+        if aim == "pool" and not any(isinstance(p, PoolConfig) for p in self.proposers):
+            raise ValueError("target_set: pool is what proposer: pool offers; give that proposer, or seeds")
         inventive = [part.kind for part in self.proposers if not isinstance(part, PoolConfig)]
         if inventive and (self.simulator.kind == "lookup" or self.surrogate.geometry == "dataset"):
             raise ValueError(
@@ -226,8 +272,6 @@ class CampaignConfig(Section):
                 raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")
             if self.surrogate.mode == "3d" and self.surrogate.geometry == "dataset":
                 raise ValueError("surrogate.geometry: dataset needs `dataset`; or choose mmff or etkdg")
-            if any(isinstance(part, PoolConfig) and part.file is None for part in self.proposers):
-                raise ValueError("proposer: pool needs `file`, or `dataset` for the whole campaign")
         return self
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)

@@ -7,17 +7,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from alkit.config.proposer import CustomConfig, EvolutionConfig, GeneratorConfig, PoolConfig
+from alkit.config.proposer import PROPOSERS
 from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError
 from alkit.plugins import nearest
 
-_PROPOSERS: dict[str, type[BaseModel]] = {
-    "generator": GeneratorConfig,
-    "pool": PoolConfig,
-    "evolution": EvolutionConfig,
-    "custom": CustomConfig,
-}
 _WIDTH = 34
 
 
@@ -25,7 +19,7 @@ def template(proposer: str = "generator") -> str:
     """YAML of a campaign with the proposer of that kind; it runs as it is, ``pool`` once a file is named."""
     settings = {"name": "my-campaign", "proposer": {"kind": proposer}}
     lines = ["# A campaign of alkit. Every key is here with its default; what you leave out keeps it."]
-    lines += _section(CampaignConfig, settings, _PROPOSERS[proposer], indent=0)
+    lines += _section(CampaignConfig, settings, PROPOSERS[proposer], indent=0)
     return "\n".join(lines) + "\n"
 
 
@@ -54,6 +48,11 @@ def _section(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             inner_settings = default.model_dump() if isinstance(default, BaseModel) else default
             lines += ["", f"{margin}{key}:", *_section(inner, inner_settings, None, indent=indent + 2)]
+            continue
+        if isinstance(default, BaseModel):  # a section that may be missing
+            note = f" # {field.description}" if field.description else ""
+            lines += ["", f"{margin}{key}:".ljust(_WIDTH if note else 0) + note]
+            lines += _section(type(default), default.model_dump(mode="json"), None, indent=indent + 2)
             continue
         value = "" if default is PydanticUndefined else _inline(default)
         note = f"# {field.description}" if field.description else ""

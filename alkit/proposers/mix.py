@@ -26,8 +26,11 @@ class MixProposer:
 
     parts: tuple[Part, ...]
 
-    def propose(self, n: int, context: ProposalContext) -> Iterator[str]:
+    def by_part(self, context: ProposalContext) -> Iterator[tuple[str, Iterator[str]]]:
+        """The name of each part, and its proposals, to be read before those of the next."""
         for k, part in enumerate(self.parts):
-            rng = np.random.default_rng(context.rng.integers(2**31))
-            own = replace(context, rng=rng, folder=context.folder / f"{k}_{part.name}")
-            yield from proposals(part.proposer, part.name, part.count, own)
+            own = context
+            if len(self.parts) > 1:
+                rng = np.random.default_rng(context.rng.integers(2**31))
+                own = replace(context, rng=rng, folder=context.folder / f"{k}_{part.name}")
+            yield part.name, proposals(part.proposer, part.name, part.count, own)

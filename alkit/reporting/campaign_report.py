@@ -5,6 +5,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from rich.table import Table
 from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
+from alkit.reporting import forecast, plots
 from alkit.reporting import html as pages
-from alkit.reporting import plots
+from alkit.reporting.savings import Curve, labels_ratio
 from alkit.storage.ledger import Ledger, Role
-from alkit.units import KCAL_PER_MOL
+from alkit.storage.round_metrics import RoundMetrics
+from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
+TWIN = "twin"  # the folder, in a campaign's own, of the one with random selection
+RISE_CONFIDENCE = 0.05  # p-value below which a validation error has risen
+MOST_OUTSIDE = 0.2  # share of acquired molecules outside of the target set, four times what chance gives
 _MOST_DRAWN = 24
 _FEW_TESTED = 30  # molecules: the mean error of fewer says little without its interval
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
@@ -56,7 +62,7 @@ def write_report(
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
         rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
-        facts=_facts(config, metrics),
+        facts=_facts(config, metrics, twin_metrics(folder)),
         drawings=drawings,
         fates=_fates(ledger),
         failures=_failures(ledger),
@@ -129,6 +135,50 @@ def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
             value,
         )
     return shown
+
+
+def twin_metrics(folder: Path) -> list[RoundMetrics]:
+    """The rounds of a campaign's random twin; none where it has no twin."""
+    path = folder / TWIN / "ledger.sqlite"
+    if not path.is_file():
+        return []
+    with closing(Ledger(path, read_only=True)) as ledger:
+        return ledger.metrics()
+
+
+def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]) -> str:
+    """What selection has gained over random selection, in a sentence; nothing without a twin."""
+    both = min(len(metrics), len(twin))
+    if not both:
+        return ""
+    campaign, other = Curve(metrics[:both]), Curve(twin[:both])
+    one, random = campaign.of("mae")[-1], other.of("mae")[-1]
+    ratio = labels_ratio(campaign, other, "mae")
+    gain = f"{ratio:.2f} times fewer" if ratio >= 1 else f"{1 / ratio:.2f} times more"
+    return (
+        f"Its random twin has {random:.3f} eV with {other.of('labels')[-1]:.0f} labels: selection needs "
+        f"{gain} labels for {max(one, random):.3f} eV. One seed says little; `alkit study campaign` compares "
+        "several."
+    )
+
+
+def forecast_of(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> str:
+    """How many labels the campaign's aim takes, in a sentence; nothing where nothing can be said."""
+    aim = config.stop.target_mae or CHEMICAL_ACCURACY
+    return forecast.sentence(metrics, aim, config.batch_size) if metrics else ""
+
+
+def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
+    """What says that the campaign learns the wrong things; nothing where nothing does."""
+    if not metrics:
+        return ""
+    rise, outside = metrics[-1].get("validation_rise", 1.0), metrics[-1].get("outside_target", 0.0)
+    said = []
+    if rise < RISE_CONFIDENCE:
+        said.append(f"the validation error is larger than in an earlier round (p = {rise:.3f})")
+    if outside > MOST_OUTSIDE:
+        said.append(f"{outside:.0%} of the acquired molecules lie outside of the target set")
+    return "; ".join(said)
 
 
 def campaign_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
@@ -208,7 +258,7 @@ def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) 
     # comments=None: `#` is a triple bond here.
     columns = np.loadtxt(predictions, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4), ndmin=2, comments=None)
     truth, predicted, std, levels = columns.T
-    plots.learning_curve(metrics, target / "learning_curve.png")
+    plots.learning_curve(metrics, target / "learning_curve.png", twin=twin_metrics(folder))
     plots.parity(truth, predicted, std, target / "parity.png")
     plots.uncertainty(truth, predicted, std, target / "uncertainty.png")
     plots.calibration(levels, predicted - truth, std, target / "calibration.png")
@@ -264,7 +314,9 @@ def _lowest(ledger: Ledger, round_: int) -> dict[str, str]:
     return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
 
 
-def _facts(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> list[tuple[str, str]]:
+def _facts(
+    config: CampaignConfig, metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]
+) -> list[tuple[str, str]]:
     surrogate = config.surrogate
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
@@ -274,6 +326,9 @@ def _facts(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> li
         learning += f" ({cheap:.0f} cheap labels, not counted)"
     return [
         ("verdict", campaign_verdict(metrics) if metrics else "no round has been evaluated yet"),
+        *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),
+        *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
+        *([("guard", said)] if (said := guard_verdict(metrics)) else []),
         ("surrogate", f"{surrogate.members} {network}, {mode}, {surrogate.features} features"),
         ("learns", learning),
         ("acquisition", config.acquisition.name),

@@ -22,14 +22,20 @@ _TRIVIAL = {
 }
 
 
-def learning_curve(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels."""
+def learning_curve(
+    metrics: Sequence[Mapping[str, float]], path: Path, *, twin: Sequence[Mapping[str, float]] = ()
+) -> None:
+    """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels, and the
+    MAE of a random twin."""
     drawn, axes = figure()
     labels = [row["labels"] for row in metrics]
     axes.plot(labels, [row["mae"] for row in metrics], "o-", color=_BLUE, lw=2, label="MAE")
     axes.plot(
         labels, [row["q95"] for row in metrics], "s--", color=_BLUE, alpha=0.5, ms=4, label="95 % quantile"
     )
+    if twin:
+        rows = [row["labels"] for row in twin], [row["mae"] for row in twin]
+        axes.plot(*rows, "o-", color=_ORANGE, lw=1.6, ms=4, label="random twin, MAE")
     for key, (name, style) in _TRIVIAL.items():
         if key in metrics[-1]:
             axes.plot(labels, [row[key] for row in metrics], style, color=GREY, label=f"{name}, MAE")

@@ -37,7 +37,7 @@ from alkit.storage.label_rows import (
 )
 from alkit.storage.ledger_check import check_rows
 from alkit.storage.round_metrics import RoundMetrics
-from alkit.storage.words import Role, Source, Status
+from alkit.storage.words import Origin, Role, Source, Status
 
 _FORMAT = "1"
 _SCHEMA = f"""
@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     candidate INTEGER PRIMARY KEY, {declare(*LEVEL)}, source TEXT NOT NULL,
     {declare("attempts", "seconds", "host", "version", "hash")}, finished TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS origins (candidate INTEGER PRIMARY KEY, origin TEXT NOT NULL);
 """
 _OUTCOME = ("candidate", *LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished")
 _INSERT_OUTCOME = insert("outcomes", _OUTCOME, conflict="REPLACE")
@@ -188,14 +189,32 @@ class Ledger:
 
     # --- candidates ---------------------------------------------------------------------------------------
     def add_candidates(
-        self, round_: int, smiles: Iterable[str], *, status: Status = "proposed", role: Role = "training"
+        self,
+        round_: int,
+        smiles: Iterable[str],
+        *,
+        status: Status = "proposed",
+        role: Role = "training",
+        origin: Origin | None = None,
     ) -> list[int]:
-        """Keep candidates in the order given; returns their ids."""
+        """Keep candidates in the order given, and where they come from; returns their ids."""
         insert = "INSERT INTO candidates (round, smiles, status, role) VALUES (?, ?, ?, ?) RETURNING id"
         ids = [self._db.execute(insert, (round_, s, status, role)).fetchone()[0] for s in smiles]
         for number in ids:
             seals.seal(self._db, "candidates", (number,))
+            if origin is not None:
+                self._db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?)", (number, origin))
+                seals.seal(self._db, "origins", (number,))
         return ids
+
+    def origins(self, round_: int | None = None) -> dict[int, str]:
+        """Where candidates come from, by id, in one round or in all; earlier revisions did not note it."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'origins'").fetchone():
+            return {}
+        query = "SELECT o.candidate, o.origin FROM origins o JOIN candidates c ON c.id = o.candidate"
+        if round_ is None:
+            return dict(self._db.execute(query))
+        return dict(self._db.execute(f"{query} WHERE c.round = ?", (round_,)))
 
     def candidates(
         self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None
@@ -263,10 +282,11 @@ class Ledger:
 
     def histories(self) -> Iterator[dict[str, Any]]:
         """Every candidate, in the order of proposal, with what became of it, under the names of columns."""
-        cursor = self._db.execute(_HISTORIES)
+        cursor, origins = self._db.execute(_HISTORIES), self.origins()
         names = [column[0] for column in cursor.description]
         for row in cursor:
-            yield dict(zip(names, row, strict=True))
+            history = dict(zip(names, row, strict=True))
+            yield history | {"origin": origins.get(history["id"], "")}
 
     # --- geometries ---------------------------------------------------------------------------------------
     def add_geometry(self, smiles: str, geometry: str, numbers: NDArray, positions: NDArray) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from alkit.errors import CampaignError
 from alkit.storage.label_rows import RESULT, DamagedRowError, from_row, label_hash, read_attempts
 from alkit.storage.seals import SEALED, broken_rows
-from alkit.storage.words import Role, Source, Status
+from alkit.storage.words import Origin, Role, Source, Status
 
 _MOST_ROUNDS = 10**6
 _MEASURED = {"labels", "test_size", "mae", "rmse", "q95", "max", "r2", "validation_mae"}  # of every round
@@ -113,6 +113,12 @@ def _outcomes(db: sqlite3.Connection) -> Iterator[str]:
             yield f"candidate {candidate!r:.40} has a source, time or hash that alkit does not write"
 
 
+def _origins(db: sqlite3.Connection) -> Iterator[str]:
+    for candidate, origin in db.execute("SELECT candidate, origin FROM origins"):
+        if origin not in get_args(Origin):
+            yield f"candidate {candidate!r:.40} has the origin {origin!r:.40}"
+
+
 def _geometries(db: sqlite3.Connection) -> Iterator[str]:
     for smiles, numbers, positions in db.execute("SELECT smiles, numbers, positions FROM geometries"):
         if not isinstance(smiles, str) or not _is_geometry(numbers, positions):
@@ -195,6 +201,7 @@ _TABLES: dict[str, _Problems] = {
     "meta": _meta,
     "candidates": _candidates,
     "outcomes": _if_there("outcomes", _outcomes),
+    "origins": _if_there("origins", _origins),
     "labels": _labels,
     "geometries": _geometries,
     "single_points": _if_there("single_points", _single_points),

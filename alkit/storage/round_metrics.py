@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
-_COUNTS = ("round", "labels", "test_size", "cheap_labels")
+_COUNTS = ("round", "labels", "test_size", "validation_size", "cheap_labels")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,6 +21,10 @@ class RoundMetrics(Mapping[str, float]):
         mae, rmse, q95, max: of the absolute test errors, eV.
         r2: coefficient of determination on the test set.
         validation_mae: eV; stop rules read it, since the test set chooses nothing.
+        validation_error: eV, the standard error of ``validation_mae``.
+        validation_size: molecules of the validation set.
+        validation_rise: p-value that validation errors are not larger than in the best round before.
+        outside_target: share of the acquired molecules that lie outside of the target set.
         baseline_mean, baseline_elements, baseline_bonds: test MAE of trivial baselines fitted to the same
             labels, eV.
         baseline_xtb: test MAE of the GFN2-xTB energy with element counts, eV; in delta campaigns.
@@ -40,6 +44,10 @@ class RoundMetrics(Mapping[str, float]):
     max: float | None = None
     r2: float | None = None
     validation_mae: float | None = None
+    validation_error: float | None = None
+    validation_size: int | None = None
+    validation_rise: float | None = None
+    outside_target: float | None = None
     baseline_mean: float | None = None
     baseline_elements: float | None = None
     baseline_bonds: float | None = None

@@ -26,6 +26,7 @@ SEALED = {
         ("candidate",),
         (*LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished"),
     ),
+    "origins": (("candidate",), ("origin",)),
     "stages": (("round", "stage"), ("seconds",)),
     "geometries": (("smiles", "geometry"), ("numbers", "positions")),
     "single_points": (

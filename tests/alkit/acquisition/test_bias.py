@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import needs, on_soap
-from alkit.acquisition.bias import RIDGE, ErrorReduction
+from alkit.acquisition.bias import RIDGE, ErrorReduction, best_ridge
 from alkit.acquisition.linear_model import regression
 from alkit.errors import ConfigError
 
@@ -100,13 +101,73 @@ def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
         np.testing.assert_allclose(known.errors, errors, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("power", [2.0, 3.0])
+def test_gains_over_a_target_are_what_a_value_takes_from_its_sum(power: float) -> None:
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
+    errors, over = np.sin(7 * POINTS[:, 2]) + 0.3, np.array([30, 4, 12, 39])
+    known = ErrorReduction(posterior, errors, power, over)
+    start = np.diagonal(covariance([]))[over]
+    prior = (errors[over] ** 2).mean() / start.mean()
+    weights = (errors[over] ** 2 + prior * start) ** (power / 2 - 1)
+    weights /= weights.mean()
+
+    def total(errors: np.ndarray, taken: list[int]) -> float:
+        variances = np.diagonal(covariance(taken))[over]
+        return float((weights * (errors[over] ** 2 + prior * variances)).sum())
+
+    taken: list[int] = []
+    for chosen in (3, 30, 5):
+        expected = []
+        for i in range(len(POINTS)):
+            shared = covariance(taken)[:, i]
+            after = errors - shared * errors[i] / (shared[i] + RIDGE)
+            expected.append(total(errors, taken) - total(after, [*taken, i]))
+        np.testing.assert_allclose(known.gains(), expected, rtol=1e-3, atol=1e-5)
+        shared = covariance(taken)[:, chosen]
+        errors = errors - shared * errors[chosen] / (shared[chosen] + RIDGE)
+        known.learn(chosen)
+        taken.append(chosen)
+
+
+def test_a_target_outside_the_pool_counts_and_is_not_taken() -> None:
+    pool, context = pool_and_context()
+    target = replace(pool[:6], smiles=tuple(f"O{'C' * k}" for k in range(6)))
+    aimed = replace(context, target=target)
+    chosen = select(resolve("bias"), "bias", pool, aimed, 5)
+    assert sorted(set(chosen)) == sorted(chosen)
+    inside = select(resolve("bias"), "bias", pool, replace(context, target=pool[:6]), 5)
+    assert chosen == inside  # the same molecules, whether they may be acquired or not
+    assert chosen != select(resolve("bias"), "bias", pool, context, 5)
+    scores = resolve("bias").score(pool, aimed)
+    assert int(np.argmax(scores)) == chosen[0]
+
+
 def test_the_errors_are_those_of_the_surrogate() -> None:
     """What xTB energies and a regression of the difference say, less what the surrogate says."""
     pool, context = pool_and_context()
     wrong = 0.5 * np.cos(5 * POINTS[:, 1])
     _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
+    ridge = best_ridge(posterior.points, -wrong)
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, ridge)
     expected = ErrorReduction(posterior, -wrong, 2.0).gains().argmax()
     assert select(resolve("bias", {"power": 2}), "bias", pool, context, 1) == [int(expected)]
+
+
+def test_the_ridge_is_the_likeliest_one() -> None:
+    """Against the density of a normal distribution, its scale found by the eye of a grid."""
+    _, posterior = regression(KNOWN, xtb_energy(KNOWN), POINTS, RIDGE)
+    points, draw = posterior.points, np.random.default_rng(1)
+    for noise in (0.0, 0.3, 3.0):
+        errors = points @ draw.normal(size=5) + draw.normal(0, noise, len(points))
+
+        def density(ridge: float, errors: np.ndarray = errors) -> float:
+            shape = points @ points.T + ridge * np.eye(len(points))
+            scales = np.geomspace(1e-6, 1e6, 400)
+            return max(multivariate_normal.logpdf(errors, cov=scale * shape) for scale in scales)
+
+        ridges = [10.0 ** (k / 2) for k in range(-8, 1)]
+        assert best_ridge(points, errors) == pytest.approx(max(ridges, key=density))
+    assert best_ridge(points, np.zeros(len(points))) == RIDGE
 
 
 def test_repeats_come_last() -> None:

@@ -61,7 +61,7 @@ def test_a_pool_offers_what_is_not_taken(state, tmp_path):
     given = {"kind": "pool", "file": str(pool)}
     state.config = check_config({"name": "x", "proposer": given})
     state.ledger.add_candidates(0, ["CCC"], status="labelled", role="test")
-    proposer = build_proposers.build_proposer(state)
+    proposer = build_proposers.build_proposer(state, state.config.proposer)
     assert list(proposer.propose(10, ProposalContext(1, state.rng("propose")))) == ["CCO", "CCF", "CCCl"]
     drawn = [list(proposer.propose(1, ProposalContext(1, state.rng("propose")))) for _ in range(2)]
     assert drawn[0] == drawn[1]  # the same seed

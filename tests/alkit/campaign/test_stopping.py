@@ -58,6 +58,31 @@ def test_hours_of_work() -> None:
     assert reason(seconds=5400, hours=1) == "1.50 hours of work, of 1 allowed"
 
 
+def test_a_confidence_asks_for_more_than_the_error_as_measured() -> None:
+    row = {
+        "round": 1,
+        "labels": 100.0,
+        "validation_mae": 0.1,
+        "validation_error": 0.01,
+        "validation_size": 20,
+    }
+    stop = StopConfig(**NEVER, target_mae=0.112, confidence=0.9)
+    assert reason_to_stop(stop, [row], 0.0) is None  # at most 0.1133 eV with 90 %
+    said = reason_to_stop(stop, [row | {"validation_error": 0.005}], 0.0)
+    assert said == "validation MAE 0.1000 eV, at most 0.1066 eV with 90%, reached the target of 0.112 eV"
+    assert reason_to_stop(StopConfig(**NEVER, target_mae=0.112), [row], 0.0) is not None
+    earlier = {name: row[name] for name in ("round", "labels", "validation_mae")}
+    assert reason_to_stop(stop, [earlier], 0.0) is None  # nobody knows
+
+
+def test_mae_is_short_for_target_mae() -> None:
+    assert StopConfig.model_validate({"rounds": 3, "mae": 0.0434}).target_mae == 0.0434
+    with pytest.raises(ValueError, match="mae is short for target_mae"):
+        StopConfig.model_validate({"rounds": 3, "mae": 0.1, "target_mae": 0.1})
+    with pytest.raises(ValueError, match="confidence is about target_mae"):
+        StopConfig.model_validate({"rounds": 3, "confidence": 0.9})
+
+
 def test_only_the_last_round_reaches_a_target() -> None:
     assert reason((0.5, 0.1, 0.4), target_mae=0.2) is None
 

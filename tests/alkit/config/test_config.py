@@ -155,7 +155,6 @@ def test_what_is_wrong_is_told_with_key_and_line(load, more: str, sentence: str)
             "name: a\nproposer:\n  kind: generator\n  steps: x\n",
             "FILE, line 4: proposer.steps: input should be a valid integer",
         ),
-        ("name: a\nproposer: pool\n", "FILE: proposer: pool needs `file`, or `dataset`"),
         (POOL + "simulator: lookup\n", "FILE: simulator: lookup needs `dataset`, the database whose labels"),
         (POOL + "surrogate: {geometry: dataset}\n", "FILE: surrogate.geometry: dataset needs `dataset`; or"),
         ("", "FILE holds no campaign: a mapping of keys like `name: first` is expected."),

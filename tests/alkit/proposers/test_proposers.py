@@ -113,8 +113,12 @@ def test_parts_of_a_mix_have_their_own_numbers_and_folders(tmp_path):
             return [str(context.rng.integers(10**9)) for _ in range(n)]
 
     mix = MixProposer((Part(Draws(), "custom", 3), Part(Draws(), "custom", 2)))
-    first, again = (list(mix.propose(5, context(folder=tmp_path))) for _ in range(2))
+    first, again = (
+        [(name, one) for name, part in mix.by_part(context(folder=tmp_path)) for one in part]
+        for _ in range(2)
+    )
     assert len(set(first)) == 5
+    assert {name for name, _ in first} == {"custom"}
     assert first == again
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0_custom", "1_custom"]
 

@@ -191,7 +191,7 @@ def test_labels_saved_are_those_of_the_power_law() -> None:
     settings = small("some.db", "std", seeds=3)
     factors = [1.4, 1.5, 1.7]
     runs = [curve("random", k, 1.0) for k in range(3)] + [curve("std", k, f) for k, f in enumerate(factors)]
-    found = comparing.saving(Results(settings, "", runs), "std", "rmse")
+    found = comparing.saving_of(Results(settings, "", runs), "std", "rmse")
     assert found.mean == pytest.approx(np.exp(np.mean(np.log(factors))), rel=1e-6)
     logs = np.log(factors)
     assert found.p == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)

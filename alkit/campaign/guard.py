@@ -1,0 +1,98 @@
+"""The guard: what says that a campaign learns the wrong things, after each round."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from scipy.stats import binomtest, ttest_rel
+
+from alkit.acquisition.distances import standardise
+from alkit.campaign import target_set
+from alkit.campaign.proposing import acquired_molecules
+from alkit.reporting import campaign_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from alkit.campaign.round_state import RoundState
+    from surrogate import Ensemble
+
+VALIDATION_FILE = "validation_predictions.csv"
+_USUAL = 0.95  # share of the target's molecules that lie no further from their nearest one than "usual"
+_CHANCE = 0.01  # p-value below which a share is none
+
+
+def watch(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
+    """Metrics of the round; a warning on the terminal where one of them is bad.
+
+    Returns:
+        ``validation_rise``: p-value of a paired t-test, one-sided, that the validation errors are not larger
+        than in the best round before. ``outside_target``: share of the acquired molecules that lie outside of
+        the target set, on the surrogate's embeddings; 0.05 is chance. Each only where it can be known.
+    """
+    found = {}
+    if (rise := _rise(state)) is not None:
+        found["validation_rise"] = rise
+    if (outside := _outside(state, ensemble)) is not None:
+        found["outside_target"] = outside
+    if said := campaign_report.guard_verdict([found]):
+        state.progress.say(f"guard: {said}", style="yellow")
+    return found
+
+
+def _rise(state: RoundState) -> float | None:
+    earlier = [
+        errors
+        for round_ in range(state.round)
+        if (errors := _validation_errors(state.path(VALIDATION_FILE, round_=round_))) is not None
+    ]
+    now = _validation_errors(state.path(VALIDATION_FILE))
+    if now is None or not earlier:
+        return None
+    best = min(earlier, key=lambda errors: float(errors.mean()))
+    if len(best) != len(now) or np.array_equal(best, now):
+        return None
+    return float(ttest_rel(now, best, alternative="greater").pvalue)
+
+
+def _validation_errors(path: Path) -> NDArray[np.float64] | None:
+    """``(n,)`` absolute errors, eV; campaigns of earlier revisions did not keep them."""
+    if not path.exists():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [(float(row["label_eV"]), float(row["prediction_eV"])) for row in csv.DictReader(file)]
+    return np.array([abs(label - predicted) for label, predicted in rows])
+
+
+def _outside(state: RoundState, ensemble: Ensemble) -> float | None:
+    """The share of the acquired molecules outside of the target; what chance gives where it may be chance."""
+    if state.config.target_set is None:
+        return None
+    origin, origins = target_set.origin(state), state.ledger.origins(state.round)
+    aimed = [
+        c.smiles
+        for c in state.ledger.candidates(round_=state.round)
+        if c.status not in ("proposed", "rejected") and origins.get(c.id) == origin
+    ]
+    acquired = acquired_molecules(state)
+    if len(aimed) < 20 or not acquired:
+        return None
+    graphs = state.molecules.graphs([*aimed, *acquired])
+    points = ensemble.predict(graphs, device=state.config.surrogate.device).embeddings.astype(np.float64)
+    standardise(points)
+    target, others = np.split(points, [len(aimed)])
+    within = cdist(target, target)
+    np.fill_diagonal(within, np.inf)
+    usual = np.quantile(within.min(axis=1), _USUAL)
+    own = {smiles: k for k, smiles in enumerate(aimed)}
+    distances = cdist(others, target)
+    for row, smiles in enumerate(acquired):  # one that was of the target itself has other neighbours
+        if smiles in own:
+            distances[row, own[smiles]] = np.inf
+    far = int((distances.min(axis=1) > usual).sum())
+    chance = binomtest(far, len(acquired), 1 - _USUAL, alternative="greater").pvalue
+    return far / len(acquired) if chance < _CHANCE else min(far / len(acquired), 1 - _USUAL)

@@ -1,0 +1,74 @@
+"""The target set: which molecules the surrogate must be good at, and which stand for it in a round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.campaign.candidates import held_out_graphs
+from alkit.errors import ConfigError
+from alkit.molecules.molecule import without_stereo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alkit.campaign.round_state import RoundState
+    from alkit.storage.ledger import Candidate
+
+
+def check_target_set(state: RoundState) -> None:
+    """Whether a target set that is a file has molecules for a test set, and some to aim at.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    section, test = state.config.target_set, state.config.start.test
+    if section and section.file and (found := len(listed(state))) <= test:
+        raise ConfigError(
+            f"target_set.file {section.file}: {found} molecules of it are in the domain, and start.test "
+            f"takes {test} of them; give more, or lower start.test."
+        )
+
+
+def listed(state: RoundState) -> list[str]:
+    """Canonical SMILES of a target set that is a file; none of another."""
+    return state.molecules.target_file
+
+
+def draw(state: RoundState) -> list[str]:
+    """The unlabelled molecules that stand for the target set in this round.
+
+    The same ones in every round but for those that were labelled or failed since, which others replace.
+    """
+    section = state.config.target_set
+    if section is None or section.kind == "pool":
+        return []
+    molecules = listed(state) if section.file else state.molecules.seeds
+    known = state.ledger.known()
+    rejected = {c.smiles for c in state.ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
+    held_out, drawn = held_out_graphs(known.values()), list[str]()
+    for index in np.random.default_rng(state.config.seed).permutation(len(molecules)):
+        smiles = molecules[index]
+        if len(drawn) == section.count:
+            break
+        if smiles not in known and smiles not in rejected and without_stereo(smiles) not in held_out:
+            drawn.append(smiles)
+    return drawn
+
+
+def origin(state: RoundState) -> str:
+    """What the ledger says of candidates that stand for the target set."""
+    section = state.config.target_set
+    return "pool" if section is not None and section.kind == "pool" else "target"
+
+
+def rows(state: RoundState, screened: Sequence[Candidate]) -> NDArray[np.int64] | None:
+    """Which of this round's screened candidates stand for the target set; None: there is no target set, or
+    none of it is left."""
+    if state.config.target_set is None:
+        return None
+    origins, wanted = state.ledger.origins(state.round), origin(state)
+    found = [k for k, candidate in enumerate(screened) if origins.get(candidate.id) == wanted]
+    return np.array(found, dtype=np.int64) if found else None

@@ -1,0 +1,1 @@
+"""Whole campaigns side by side, from the same starts: `alkit study campaign`."""
