@@ -4,21 +4,23 @@
 
 ``quickstart``: `campaigns/quickstart.yaml`, nothing changed but the seed, against itself with random
 selection. ``parts``: what its gain or loss comes from, one part at a time: without the target set, without
-the generator, the generator without steering. Each row is `alkit study campaign`; finished campaigns are kept in
---out, and the same command goes on.
+the generator, the generator without steering. Each row is `alkit study campaign`; finished campaigns are
+kept in --out, and the same command goes on.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from alkit.reporting.progress import CampaignProgress
-from alkit.studies.campaigns import report
-from alkit.studies.campaigns.running import run_study
-from alkit.studies.campaigns.settings import Arm, Settings
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # in place of this folder, whose generator.py would hide the package of that name
+from alkit.reporting.progress import CampaignProgress  # noqa: E402
+from alkit.studies.campaigns import report  # noqa: E402
+from alkit.studies.campaigns.running import run_study  # noqa: E402
+from alkit.studies.campaigns.settings import Arm, Settings  # noqa: E402
+
 RANDOM = Arm(("acquisition=random",))
 ROWS = {
     "quickstart": (Arm(("acquisition=bias",)), RANDOM),
