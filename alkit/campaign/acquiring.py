@@ -11,6 +11,7 @@ from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
 from alkit.campaign import target_set
 from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
+from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.simulators.bindings import require_binding
@@ -197,7 +198,9 @@ def acquire(state: RoundState) -> None:
         arrays = read_predictions(state)
     screened, pool = candidate_pool(state, arrays)
     name, scores = state.config.acquisition.name, list[Any]()
-    acquisition = recorded(state.acquisition, scores)
+    # Nobody asks what the molecules of a pool were worth, and a large one takes a while.
+    pools = all(isinstance(section, PoolConfig) for section in state.config.proposers)
+    acquisition = state.acquisition if pools else recorded(state.acquisition, scores)
     rows = target_set.rows(state, screened)
     context = round_context(state, arrays, None if rows is None else pool[rows])
     chosen = set(select(acquisition, name, pool, context, state.config.batch_size))

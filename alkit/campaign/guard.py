@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from surrogate import Ensemble
 
 VALIDATION_FILE = "validation_predictions.csv"
+_FEWEST, _MOST = 20, 1000  # molecules that stand for the target set
 _USUAL = 0.95  # share of the target's molecules that lie no further from their nearest one than "usual"
 _CHANCE = 0.01  # p-value below which a share is none
 
@@ -79,8 +80,9 @@ def _outside(state: RoundState, ensemble: Ensemble) -> float | None:
         if c.status not in ("proposed", "rejected") and origins.get(c.id) == origin
     ]
     acquired = acquired_molecules(state)
-    if len(aimed) < 20 or not acquired:
+    if len(aimed) < _FEWEST or not acquired:
         return None
+    aimed = [aimed[k] for k in np.unique(np.linspace(0, len(aimed) - 1, min(len(aimed), _MOST)).astype(int))]
     graphs = state.molecules.graphs([*aimed, *acquired])
     points = ensemble.predict(graphs, device=state.config.surrogate.device).embeddings.astype(np.float64)
     standardise(points)

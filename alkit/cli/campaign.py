@@ -34,8 +34,7 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
     )
     if result.metrics:
         out.print(campaign_report.campaign_verdict(result.metrics))
-        if said := campaign_report.twin_verdict(result.metrics, campaign_report.twin_metrics(result.folder)):
-            out.print(said)
+        _print_more(out, started.config, result.metrics, result.folder)
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
 
 
@@ -49,6 +48,7 @@ def campaign_status(folder: Folder) -> None:
     out.print(campaign_report.status(ledger, config), soft_wrap=True)
     if metrics := ledger.metrics():
         out.print(campaign_report.rounds_table(metrics, "Rounds so far"))
+        _print_more(out, config, metrics, folder)
     out.print(campaign_report.fates_table(ledger))
 
 
@@ -126,6 +126,17 @@ def campaign_schema() -> None:
     from alkit.config.schema import CampaignConfig
 
     typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
+
+
+def _print_more(out: Any, config: Any, metrics: Any, folder: Path) -> None:
+    """What else there is to say of a campaign: its twin, how far it has to go, what goes wrong."""
+    from alkit.reporting import campaign_report
+
+    twin = campaign_report.twin_verdict(metrics, campaign_report.twin_metrics(folder))
+    guard = campaign_report.guard_verdict(metrics)
+    for said in (twin, campaign_report.forecast_of(config, metrics), guard and f"Guard: {guard}."):
+        if said:
+            out.print(said)
 
 
 def read_config(path: Path, overrides: list[str] | None) -> Any:

@@ -154,10 +154,12 @@ def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]) 
     campaign, other = Curve(metrics[:both]), Curve(twin[:both])
     one, random = campaign.of("mae")[-1], other.of("mae")[-1]
     ratio = labels_ratio(campaign, other, "mae")
-    gain = f"{ratio:.2f} times fewer" if ratio >= 1 else f"{1 / ratio:.2f} times more"
+    gain = f"{ratio:.2f} times fewer labels" if ratio >= 1 else f"{1 / ratio:.2f} times more labels"
+    if abs(np.log(ratio)) < 0.005:
+        gain = "as many labels"
     return (
         f"Its random twin has {random:.3f} eV with {other.of('labels')[-1]:.0f} labels: selection needs "
-        f"{gain} labels for {max(one, random):.3f} eV. One seed says little; `alkit study campaign` compares "
+        f"{gain} for {max(one, random):.3f} eV. One seed says little; `alkit study campaign` compares "
         "several."
     )
 

@@ -184,6 +184,7 @@ def _given(case: _Case, round_: int, *, xtb_energy: bool) -> tuple[Pool, RoundCo
         rng=np.random.default_rng(round_),
         xtb_energy=known_energies + 0.3 * rng.normal(size=_LABELLED) if xtb_energy else None,
         pending=tuple(late) if round_ > 1 else (),
+        target=pool[: (case.n + 1) // 2] if round_ > 1 else None,
     )
     return pool, context
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -82,7 +83,11 @@ class Settings:
             "tracking.uri": f"sqlite:///{out / 'mlflow.db'}",
             "tracking.experiment": "study",
         }
-        return [*self.overrides, *arm.overrides, *(f"{key}={value}" for key, value in own.items())]
+        return [
+            *self.overrides,
+            *arm.overrides,
+            *(f"{key}={json.dumps(value)}" for key, value in own.items()),
+        ]
 
     def described(self) -> dict[str, Any]:
         """What a campaign of the study depends on: all but the arms and seeds, of which more may be asked."""
