@@ -203,7 +203,9 @@ def acquire(state: RoundState) -> None:
     acquisition = state.acquisition if pools else recorded(state.acquisition, scores)
     rows = target_set.rows(state, screened)
     context = round_context(state, arrays, None if rows is None else pool[rows])
-    chosen = set(select(acquisition, name, pool, context, state.config.batch_size))
-    save_values(state, pool, scores)
+    offered = target_set.offered(state, len(pool), rows)
+    picked = select(acquisition, name, pool[offered], context, state.config.batch_size)
+    save_values(state, pool[offered], scores)
+    chosen = {int(offered[index]) for index in picked}
     for index, candidate in enumerate(screened):
         state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")

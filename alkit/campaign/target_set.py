@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.campaign.candidates import held_out_graphs
-from alkit.errors import ConfigError
+from alkit.errors import CampaignError, ConfigError
 from alkit.molecules.molecule import without_stereo
 
 if TYPE_CHECKING:
@@ -72,3 +72,23 @@ def rows(state: RoundState, screened: Sequence[Candidate]) -> NDArray[np.int64] 
     origins, wanted = state.ledger.origins(state.round), origin(state)
     found = [k for k, candidate in enumerate(screened) if origins.get(candidate.id) == wanted]
     return np.array(found, dtype=np.int64) if found else None
+
+
+def offered(state: RoundState, n: int, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Which of ``n`` screened candidates may be acquired.
+
+    Args:
+        rows: those that stand for the target set.
+
+    Raises:
+        CampaignError: none of them.
+    """
+    section, every = state.config.target_set, np.arange(n)
+    if section is None or section.candidates or section.kind == "pool" or rows is None:
+        return every
+    if not len(left := np.setdiff1d(every, rows)):
+        raise CampaignError(
+            f"round {state.round}: no proposal was left after screening, and target_set.candidates is false; "
+            "let the proposer give more, or set it to true."
+        )
+    return left

@@ -60,13 +60,14 @@ class StartConfig(Section):
 
 class TargetSetConfig(Section):
     """What the surrogate must be good at: molecules whose expected error selection lowers. Those without a
-    label are candidates in every round, beside the proposals."""
+    label are candidates in every round, beside the proposals, unless ``candidates`` says otherwise."""
 
     kind: TargetSet = Field(
         "seeds", description="seeds, pool (what proposer: pool offers) or file; target_set: none has none."
     )
     file: Path | None = Field(None, description="kind: file: a SMILES file; test molecules come from it too.")
     count: PositiveInt = Field(500, description="Unlabelled molecules of it that stand for it in a round.")
+    candidates: bool = Field(True, description="Whether they may be acquired, or are known of alone.")
 
     @model_validator(mode="after")
     def _named(self) -> "TargetSetConfig":

@@ -85,6 +85,19 @@ def test_a_campaign_of_an_earlier_revision_goes_on_without_one() -> None:
     assert check_config({"name": "x", "proposer": "generator", "target_set": "none"}).target_set is None
 
 
+def test_a_target_may_be_aimed_at_and_not_acquired(tiny) -> None:
+    tiny["target_set"] = {"count": 6, "candidates": False}
+    watching = Watching()
+    result = Campaign(tiny, acquisition=watching).run()
+    ((pool, context),) = watching.given
+    assert len(context.target) > 0
+    assert not set(context.target.smiles) & set(pool.smiles)
+    _, ledger = open_campaign(result.folder)
+    origins = ledger.origins(1)
+    assert {origins[c.id] for c in ledger.candidates(round_=1, status=("labelled",))} == {"generator"}
+    assert [c.smiles for c in ledger.candidates(round_=1, status=("labelled",))] == list(pool.smiles[:4])
+
+
 class Watching:
     """Takes the first molecules, and keeps what it was given."""
 
