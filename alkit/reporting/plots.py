@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alkit.files import replace_file
 from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
-_BLUE, _ORANGE, GREY = "#2563a8", "#d9722e", "#8a8f98"
+_BLUE, _ORANGE, _GREEN, GREY = "#2563a8", "#d9722e", "#3a8f5c", "#8a8f98"
 _SIZE, _DPI = (5.6, 4.2), 160
 _TRIVIAL = {
     "baseline_elements": ("element counts", "-"),
@@ -35,7 +35,7 @@ def learning_curve(
     )
     if twin:
         rows = [row["labels"] for row in twin], [row["mae"] for row in twin]
-        axes.plot(*rows, "o-", color=_ORANGE, lw=1.6, ms=4, label="random twin, MAE")
+        axes.plot(*rows, "o-", color=_GREEN, lw=1.6, ms=4, label="random twin, MAE")
     for key, (name, style) in _TRIVIAL.items():
         if key in metrics[-1]:
             axes.plot(labels, [row[key] for row in metrics], style, color=GREY, label=f"{name}, MAE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from alkit.reporting.savings import Run, Saving
 
 _COLOURS = ("#8c8c8c", "#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48", "#1a9aa0", "#b8860b", "#5b5b8c")
 TITLES = {"mae": "MAE", "rmse": "RMSE", "q95": "q95", "max": "largest error"}
+_FEWEST_TICKS = 3
+_SHOWN = (0.2, 8.0)  # times, of the labels: an interval of two seeds may be far wider
 _TICKS = (50, 100, 200, 300, 500, 1000, 2000, 5000)
 
 
@@ -34,6 +37,8 @@ def learning_curves(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], p
                 axes.fill_between(labels, mean - spread, mean + spread, color=colour, alpha=0.13, lw=0)
         axes.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{TITLES[metric]}, eV")
         ticks = [n for n in _TICKS if labels[0] <= n <= labels[-1]]
+        if len(ticks) < _FEWEST_TICKS:
+            ticks = [round(n) for n in labels]
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
         axes.minorticks_off()
         plots.plain_ticks(axes.yaxis)
@@ -58,8 +63,11 @@ def savings(ratios: Mapping[str, Mapping[str, Saving]], reference: str, path: Pa
             means, y, xerr=reach.T, fmt="o", ms=5, capsize=2, color=_COLOURS[k + 1], label=TITLES[metric]
         )
     axes.axvline(1.0, color=plots.GREY, lw=1)
-    axes.set_yticks(places, list(ratios))
-    axes.set(xscale="log", xlabel=f"labels of {reference} over the other's, same error")
+    axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios], fontsize="small")
+    said = f"labels of {reference}, over the other's, for the same error"
+    axes.set(xscale="log", xlabel=textwrap.fill(said, 45))
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, _SHOWN[0]), min(high, _SHOWN[1]))
     plots.plain_ticks(axes.xaxis)
     axes.set_title("Labels saved", loc="left")
     return plots.finish(figure, path, columns=4)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from alkit.files import replace_file, write_text
 from alkit.reporting import html as pages
@@ -16,6 +17,7 @@ from alkit.studies import curves
 from alkit.studies.campaigns.running import METRICS, Results, Run
 
 _FEW_SEEDS = 5
+_WIDTH = 24  # of the names of campaigns, at least
 
 
 def saving_of(results: Results, arm: str, metric: str) -> Saving:
@@ -44,12 +46,15 @@ def verdict(results: Results) -> list[str]:
 
 def arms_table(results: Results) -> Table:
     """Errors with all labels, labels saved and where the labels came from, as a terminal table."""
-    shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=_title(results))
+    shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=Text(_title(results)))
     rows = [_cells(results, arm.name) for arm in results.settings.arms]
-    for heading in rows[0]:
-        shown.add_column(heading, justify="left" if heading in ("campaign", "labels from") else "right")
+    headings = [heading for heading in rows[0] if "q95" not in heading]  # as many as a terminal holds
+    for heading in headings:
+        left = heading in ("campaign", "labels from")
+        wide = _WIDTH if heading == "campaign" else None
+        shown.add_column(heading, justify="left" if left else "right", overflow="fold", min_width=wide)
     for row in rows:
-        shown.add_row(*row.values())
+        shown.add_row(*(row[heading] for heading in headings))
     return shown
 
 
