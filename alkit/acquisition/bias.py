@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,8 @@ class Bias:
     Args:
         power: of the error whose mean over the target is to fall: with 2 its square, with more the large
             errors count for more. The gains are those of squares that are weighted once a batch.
-        candidates: of a larger pool as many molecules are drawn at random, four times the batch at least, and
-            stand for it; time and memory grow with them.
+        candidates: of a larger pool, or target, as many molecules are drawn at random, four times the batch
+            at least, and stand for it; time and memory grow with them.
 
     Needs `Pool.xtb_energy`, and features that stay as they are: the embeddings of a SchNet of a few hundred
     labels carry over to other molecules too little for this (docs/decisions/019).
@@ -56,6 +57,9 @@ class Bias:
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         size = max(self.candidates, 4 * batch_size)
+        if context.target is not None and len(context.target) > size:
+            part = np.sort(context.rng.choice(len(context.target), size, replace=False))
+            context = replace(context, target=context.target[part])
         if len(pool) > size:
             part = np.sort(context.rng.choice(len(pool), size, replace=False))
             return part[self.select(pool[part], context, batch_size)].tolist()
@@ -92,7 +96,7 @@ class ErrorReduction:
 
     Args:
         posterior: of a regression.
-        errors: ``(n,)`` of its mean.
+        errors: ``(n,)`` of its mean, eV.
         power: see `Bias`.
         over: rows of the target; all by default.
 
@@ -101,7 +105,7 @@ class ErrorReduction:
     """
 
     def __init__(self, posterior: Posterior, errors: NDArray, power: float, over: NDArray | None = None):
-        self._posterior, self.errors = posterior, clip_outliers(errors)
+        self._posterior, self.errors = posterior, np.array(errors, dtype=np.float64)
         points, covariance = posterior.points, posterior.covariance
         over = np.arange(len(points)) if over is None else over
         aimed, aimed_errors, variances = points[over], self.errors[over], self._variances[over]
