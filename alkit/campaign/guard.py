@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VALIDATION_FILE = "validation_predictions.csv"
 _FEWEST, _MOST = 20, 1000  # molecules that stand for the target set
-_USUAL = 0.95  # share of the target's molecules that lie no further from their nearest one than "usual"
+_BY_CHANCE = 0.05  # share of the target's molecules that lie further from their nearest one than is usual
 _CHANCE = 0.01  # p-value below which a share is none
 
 
@@ -89,12 +89,12 @@ def _outside(state: RoundState, ensemble: Ensemble) -> float | None:
     target, others = np.split(points, [len(aimed)])
     within = cdist(target, target)
     np.fill_diagonal(within, np.inf)
-    usual = np.quantile(within.min(axis=1), _USUAL)
+    usual = np.quantile(within.min(axis=1), 1 - _BY_CHANCE)
     own = {smiles: k for k, smiles in enumerate(aimed)}
     distances = cdist(others, target)
     for row, smiles in enumerate(acquired):  # one that was of the target itself has other neighbours
         if smiles in own:
             distances[row, own[smiles]] = np.inf
     far = int((distances.min(axis=1) > usual).sum())
-    chance = binomtest(far, len(acquired), 1 - _USUAL, alternative="greater").pvalue
-    return far / len(acquired) if chance < _CHANCE else min(far / len(acquired), 1 - _USUAL)
+    chance = binomtest(far, len(acquired), _BY_CHANCE, alternative="greater").pvalue
+    return far / len(acquired) if chance < _CHANCE else min(far / len(acquired), _BY_CHANCE)
