@@ -57,7 +57,7 @@ def test_recipes_are_valid(recipe):
     given = yaml.safe_load(recipe.read_text())
     given.pop("dataset", None)  # a data set is made by the user, first
     if given.get("simulator") == "lookup":
-        given |= {"simulator": "xtb", "proposer": "generator"}
+        given |= {"simulator": "xtb", "proposer": "generator", "target_set": "seeds"}
         given["surrogate"]["geometry"] = "mmff"
         assert given["surrogate"]["mode"] == "3d"
     config = check_config(given, path=recipe)

@@ -109,7 +109,8 @@ def test_an_unfinished_campaign_continues_to_the_same_end(old):
     sources = {row["smiles"]: row["source"] for row in candidates}
     assert (sources[expected["cached"]], sources[expected["computed"]]) == ("cache", "computed")
     for round_, values in expected["metrics"].items():
-        assert metrics[round_] == pytest.approx(values, rel=1e-3, abs=1e-6)
+        now = {name: metrics[round_][name] for name in values}  # later revisions measure more
+        assert now == pytest.approx(values, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize("model", ["2d", "3d", "delta", "painn"])
@@ -146,7 +147,11 @@ def test_a_study_continues_to_the_same_end(study, old):
     alkit(old, "study", study, *STUDIES[study].split(), "--out", f"studies/{study}")
     with (old / "studies" / study / "results.csv").open(newline="") as file:
         now = list(csv.DictReader(file))
-    assert_same_rows(now, EXPECTED["studies"][study], rel=1e-3)
+    then = EXPECTED["studies"][study]
+    if study == "acquisition":  # bias chooses by another rule since (docs/decisions/022)
+        assert {row["function"] for row in now} == {row["function"] for row in then}
+        now, then = ([row for row in part if row["function"] != "bias"] for part in (now, then))
+    assert_same_rows(now, then, rel=1e-3)
 
 
 def test_a_campaign_file_is_valid(old):

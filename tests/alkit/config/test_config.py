@@ -86,7 +86,10 @@ def test_a_config_is_read_only_and_survives_json(load) -> None:
             "surrogate:\n  mode: 3d\n  feature: 3\n",
             "FILE, line 5: unknown key 'surrogate.feature'; the nearest valid key is 'features'.",
         ),
-        ("stop:\n  zzz: 1\n", "FILE, line 4: unknown key 'stop.zzz'; valid keys: hours, labels, plateau, "),
+        (
+            "stop:\n  zzz: 1\n",
+            "FILE, line 4: unknown key 'stop.zzz'; valid keys: confidence, hours, labels, ",
+        ),
         ("1: 2\n", "FILE, line 3: 1: keys should be strings (given: 1)."),
         (
             "surrogate:\n  features: many\n",

@@ -27,6 +27,13 @@ def campaign(tiny, tmp_path) -> Path:
     return path
 
 
+def run(command: list[str]) -> object:
+    """The exit code."""
+    with pytest.raises(SystemExit) as ending:
+        main(command)
+    return ending.value.code
+
+
 # --- what is compared ------------------------------------------------------------------------------------
 def test_every_combination_is_an_arm() -> None:
     found = arms(["acquisition=bias,random", "proposer.per_round=5,9"])
@@ -68,7 +75,7 @@ def test_a_study_runs_compares_and_goes_on(campaign, tmp_path, capsys) -> None:
         *("study", "campaign", str(campaign), "--out", str(out), "--vary", "acquisition=lcmd,random"),
         *("--seeds", "2", "--jobs", "2"),
     ]
-    assert main(command) == 0
+    assert run(command) == 0
     said = capsys.readouterr().out
     assert "acquisition=lcmd, against acquisition=random" in said
     assert "Fewer than 5 seeds" in said
@@ -81,10 +88,10 @@ def test_a_study_runs_compares_and_goes_on(campaign, tmp_path, capsys) -> None:
     ledgers = sorted(out.glob("campaigns/*/*/ledger.sqlite"))
     before = [path.stat().st_mtime_ns for path in ledgers]
     assert len(before) == 4
-    assert main(command) == 0  # all of it is there
+    assert run(command) == 0  # all of it is there
     assert [path.stat().st_mtime_ns for path in ledgers] == before
     campaign.write_text(campaign.read_text().replace("batch_size: 4", "batch_size: 3"))
-    assert main(command) == 2
+    assert run(command) == 2
     assert "holds a study with campaign" in capsys.readouterr().err
 
 
