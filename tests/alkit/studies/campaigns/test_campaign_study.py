@@ -21,7 +21,7 @@ from alkit.studies.campaigns.settings import Arm, Settings, arms, default_refere
 def campaign(tiny, tmp_path) -> Path:
     tiny["proposer"] = {"kind": "pool", "per_round": 8}
     tiny["surrogate"]["epochs"] = 2
-    tiny["simulator"]["cache"] = "labels.sqlite"
+    tiny["simulator"]["cache"] = str(tmp_path / "shared.sqlite")
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny))
     return path
