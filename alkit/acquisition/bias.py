@@ -73,7 +73,7 @@ class Bias:
     def _reduction(self, pool: Pool, context: RoundContext) -> ErrorReduction:
         """Of the pool, and after it what of the target set is not in it."""
         assert context.xtb_energy is not None  # it is in `needs`
-        known, parts, over = context.targets - context.xtb_energy, [pool], None
+        known, parts, over = context.targets - context.xtb_energy, [pool], np.arange(len(pool))
         if context.target is not None:
             place = {smiles: row for row, smiles in enumerate(pool.smiles)}
             others = [row for row, smiles in enumerate(context.target.smiles) if smiles not in place]
@@ -83,9 +83,8 @@ class Bias:
         points = np.concatenate([part.embeddings for part in parts])
         difference, posterior = regression(context.embeddings, known, points, RIDGE)
         estimated = np.concatenate([np.asarray(part.xtb_energy) - part.mean for part in parts])
-        errors = clip_outliers(estimated + difference)
-        aimed = np.arange(len(points)) if over is None else over
-        ridge = best_ridge(posterior.points[aimed], errors[aimed])
+        errors = _clip_outliers(estimated + difference)
+        ridge = best_ridge(posterior.points[over], errors[over])
         if ridge != RIDGE:
             _, posterior = regression(context.embeddings, known, points, ridge)
         return ErrorReduction(posterior, errors, self.power, over)
@@ -168,7 +167,7 @@ def best_ridge(points: NDArray, errors: NDArray) -> float:
     return max(_REACHES, key=evidence)
 
 
-def clip_outliers(errors: NDArray) -> NDArray[np.float64]:
+def _clip_outliers(errors: NDArray) -> NDArray[np.float64]:
     """Errors of at most ten times the usual size: a wild prediction is not to decide the whole batch."""
     sizes = np.abs(errors)
     usual = sizes[sizes <= np.quantile(sizes, 0.99)]

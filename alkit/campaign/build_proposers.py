@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alkit.campaign.candidates import in_domain
+from alkit.campaign.candidates import in_domain, settled
 from alkit.config.proposer import (
     CustomConfig,
     EvolutionConfig,
@@ -109,10 +109,7 @@ def check_generator(state: RoundState) -> None:
 
 def build_pool(state: RoundState, section: PoolConfig) -> PoolProposer:
     """The pool without what is known already."""
-    # What was rejected once for what it is will be again; `known` alone would propose it every round.
-    rejected = {c.smiles for c in state.ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
-    taken = set(state.ledger.known()) | rejected
-    return PoolProposer(tuple(pool_molecules(state, section)), frozenset(taken))
+    return PoolProposer(tuple(pool_molecules(state, section)), frozenset(settled(state.ledger)))
 
 
 def pool_molecules(state: RoundState, section: PoolConfig) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from alkit.config.schema import DomainConfig
 from alkit.errors import DataError
 from alkit.molecules.molecule import canonical, without_stereo
-from alkit.storage.ledger import Candidate, Role
+from alkit.storage.ledger import Candidate, Ledger, Role
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
 
@@ -70,6 +70,12 @@ def held_out_graphs(candidates: Iterable[Candidate]) -> dict[str, Role]:
     Enantiomers have one energy, and 2D mode cannot tell any stereoisomers apart.
     """
     return {without_stereo(c.smiles): c.role for c in candidates if c.role in _WHERE_KNOWN}
+
+
+def settled(ledger: Ledger) -> set[str]:
+    """Molecules that need not be proposed again: labelled, failed, or rejected for what they are."""
+    rejected = {c.smiles for c in ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
+    return set(ledger.known()) | rejected
 
 
 def in_domain(smiles: Iterable[str], domain: DomainConfig) -> list[str]:

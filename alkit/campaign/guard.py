@@ -71,18 +71,13 @@ def _validation_errors(path: Path) -> NDArray[np.float64] | None:
 
 def _outside(state: RoundState, ensemble: Ensemble) -> float | None:
     """The share of the acquired molecules outside of the target; what chance gives where it may be chance."""
-    if state.config.target_set is None:
+    candidates = state.ledger.candidates(round_=state.round)
+    seen = [c for c in candidates if c.status not in ("proposed", "rejected")]
+    rows, acquired = target_set.rows(state, seen), acquired_molecules(state)
+    if rows is None or len(rows) < _FEWEST or not acquired:
         return None
-    origin, origins = target_set.origin(state), state.ledger.origins(state.round)
-    aimed = [
-        c.smiles
-        for c in state.ledger.candidates(round_=state.round)
-        if c.status not in ("proposed", "rejected") and origins.get(c.id) == origin
-    ]
-    acquired = acquired_molecules(state)
-    if len(aimed) < _FEWEST or not acquired:
-        return None
-    aimed = [aimed[k] for k in np.unique(np.linspace(0, len(aimed) - 1, min(len(aimed), _MOST)).astype(int))]
+    part = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(int))
+    aimed = [seen[k].smiles for k in rows[part]]
     graphs = state.molecules.graphs([*aimed, *acquired])
     points = ensemble.predict(graphs, device=state.config.surrogate.device).embeddings.astype(np.float64)
     standardise(points)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.campaign.candidates import held_out_graphs
+from alkit.campaign.candidates import held_out_graphs, settled
 from alkit.errors import CampaignError, ConfigError
 from alkit.molecules.molecule import without_stereo
 
@@ -46,30 +46,23 @@ def draw(state: RoundState) -> list[str]:
     if section is None or section.kind == "pool":
         return []
     molecules = listed(state) if section.file else state.molecules.seeds
-    known = state.ledger.known()
-    rejected = {c.smiles for c in state.ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
-    held_out, drawn = held_out_graphs(known.values()), list[str]()
+    taken, held_out = settled(state.ledger), held_out_graphs(state.ledger.known().values())
+    drawn: list[str] = []
     for index in np.random.default_rng(state.config.seed).permutation(len(molecules)):
         smiles = molecules[index]
         if len(drawn) == section.count:
             break
-        if smiles not in known and smiles not in rejected and without_stereo(smiles) not in held_out:
+        if smiles not in taken and without_stereo(smiles) not in held_out:
             drawn.append(smiles)
     return drawn
-
-
-def origin(state: RoundState) -> str:
-    """What the ledger says of candidates that stand for the target set."""
-    section = state.config.target_set
-    return "pool" if section is not None and section.kind == "pool" else "target"
 
 
 def rows(state: RoundState, screened: Sequence[Candidate]) -> NDArray[np.int64] | None:
     """Which of this round's screened candidates stand for the target set; None: there is no target set, or
     none of it is left."""
-    if state.config.target_set is None:
+    if (section := state.config.target_set) is None:
         return None
-    origins, wanted = state.ledger.origins(state.round), origin(state)
+    origins, wanted = state.ledger.origins(state.round), "pool" if section.kind == "pool" else "target"
     found = [k for k, candidate in enumerate(screened) if origins.get(candidate.id) == wanted]
     return np.array(found, dtype=np.int64) if found else None
 

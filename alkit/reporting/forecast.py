@@ -37,7 +37,7 @@ def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast |
         None for fewer than three rounds, or where errors do not fall.
     """
     curve = _Curve.fit(metrics)
-    if curve is None or curve.slope >= 0:
+    if curve is None:
         return None
     wanted = np.log(error)
     guess = curve.centre + (wanted - curve.height) / curve.slope
@@ -53,7 +53,7 @@ def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast |
 def gain(metrics: Sequence[Mapping[str, float]], batch: int) -> float | None:
     """eV that the next ``batch`` of labels takes from the validation MAE; None where `forecast` has none."""
     curve = _Curve.fit(metrics)
-    if curve is None or curve.slope >= 0:
+    if curve is None:
         return None
     labels = metrics[-1]["labels"]
     now, then = np.exp(curve.at(np.log([labels, labels + batch])))
@@ -73,6 +73,7 @@ class _Curve:
 
     @classmethod
     def fit(cls, metrics: Sequence[Mapping[str, float]]) -> _Curve | None:
+        """None for fewer than three rounds, or where errors do not fall."""
         if len(metrics) < _FEWEST_ROUNDS:
             return None
         x = np.log([row["labels"] for row in metrics])
@@ -81,6 +82,8 @@ class _Curve:
         if spread == 0:
             return None
         slope = float(((x - x.mean()) * y).sum() / spread)
+        if slope >= 0:
+            return None
         residuals = y - y.mean() - slope * (x - x.mean())
         variance = float((residuals**2).sum() / (len(x) - 2))
         return cls(float(x.mean()), float(y.mean()), slope, variance, spread, len(x))
