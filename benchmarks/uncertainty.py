@@ -28,6 +28,7 @@ from scipy.stats import t as student
 from alkit.models import metrics as evaluation
 from alkit.reporting.progress import CampaignProgress
 from surrogate import Calibration, Ensemble, Graph, ModelSettings, Prediction, TrainingSettings
+from surrogate.folds import joined
 
 LABELS, VALIDATION, MEMBERS = 1000, 250, 5
 MODES = ("3d", "2d")
@@ -94,7 +95,7 @@ def judged(ensemble: Ensemble, sets: dict[str, _Set], source: str) -> dict[str, 
     graphs, labels = sets["validation"]
     samples, sources, _ = ensemble._raw(graphs)
     spread = samples if "ensemble" in kinds else samples.mean(axis=0)[None]
-    kept = {name: values for name, values in sources.items() if name in kinds}
+    kept = {name: values for name, values in joined(sources).items() if name in kinds}
     found = Calibration.fit(labels - samples.mean(axis=0), spread, kept)
     ensemble = replace(ensemble, calibration=found, gp=ensemble.gp if "gp" in kinds else None)
     predicted, truth = ensemble.predict(sets["test"][0]), sets["test"][1]

@@ -17,6 +17,7 @@ TARGET = (
     "energy"  # key of the prediction and of the target: eV beyond references and baseline, over the scale
 )
 ATOM_INPUTS, PAIR_INPUTS = "atom_inputs", "pair_inputs"
+LEFT_OUT = "left_out"  # of which members: they validate on the molecule, the others learn from it
 # What surrogate.stack reads: the fields of `convolution.Pairs`, and the rows of pairs that have their own.
 MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
 STARTS, WEIGHTS = "starts", "weights"
@@ -30,7 +31,8 @@ class GraphDataset(Dataset):
 
     What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
     is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
-    that batches are cut at once. ``targets`` are in units of the ensemble's scale.
+    that batches are cut at once. ``targets`` are in units of the ensemble's scale; ``left_out`` is ``(n, s)``
+    bool.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class GraphDataset(Dataset):
         graphs: Sequence[Graph],
         settings: ModelSettings,
         targets: Sequence[float] | NDArray | None = None,
+        left_out: NDArray[np.bool_] | None = None,
     ):
         self.graphs = list(graphs)
+        self.left_out = None if left_out is None else torch.from_numpy(np.array(left_out, dtype=bool))
         self.targets = None if targets is None else torch.as_tensor(np.asarray(targets), dtype=torch.float32)
         if not self.graphs:
             return  # there is nothing to cut
@@ -106,6 +110,8 @@ class GraphDataset(Dataset):
             batch |= self._own_rows(cut[STARTS])
         if self.targets is not None:
             batch[TARGET] = self.targets[chosen]
+        if self.left_out is not None:
+            batch[LEFT_OUT] = self.left_out[chosen]
         return batch | cut
 
     def _own_rows(self, starts: Tensor) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from surrogate.ensemble_files import (
 )
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights, write_whole
+from surrogate.folds import check_left_out, gain_of_all, joined, unseen
 from surrogate.inputs import Graph, input_widths
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -56,6 +57,12 @@ class Prediction:
     def __repr__(self) -> str:
         members, molecules = self.samples.shape
         return f"Prediction({molecules} molecules, {members} members, {self.embeddings.shape[-1]} features)"
+
+    def part(self, rows: NDArray) -> "Prediction":
+        """The same of some of the molecules, by index or mask."""
+        return replace(
+            self, samples=self.samples[:, rows], std=self.std[rows], embeddings=self.embeddings[rows]
+        )
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -93,9 +100,11 @@ class Ensemble:
         training_settings: TrainingSettings,
         *,
         training: tuple[Sequence[Graph], NDArray],
-        validation: tuple[Sequence[Graph], NDArray],
+        validation: tuple[Sequence[Graph], NDArray] | None = None,
         members: int,
         seed: int,
+        left_out: NDArray[np.bool_] | None = None,
+        drawn: NDArray[np.bool_] | None = None,
         warm_start: "Ensemble | None" = None,
         on_epoch: OnMember | None = None,
     ) -> "Ensemble":
@@ -106,20 +115,36 @@ class Ensemble:
                 calibrate; count them as labels.
             members: 1 alone has no spread; without a Gaussian process its standard deviations are NaN.
             seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
+            left_out: ``(n, members)``, in place of a validation set: which members each training molecule is
+                left out of, see `surrogate.folds.left_out`. A member validates on those and learns from the
+                others, so that all labels are learned from, and each has an error out of fold.
+            drawn: ``(n,)``, with ``left_out``: the training molecules that were drawn at random. They alone
+                calibrate, since the errors of chosen ones are not those of others; all by default.
             warm_start: an earlier ensemble whose weights the members go on from.
             on_epoch: called with member, epoch and metrics.
 
         Raises:
             SurrogateError: no members, an empty set, elements outside the settings, labels that
-                are not finite, or a warm start from too few members or from another architecture.
+                are not finite, both a validation set and folds or neither, or a warm start from too few
+                members or from another architecture.
         """
         if members < 1:
             raise SurrogateError(f"members is {members}; an ensemble has 1 at least, and from 2 on a spread.")
+        if (validation is None) == (left_out is None):
+            raise SurrogateError("Give a validation set, or left_out in its place: one of the two.")
+        if left_out is not None:
+            check_left_out(left_out, len(training[0]), members)
         if warm_start is not None:
             _check_warm_start(warm_start, settings, members)
         start = None if warm_start is None else warm_start.members[:members]
         ensemble, data, held_out = _prepare(
-            settings, training_settings, training, validation, start, warm_start.scale if warm_start else None
+            settings,
+            training_settings,
+            training,
+            validation,
+            start,
+            warm_start.scale if warm_start else None,
+            left_out,
         )
         ensemble.members = [build_model(settings, seed=seed + k) for k in range(members)]
         if start is not None:
@@ -137,11 +162,34 @@ class Ensemble:
         )
         if "gp" in settings.uncertainty:
             ensemble.gp = ensemble._fit_gp(training[0], seed)
-        samples, sources, _ = ensemble._raw(validation[0], device=training_settings.device)
+        graphs, labels = validation or training
+        samples, sources, _ = ensemble._raw(graphs, device=training_settings.device)
+        if left_out is not None:
+            samples, sources = unseen(samples, sources, left_out)
+            if drawn is not None:
+                labels, samples = np.asarray(labels)[drawn], samples[:, drawn]
+                sources = {name: values[..., drawn] for name, values in sources.items()}
         spread = samples if SPREAD in settings.uncertainty else samples.mean(axis=0)[None]
-        errors = np.asarray(validation[1]) - samples.mean(axis=0)
-        ensemble.calibration = Calibration.fit(errors, spread, sources)
+        errors = np.asarray(labels) - samples.mean(axis=0)
+        found = Calibration.fit(errors, spread, joined(sources))
+        ensemble.calibration = replace(found, scale=found.scale * gain_of_all(errors, samples, members))
         return ensemble
+
+    def out_of_fold(
+        self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
+    ) -> Prediction:
+        """Energies of the labelled molecules in eV, each by the members that it was left out of.
+
+        Args:
+            graphs, left_out: as `fit` was given them.
+
+        Raises:
+            SurrogateError: ``left_out`` is not that of these molecules and members.
+        """
+        check_left_out(left_out, len(graphs), len(self.members))
+        samples, sources, embeddings = self._raw(graphs, device=device)
+        samples, sources = unseen(samples, sources, left_out)
+        return Prediction(samples, self.calibration(samples, joined(sources)), embeddings, self.calibration)
 
     def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
         atoms, molecules = [], []
@@ -173,7 +221,7 @@ class Ensemble:
         samples, sources, embeddings = self._raw(
             graphs, batch_size=batch_size, device=device, on_batch=on_batch
         )
-        return Prediction(samples, self.calibration(samples, sources), embeddings, self.calibration)
+        return Prediction(samples, self.calibration(samples, joined(sources)), embeddings, self.calibration)
 
     def _raw(
         self,
@@ -183,8 +231,8 @@ class Ensemble:
         device: str = "auto",
         on_batch: Callable[[int], None] | None = None,
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]], NDArray[np.float32]]:
-        """Samples ``(s, n)`` in eV, ``(n,)`` sources of uncertainty beside their spread, embeddings ``(n,
-        d)``."""
+        """Samples ``(s, n)`` in eV, sources of uncertainty beside their spread (``gp`` ``(n,)``, ``variance``
+        ``(s, n)``), embeddings ``(n, d)``."""
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
@@ -200,7 +248,7 @@ class Ensemble:
                 embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
                 sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))]
                 if "variance" in names:
-                    sources.append(variances(members, atoms, batch).mean(dim=0).sqrt())
+                    sources.append(variances(members, atoms, batch))
             arrays = [source.double().cpu().numpy() for source in sources]
             return outputs.double().cpu().numpy(), embedded.cpu().numpy(), arrays
 
@@ -216,11 +264,11 @@ class Ensemble:
                 member.cpu()
         if not outputs_of:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
-            return np.empty((len(members), 0)), dict.fromkeys(names, np.empty(0)), empty
+            return np.empty((len(members), 0)), dict.fromkeys(names, np.empty((len(members), 0))), empty
         outputs, embeddings, sources = zip(*outputs_of, strict=True)
         samples = self.scale * np.concatenate(outputs, axis=1) + offsets
-        joined = [np.concatenate(parts) for parts in zip(*sources, strict=True)]
-        return samples, dict(zip(names, joined, strict=True)), np.concatenate(embeddings)
+        arrays = [np.concatenate(parts, axis=-1) for parts in zip(*sources, strict=True)]
+        return samples, dict(zip(names, arrays, strict=True)), np.concatenate(embeddings)
 
     def save(self, folder: Path) -> None:
         """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
@@ -289,22 +337,25 @@ def _prepare(
     settings: ModelSettings,
     how: TrainingSettings,
     training: _Labelled,
-    validation: _Labelled,
+    validation: _Labelled | None,
     start: list[nn.Module] | None,
     scale: float | None,
+    left_out: NDArray[np.bool_] | None,
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
     """An ensemble without members, and what they shall learn: labels less baseline and references, scaled.
 
     Members that start warm keep their scale, and the references take what differs between the old target and
     the new one: so what they have learned counts from the first step.
     """
-    shared = {_content(graph) for graph in training[0]} & {_content(graph) for graph in validation[0]}
-    if shared:
+    sets = [training] if validation is None else [training, validation]
+    if validation is not None and (
+        shared := {_content(graph) for graph in training[0]} & {_content(graph) for graph in validation[0]}
+    ):
         raise SurrogateError(
             f"{len(shared)} molecules are in training and validation; each belongs in one set."
         )
     rests = []
-    for graphs, labels in (training, validation):
+    for graphs, labels in sets:
         check_inputs(settings, graphs)
         rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
     learned = np.zeros(len(training[0]))
@@ -315,16 +366,14 @@ def _prepare(
     references = AtomReferences.fit(
         element_numbers(settings), training[0], rests[0] - learned, kind=how.references
     )
-    rests = [
-        rest - references(graphs) for rest, graphs in zip(rests, (training[0], validation[0]), strict=True)
-    ]
+    rests = [rest - references(graphs) for rest, (graphs, _) in zip(rests, sets, strict=True)]
     if scale is None:
         scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
-    data, held_out = (
-        GraphDataset(training[0], settings, rests[0] / scale),
-        GraphDataset(validation[0], settings, rests[1] / scale),
-    )
-    return Ensemble(settings, references, [], scale=scale), data, held_out
+    data = [
+        GraphDataset(graphs, settings, rest / scale, left_out)
+        for rest, (graphs, _) in zip(rests, sets, strict=True)
+    ]
+    return Ensemble(settings, references, [], scale=scale), data[0], data[-1]
 
 
 def _content(graph: Graph) -> tuple[bytes, ...]:

@@ -4,13 +4,16 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from surrogate.files import write_weights
 
 _FEATURES = 256
 _NOISE = 0.1  # variance of a label's noise, over that which one atom's energy has a priori
+_LEAST_LEFT = 1e-6  # share of a variance; keeps the division finite
 _AT_ONCE = 1000  # molecules
 _SAMPLE = 500  # atoms that the width of the kernel is found from
 
@@ -79,6 +82,12 @@ class LastLayerGP:
         pooled = self._pooled(atoms, molecules, count)
         solved = torch.linalg.solve_triangular(self.factor, pooled.T, upper=False)
         return solved.norm(dim=0)
+
+    @staticmethod
+    def without_itself(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(n,)`` standard deviations of training molecules, had each not been among them."""
+        variances = deviations**2
+        return np.sqrt(variances / np.maximum(1 - variances / _NOISE, _LEAST_LEFT))
 
     def _pooled(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:
         waves = torch.cos(((atoms - self.shift) / self.width) @ self.frequencies + self.phases)

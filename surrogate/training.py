@@ -19,7 +19,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from surrogate.batches import TARGET, GraphDataset, loader
+from surrogate.batches import LEFT_OUT, TARGET, GraphDataset, loader
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.schnet import layers
@@ -58,7 +58,8 @@ def train_members(
 
     Args:
         members: networks of one architecture, as ``build_model`` gives them or warm from an earlier round.
-        training, validation: disjoint; targets in ``scale`` eV beyond references and baseline.
+        training, validation: disjoint, or both the same with ``left_out``: then a member learns from the
+            molecules that it is not left out of; targets in ``scale`` eV beyond references and baseline.
         seed: of the order of batches.
         scale: eV; the history is in eV.
         warm: the weights are trained already, so ``freeze`` and ``depth_decay`` of the settings apply.
@@ -143,7 +144,7 @@ class _Task(pl.LightningModule):
         members: list[Any] = [self.members[k] for k in learning]
         outputs, atoms = evaluate_members(members, batch)
         squares = (outputs - batch[TARGET]) ** 2
-        losses = squares.mean(dim=1)
+        losses = _means(squares, batch, learning)
         optimizers: Any = self.optimizers()  # one alone comes without a list
         chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
         for optimizer in chosen:
@@ -151,7 +152,8 @@ class _Task(pl.LightningModule):
         total = losses.sum()  # no member's loss depends on another's weights
         if len(members[0].output_modules) > 1:  # heads that learn the variance, and leave all else alone
             variance = variances(members, atoms, batch)
-            total = total + (variance.log() + squares.detach() / variance).mean(dim=1).sum() / 2
+            likelihood = variance.log() + squares.detach() / variance
+            total = total + _means(likelihood, batch, learning).sum() / 2
         self.manual_backward(total)
         for k, optimizer in zip(learning, chosen, strict=True):
             nn.utils.clip_grad_norm_(self.members[k].parameters(), self._settings.gradient_clip)
@@ -161,8 +163,18 @@ class _Task(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         errors = (evaluate_members(list(self.members), batch)[0] - batch[TARGET]).double()
+        if LEFT_OUT in batch:
+            errors = errors * batch[LEFT_OUT].T
         self.sums[2] += (errors**2).sum(dim=1).cpu()
         self.sums[3] += errors.abs().sum(dim=1).cpu()
+
+
+def _means(values: Tensor, batch: dict[str, Tensor], members: list[int]) -> Tensor:
+    """``(s,)``: means of ``(s, b)`` values over the molecules that each member learns from."""
+    if LEFT_OUT not in batch:
+        return values.mean(dim=1)
+    learned = ~batch[LEFT_OUT][:, members].T
+    return (values * learned).sum(dim=1) / learned.sum(dim=1).clamp(min=1)
 
 
 def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
@@ -266,21 +278,24 @@ class _Watch(Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         loader: Any = trainer.val_dataloaders
-        count = len(loader.dataset)
+        data = loader.dataset
+        counts = (
+            [len(data)] * len(self._task.runs) if data.left_out is None else data.left_out.sum(dim=0).tolist()
+        )
         squares, batches, val_squares, val_absolutes = self._task.sums.tolist()
         for k, run in enumerate(self._task.runs):
             if run.stopped:
                 continue
-            self._keep(k, run, trainer.current_epoch, val_squares[k] / count)
+            self._keep(k, run, trainer.current_epoch, val_squares[k] / counts[k])
             row = {
                 "train_loss": self._scale**2 * squares[k] / batches[k],
-                "val_MSE": self._scale**2 * val_squares[k] / count,
-                "val_MAE": self._scale * val_absolutes[k] / count,
+                "val_MSE": self._scale**2 * val_squares[k] / counts[k],
+                "val_MAE": self._scale * val_absolutes[k] / counts[k],
                 "seconds": time.monotonic() - self._start,
                 "lr": float(self._task.schedulers[k].get_last_lr()[0]),  # of the last layer: the first group
             }
             run.history.epochs.append(row)
-            self._task.schedulers[k].step(val_squares[k] / count)
+            self._task.schedulers[k].step(val_squares[k] / counts[k])
             if self._on_epoch:
                 self._on_epoch(k, trainer.current_epoch, row)
         trainer.should_stop = all(run.stopped for run in self._task.runs)

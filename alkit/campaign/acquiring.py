@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
 from alkit.campaign import target_set
+from alkit.campaign.acquired import LEVEL
 from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
 from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.models.metrics import finite_quantile
 from alkit.simulators.bindings import require_binding
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.simulators.single_point import METHOD
@@ -179,6 +181,7 @@ def predict(state: RoundState) -> None:
         "ids": np.array([c.id for c in screened], dtype=np.int64),
         "samples": pool.samples,
         "std": pool.std,
+        "half_widths": pool.std * finite_quantile(pool.calibration, LEVEL),
         "embeddings": pool.embeddings,
         "labelled_embeddings": labelled.embeddings,
     }

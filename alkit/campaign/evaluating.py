@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.campaign import acquiring, guard, pretraining
+from alkit.campaign import acquired, acquiring, guard, pretraining
 from alkit.campaign.round_state import RoundState
+from alkit.campaign.training import drawn_at_random, folds
 from alkit.files import replace_file
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
@@ -39,7 +40,7 @@ def evaluate(state: RoundState) -> None:
         xtb_energy=xtb_energy if ensemble.settings.baseline else None,
     )
     metrics |= {"labels": len(labelled), "test_size": len(test), **_validation(state, ensemble)}
-    metrics |= guard.watch(state, ensemble)
+    metrics |= guard.watch(state, ensemble) | acquired.judge(state)
     if state.config.surrogate.learning == "pretrain":
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
@@ -47,12 +48,26 @@ def evaluate(state: RoundState) -> None:
 
 
 def _validation(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
-    """The mean absolute error on the validation set and its standard error, eV; the predictions are kept."""
-    rows = state.ledger.labelled("validation")
-    smiles, truth = [c.smiles for c, _ in rows], np.array([value for _, value in rows])
-    predicted = ensemble.predict(state.molecules.graphs(smiles), device=state.config.surrogate.device)
+    """The mean absolute error on the validation set and its standard error, eV; the predictions are kept.
+
+    Without a validation set: out of fold, on the training molecules of the start. These were drawn at random;
+    those acquired since were not, and are harder than others.
+    """
+    from surrogate.folds import gain_of_all
+
+    rows, device, gain = state.ledger.labelled("validation"), state.config.surrogate.device, 1.0
+    if rows:
+        smiles, truth = [c.smiles for c, _ in rows], np.array([value for _, value in rows])
+        predicted = ensemble.predict(state.molecules.graphs(smiles), device=device)
+    else:
+        rows = state.ledger.labelled("training", up_to_round=state.round)
+        graphs, left_out = state.molecules.graphs(c.smiles for c, _ in rows), folds(state, rows)
+        drawn = drawn_at_random(rows)
+        smiles, truth = [c.smiles for c, _ in rows if c.round == 0], np.array([v for _, v in rows])[drawn]
+        predicted = ensemble.out_of_fold(graphs, left_out, device=device).part(drawn)
+        gain = gain_of_all(predicted.mean - truth, predicted.samples, len(ensemble.members))
     _write_predictions(state.path(guard.VALIDATION_FILE), smiles, truth, predicted)
-    errors = np.abs(predicted.mean - truth)
+    errors = gain * np.abs(predicted.mean - truth)
     return {
         "validation_mae": float(errors.mean()),
         "validation_error": float(errors.std(ddof=1) / np.sqrt(len(errors))),

@@ -53,6 +53,7 @@ def _check(arrays: dict[str, NDArray]) -> None:
         "ids": (n,),
         "samples": (len(arrays["samples"]), n),
         "std": (n,),
+        "half_widths": (n,),
         "embeddings": (
             n,
             arrays["labelled_embeddings"].shape[1] if labelled else arrays["embeddings"].shape[1],
@@ -67,7 +68,7 @@ def _check(arrays: dict[str, NDArray]) -> None:
         # Labelled molecules that xTB cannot compute have no energy.
         if name != "labelled_xtb_energy" and not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")
-    if (arrays["std"] < 0).any():
-        raise ValueError("std is negative")
+    if (arrays["std"] < 0).any() or (arrays.get("half_widths", arrays["std"]) < 0).any():
+        raise ValueError("a deviation is negative")
     if missing := sorted({"samples", "std", "embeddings"} - arrays.keys()):
         raise KeyError(missing[0])

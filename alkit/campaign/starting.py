@@ -19,7 +19,7 @@ def start(state: RoundState) -> None:
         state.ledger.commit()
     label_batch(state, state.ledger.candidates(round_=0, status=("acquired",)))
     for role in ("test", "validation", "training"):
-        if len(state.ledger.labelled(role)) < 2:
+        if (role != "validation" or state.config.start.validation) and len(state.ledger.labelled(role)) < 2:
             raise CampaignError(
                 f"{_failures(state)}; fewer than 2 {role} molecules have a label, so nothing can start."
             )

@@ -3,8 +3,10 @@
 import csv
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alkit.campaign import pretraining
 from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, generator_settings
@@ -14,6 +16,7 @@ from alkit.files import replace_file
 from alkit.models.graphs import training_settings
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import without_stereo
+from alkit.storage.ledger import Candidate
 
 
 def train(state: RoundState) -> None:
@@ -27,13 +30,9 @@ def _train_surrogate(state: RoundState) -> None:
     from surrogate import Ensemble
 
     surrogate, builder = state.config.surrogate, state.molecules.builder
-    sets = {}
-    for role in ("training", "validation"):
-        rows = state.ledger.labelled(role, up_to_round=state.round)
-        sets[role] = (
-            state.molecules.graphs(c.smiles for c, _ in rows),
-            np.array([value for _, value in rows]),
-        )
+    training, validation = (
+        state.ledger.labelled(role, up_to_round=state.round) for role in ("training", "validation")
+    )
     start = None
     if surrogate.warm_start and state.round > 0:
         start = Ensemble.load(state.path("model", round_=state.round - 1))
@@ -43,19 +42,40 @@ def _train_surrogate(state: RoundState) -> None:
         ensemble = Ensemble.fit(
             builder.settings,
             training_settings(state.config),
-            training=sets["training"],
-            validation=sets["validation"],
+            training=_learnable(state, training),
+            validation=_learnable(state, validation) if validation else None,
             members=surrogate.members,
             seed=state.seed("train"),
+            left_out=None if validation else folds(state, training),
+            drawn=None if validation else drawn_at_random(training),
             warm_start=start,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
-    counted = sum(len(labels) for _, labels in sets.values())
+    counted = len(training) + len(validation)
     level = str(state.ledger.level)
     provenance = Provenance(builder.geometry, builder.seed, builder.conformers, level, counted)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
+
+
+_Rows = list[tuple[Candidate, float]]
+
+
+def _learnable(state: RoundState, rows: _Rows) -> tuple[list[Any], NDArray[np.float64]]:
+    return state.molecules.graphs(c.smiles for c, _ in rows), np.array([value for _, value in rows])
+
+
+def folds(state: RoundState, training: _Rows) -> NDArray[np.bool_]:
+    """Which members each training molecule is left out of, in a campaign without a validation set."""
+    from surrogate.folds import left_out
+
+    return left_out([without_stereo(c.smiles) for c, _ in training], state.config.surrogate.members)
+
+
+def drawn_at_random(training: _Rows) -> NDArray[np.bool_]:
+    """Which training molecules nobody chose: those of the start."""
+    return np.array([candidate.round == 0 for candidate, _ in training])
 
 
 def _write_histories(path: Path, ensemble) -> None:

@@ -24,6 +24,7 @@ from surrogate.settings import (
 )
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are the campaign file's
+_FEWEST_VALIDATION, _FEWEST_FOLDS = 5, 3
 
 
 class DomainConfig(Section):
@@ -50,12 +51,23 @@ class StartConfig(Section):
     """Random molecules labelled before the first round; drawn once, from the seed."""
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
-    validation: Annotated[int, Field(ge=5, strict=True)] = Field(
-        40, description="Labels for early stopping and calibration; they count as labels."
+    validation: Annotated[int, Field(ge=0, strict=True)] = Field(
+        40,
+        description="Labels for early stopping and calibration; they count as labels. 0: none are set apart, "
+        "each member leaves out a part of the training labels.",
     )
     test: Annotated[int, Field(ge=5, strict=True)] = Field(
         100, description="Labels of the fixed test set; never acquired from."
     )
+
+    @model_validator(mode="after")
+    def _enough(self) -> "StartConfig":
+        if 0 < self.validation < _FEWEST_VALIDATION:
+            raise ValueError(
+                f"validation is {self.validation}; give {_FEWEST_VALIDATION} or more, or 0 for members that "
+                "each leave out a part of the training labels"
+            )
+        return self
 
 
 class TargetSetConfig(Section):
@@ -267,6 +279,12 @@ class CampaignConfig(Section):
             raise ValueError(
                 f"proposer: {inventive[0]} proposes molecules that no data set holds; with simulator: lookup "
                 "or surrogate.geometry: dataset use proposer: pool"
+            )
+        members, training = self.surrogate.members, self.start.training
+        if self.start.validation == 0 and not _FEWEST_FOLDS <= members <= training:
+            raise ValueError(
+                f"start.validation is 0, so that each member leaves out a part of the {training} training "
+                f"labels; surrogate.members is {members}: give {_FEWEST_FOLDS} to {training}"
             )
         if self.dataset is None:
             if self.simulator.kind == "lookup":

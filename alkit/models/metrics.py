@@ -50,9 +50,7 @@ def error_metrics(
     errors = mean - truth
     sizes = np.abs(errors)
     probability = None if calibration is None else calibration.probability
-    quantile = _NORMAL_90 if calibration is None else calibration.quantile(0.9)
-    if calibration is not None and not np.isfinite(quantile):  # an interval without end would cover all
-        quantile = replace(calibration, scores=()).quantile(0.9)
+    quantile = _NORMAL_90 if calibration is None else finite_quantile(calibration, 0.9)
     return error_sizes(errors) | {
         "r2": r_squared(truth, mean),
         "coverage_90": float(np.mean(sizes <= quantile * std)),
@@ -63,6 +61,13 @@ def error_metrics(
         "sharpness": metrics.sharpness(std),
         "rejection_gain": metrics.rejection_gain(errors, std),
     }
+
+
+def finite_quantile(calibration: "Calibration", level: float) -> float:
+    """Half-width of an interval over the deviation: conformal, or of the errors' t distribution where the
+    validation molecules are too few for that, since an interval without end would cover all."""
+    quantile = calibration.quantile(level)
+    return quantile if np.isfinite(quantile) else replace(calibration, scores=()).quantile(level)
 
 
 def baseline_metrics(

@@ -183,6 +183,20 @@ def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     return "; ".join(said)
 
 
+def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
+    """How well the intervals of acquired molecules held, in a sentence; nothing where it is not known."""
+    rounds = [row for row in metrics if "acquired_coverage_90" in row]
+    if not rounds:
+        return ""
+    said = f"{rounds[-1]['acquired_coverage_90']:.0%} of the last batch's labels lay in their 90 % interval"
+    if "acquired_widening" not in rounds[-1]:
+        return f"{said}."
+    return (
+        f"{said}; intervals {rounds[-1]['acquired_widening']:.1f} times as wide, as the batches before ask "
+        f"for, hold {rounds[-1]['acquired_widened_90']:.0%}."
+    )
+
+
 def campaign_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     """What the numbers mean, in a sentence."""
     last = metrics[-1]
@@ -331,6 +345,7 @@ def _facts(
         *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),
         *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
         *([("guard", said)] if (said := guard_verdict(metrics)) else []),
+        *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),
         ("surrogate", f"{surrogate.members} {network}, {mode}, {surrogate.features} features"),
         ("learns", learning),
         ("acquisition", config.acquisition.name),

@@ -25,6 +25,9 @@ class RoundMetrics(Mapping[str, float]):
         validation_size: molecules of the validation set.
         validation_rise: p-value that validation errors are not larger than in the best round before.
         outside_target: share of the acquired molecules that lie outside of the target set.
+        acquired_coverage_90: share of the acquired molecules whose label lies in the 90 % interval predicted.
+        acquired_widening: factor on intervals that would hold 90 % of the labels acquired in earlier rounds.
+        acquired_widened_90: share of the acquired molecules in intervals of that width.
         baseline_mean, baseline_elements, baseline_bonds: test MAE of trivial baselines fitted to the same
             labels, eV.
         baseline_xtb: test MAE of the GFN2-xTB energy with element counts, eV; in delta campaigns.
@@ -48,6 +51,9 @@ class RoundMetrics(Mapping[str, float]):
     validation_size: int | None = None
     validation_rise: float | None = None
     outside_target: float | None = None
+    acquired_coverage_90: float | None = None
+    acquired_widening: float | None = None
+    acquired_widened_90: float | None = None
     baseline_mean: float | None = None
     baseline_elements: float | None = None
     baseline_bonds: float | None = None

@@ -1,0 +1,90 @@
+"""How the acquired molecules had been predicted before their labels came.
+
+Selection takes molecules that are thought to be wrong, so that an interval which holds 90 % of the labels of
+random molecules holds fewer of theirs.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.campaign.predictions import read_predictions
+from alkit.files import replace_file
+
+if TYPE_CHECKING:
+    from alkit.campaign.round_state import RoundState
+
+ACQUIRED_FILE = "acquired_predictions.csv"
+LEVEL = 0.9  # of the intervals
+_COLUMNS = ("smiles", "label_eV", "prediction_eV", "std_eV", "half_width_eV")
+
+
+def judge(state: RoundState) -> dict[str, float]:
+    """Metrics of the round; the predictions are kept.
+
+    Returns:
+        ``acquired_coverage_90``: share of the acquired molecules whose label lies in the 90 % interval that
+        was predicted. ``acquired_widening``: the factor on intervals that would have held 90 % of the labels
+        acquired in earlier rounds, by the conformal quantile of their scores, and ``acquired_widened_90``:
+        the share of this round's labels in intervals of that width. Each only where it can be known.
+    """
+    scores = _scores_of_round(state)
+    if scores is None or not len(scores):
+        return {}
+    found = {"acquired_coverage_90": float((scores <= 1).mean())}
+    earlier = [_read(state.path(ACQUIRED_FILE, round_=round_)) for round_ in range(1, state.round)]
+    widening = widening_of(np.concatenate([np.empty(0), *earlier]))
+    if math.isfinite(widening):
+        found["acquired_widening"] = widening
+        found["acquired_widened_90"] = float((scores <= widening).mean())
+    return found
+
+
+def widening_of(scores: NDArray[np.float64]) -> float:
+    """The factor on half-widths that holds the next such score with 90 %; infinite where they are too few.
+
+    Args:
+        scores: ``(n,)`` absolute errors over the half-widths that were predicted.
+    """
+    rank = math.ceil(LEVEL * (len(scores) + 1))
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def _scores_of_round(state: RoundState) -> NDArray[np.float64] | None:
+    """Of this round's acquired molecules; None where their intervals are not known."""
+    if state.round == 0:
+        return None
+    arrays = read_predictions(state)
+    if "half_widths" not in arrays:  # predicted by an earlier revision
+        return None
+    row = {int(number): k for k, number in enumerate(arrays["ids"])}
+    labelled = state.ledger.labelled("training", up_to_round=state.round)
+    acquired = [(c.smiles, value, row[c.id]) for c, value in labelled if c.id in row]
+    means, std = arrays["samples"].mean(axis=0), arrays["std"]
+    rows = [(one, value, means[k], std[k], arrays["half_widths"][k]) for one, value, k in acquired]
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([_COLUMNS, *rows])
+
+    replace_file(state.path(ACQUIRED_FILE), write)
+    return _read(state.path(ACQUIRED_FILE))
+
+
+def _read(path: Path) -> NDArray[np.float64]:
+    """``(n,)`` scores; none of a round of an earlier revision."""
+    if not path.exists():
+        return np.empty(0)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            (float(row["label_eV"]) - float(row["prediction_eV"]), float(row["half_width_eV"]))
+            for row in csv.DictReader(file)
+        ]
+    errors, halves = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return np.abs(errors) / halves

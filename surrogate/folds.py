@@ -1,0 +1,96 @@
+"""Cross-validation inside an ensemble: members trained on different folds of the labels."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate.errors import SurrogateError
+from surrogate.last_layer import LastLayerGP
+
+FEWEST = 3  # folds: with two a member would learn from half of the labels
+_LEAST_LEFT = 0.25  # of a mean squared error, however much more members promise to take
+
+
+def left_out(groups: Sequence[Hashable], members: int) -> NDArray[np.bool_]:
+    """``(n, members)``: which members each molecule is left out of.
+
+    From six members on each molecule is left out of two, so that its errors out of fold have a spread; with
+    fewer of one. Folds follow the order of ``groups``: labels that come later change no earlier one's fold.
+
+    Args:
+        groups: of each molecule; what is of one group, such as stereoisomers, is in one fold.
+        members: 3 or more.
+
+    Raises:
+        SurrogateError: too few members, or fewer groups than folds.
+    """
+    folds = members // (2 if members >= 2 * FEWEST else 1)
+    if folds < FEWEST:
+        raise SurrogateError(f"members is {members}; without a validation set {FEWEST} are the fewest.")
+    places = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    if len(places) < folds:
+        raise SurrogateError(f"{len(places)} labelled molecules do not fill {folds} folds.")
+    fold = np.array([places[group] % folds for group in groups])
+    return fold[:, None] == np.arange(members) % folds
+
+
+def check_left_out(left_out: NDArray, molecules: int, members: int) -> None:
+    """Whether every molecule has members that do not see it, and every member molecules of both kinds.
+
+    Raises:
+        SurrogateError: not so.
+    """
+    if left_out.shape != (molecules, members) or left_out.dtype != bool:
+        raise SurrogateError(
+            f"left_out has shape {left_out.shape} and type {left_out.dtype}; for {molecules} molecules and "
+            f"{members} members it is {(molecules, members)}, of true and false."
+        )
+    if not left_out.any(axis=1).all() or not left_out.any(axis=0).all() or left_out.all(axis=0).any():
+        raise SurrogateError(
+            "left_out leaves a molecule out of no member, or a member without molecules to learn from or to "
+            "validate on."
+        )
+
+
+def unseen(
+    samples: NDArray, sources: Mapping[str, NDArray], left_out: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """What the members that have not seen a molecule say of it: ``(m, n)`` of their ``(s, n)`` samples, and
+    their other sources of uncertainty: ``(n,)``, of all members as if it had not been seen, or ``(m, n)``."""
+    fewest = int(left_out.sum(axis=1).min())
+    members = np.argsort(~left_out, axis=1, kind="stable")[:, :fewest].T
+    others = {
+        name: LastLayerGP.without_itself(values) if values.ndim == 1 else _of(members, values)
+        for name, values in sources.items()
+    }
+    return _of(members, samples), others
+
+
+def joined(sources: Mapping[str, NDArray]) -> dict[str, NDArray[np.float64]]:
+    """``(n,)`` deviations, of members that give a variance ``(s, n)`` each the root of its mean."""
+    return {
+        name: values if values.ndim == 1 else np.sqrt(values.mean(axis=0)) for name, values in sources.items()
+    }
+
+
+def _of(members: NDArray[np.intp], values: NDArray) -> NDArray[np.float64]:
+    return np.take_along_axis(values, members, axis=0)
+
+
+def gain_of_all(errors: NDArray, samples: NDArray, members: int) -> float:
+    """How much smaller, as a factor, errors of the mean of all members are than those of a few.
+
+    The mean squared error of a mean of ``m`` members is ``b + v / m`` with their variance ``v``, so that more
+    of them take a part of it. 1 for a single member, whose variance is not known.
+
+    Args:
+        errors: ``(n,)`` of the mean of the few, eV.
+        samples: ``(m, n)``, their predictions, eV.
+        members: of the whole ensemble.
+    """
+    few, size = len(samples), float(np.mean(np.square(errors)))
+    if few < 2 or few >= members or size == 0:
+        return 1.0
+    variance = float(samples.var(axis=0, ddof=1).mean())
+    return float(np.sqrt(max(1 - variance * (1 / few - 1 / members) / size, _LEAST_LEFT)))
