@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import nn
 
 from surrogate.batches import MOLECULE_OF_ATOM, GraphDataset
 from surrogate.calibration import SPREAD, Calibration
+from surrogate.checks import check_disjoint, check_inputs, check_warm_start
 from surrogate.determinism import deterministic
 from surrogate.ensemble_files import (
     FORMAT,
@@ -25,13 +25,13 @@ from surrogate.ensemble_files import (
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights, write_whole
 from surrogate.folds import check_left_out, gain_of_all, joined, unseen
-from surrogate.inputs import Graph, input_widths
+from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.schnet import build_model
 from surrogate.sealing import sealed, unsealed
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
-from surrogate.stack import evaluate_members, pooled, variances
+from surrogate.stack import evaluate_heads, evaluate_members, pooled, variances
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train_members
 
@@ -43,7 +43,7 @@ class Prediction:
     """What an ensemble of ``s`` members says of ``n`` molecules.
 
     Attributes:
-        samples: ``(s, n)`` eV, one row per member.
+        samples: ``(s, n)`` eV, one row per member, or per head of each member in turn.
         std: ``(n,)`` eV, calibrated standard deviation.
         embeddings: ``(n, d)``, the members' pooled last atom features side by side.
         calibration: that made ``std``, and makes intervals.
@@ -135,7 +135,7 @@ class Ensemble:
         if left_out is not None:
             check_left_out(left_out, len(training[0]), members)
         if warm_start is not None:
-            _check_warm_start(warm_start, settings, members)
+            check_warm_start(warm_start.settings, len(warm_start.members), settings, members)
         start = None if warm_start is None else warm_start.members[:members]
         ensemble, data, held_out = _prepare(
             settings,
@@ -165,14 +165,15 @@ class Ensemble:
         graphs, labels = validation or training
         samples, sources, _ = ensemble._raw(graphs, device=training_settings.device)
         if left_out is not None:
-            samples, sources = unseen(samples, sources, left_out)
+            samples, sources = unseen(samples, sources, left_out, settings.heads)
             if drawn is not None:
                 labels, samples = np.asarray(labels)[drawn], samples[:, drawn]
                 sources = {name: values[..., drawn] for name, values in sources.items()}
         spread = samples if SPREAD in settings.uncertainty else samples.mean(axis=0)[None]
         errors = np.asarray(labels) - samples.mean(axis=0)
         found = Calibration.fit(errors, spread, joined(sources))
-        ensemble.calibration = replace(found, scale=found.scale * gain_of_all(errors, samples, members))
+        gain = gain_of_all(errors, samples, members, settings.heads)
+        ensemble.calibration = replace(found, scale=found.scale * gain)
         return ensemble
 
     def out_of_fold(
@@ -188,7 +189,7 @@ class Ensemble:
         """
         check_left_out(left_out, len(graphs), len(self.members))
         samples, sources, embeddings = self._raw(graphs, device=device)
-        samples, sources = unseen(samples, sources, left_out)
+        samples, sources = unseen(samples, sources, left_out, self.settings.heads)
         return Prediction(samples, self.calibration(samples, joined(sources)), embeddings, self.calibration)
 
     def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
@@ -244,13 +245,13 @@ class Ensemble:
             data = GraphDataset(graphs[start : start + batch_size], self.settings)
             batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
             with torch.inference_mode():
-                outputs, atoms = evaluate_members(members, batch)
+                outputs, atoms = evaluate_heads(members, batch)
                 embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
                 sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))]
                 if "variance" in names:
                     sources.append(variances(members, atoms, batch))
             arrays = [source.double().cpu().numpy() for source in sources]
-            return outputs.double().cpu().numpy(), embedded.cpu().numpy(), arrays
+            return outputs.flatten(0, 1).double().cpu().numpy(), embedded.cpu().numpy(), arrays
 
         outputs_of = []
         try:
@@ -264,7 +265,11 @@ class Ensemble:
                 member.cpu()
         if not outputs_of:
             empty = np.empty((0, len(members) * self.settings.features), dtype=np.float32)
-            return np.empty((len(members), 0)), dict.fromkeys(names, np.empty((len(members), 0))), empty
+            return (
+                np.empty((len(members) * self.settings.heads, 0)),
+                dict.fromkeys(names, np.empty((len(members), 0))),
+                empty,
+            )
         outputs, embeddings, sources = zip(*outputs_of, strict=True)
         samples = self.scale * np.concatenate(outputs, axis=1) + offsets
         arrays = [np.concatenate(parts, axis=-1) for parts in zip(*sources, strict=True)]
@@ -348,12 +353,8 @@ def _prepare(
     the new one: so what they have learned counts from the first step.
     """
     sets = [training] if validation is None else [training, validation]
-    if validation is not None and (
-        shared := {_content(graph) for graph in training[0]} & {_content(graph) for graph in validation[0]}
-    ):
-        raise SurrogateError(
-            f"{len(shared)} molecules are in training and validation; each belongs in one set."
-        )
+    if validation is not None:
+        check_disjoint(training[0], validation[0])
     rests = []
     for graphs, labels in sets:
         check_inputs(settings, graphs)
@@ -374,45 +375,3 @@ def _prepare(
         for rest, (graphs, _) in zip(rests, sets, strict=True)
     ]
     return Ensemble(settings, references, [], scale=scale), data[0], data[-1]
-
-
-def _content(graph: Graph) -> tuple[bytes, ...]:
-    """All that the network sees: the same for two graphs of one molecule with its atoms in one order."""
-    parts = (
-        graph.numbers,
-        graph.senders,
-        graph.receivers,
-        graph.vectors,
-        graph.atom_inputs,
-        graph.pair_inputs,
-    )
-    return tuple(part.tobytes() for part in parts)
-
-
-def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
-    """Whether molecules come with the further inputs that the network was built for.
-
-    Raises:
-        SurrogateError: they do not.
-    """
-    wanted = input_widths(settings.inputs)
-    for i, graph in enumerate(graphs):
-        sizes = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
-        if sizes != wanted:
-            raise SurrogateError(
-                f"Molecule {i} has {sizes[0]} inputs per atom and {sizes[1]} per pair; the model's inputs "
-                f"{list(settings.inputs)} take {wanted[0]} and {wanted[1]}."
-            )
-
-
-def _check_warm_start(earlier: Ensemble, settings: ModelSettings, members: int) -> None:
-    """Weights may only go on in the network they were trained in; elements and target may differ."""
-    if len(earlier.members) < members:
-        raise SurrogateError(
-            f"members is {members}, but the ensemble to start from has {len(earlier.members)}."
-        )
-    bare: dict[str, Any] = {"elements": (), "baseline": ""}  # neither is part of the network
-    if replace(earlier.settings, **bare) != replace(settings, **bare):
-        raise SurrogateError(
-            f"The ensemble to start from has {earlier.settings}, but {settings} is asked for; use the same."
-        )

@@ -80,11 +80,12 @@ def to_schnetpack(
             f"There is no member {member}; the ensemble has 0 to {len(ensemble.members) - 1}."
         )
     source: Any = copy.deepcopy(ensemble.members[member]).cpu()
-    head = source.output_modules[0]
-    last = head.outnet[-1]
+    head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET)
+    last = source.output_modules[0].outnet[-1]
     with torch.no_grad():  # into the network, because schnetpack takes its forces from before postprocessing
-        last.weight *= ensemble.scale
-        last.bias *= ensemble.scale
+        mean = {name: ensemble.scale * part.mean(0, keepdim=True) for name, part in last.state_dict().items()}
+        head.outnet[:-1].load_state_dict(source.output_modules[0].outnet[:-1].state_dict())
+        head.outnet[-1].load_state_dict(mean)
     offsets = schnetpack.transform.AddOffsets(TARGET, add_atomrefs=True)
     # NaN for elements that the model was not built for: schnetpack would predict them without a word.
     offsets.atomref = torch.full((100,), torch.nan, dtype=torch.float64)

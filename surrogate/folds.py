@@ -25,14 +25,23 @@ def left_out(groups: Sequence[Hashable], members: int) -> NDArray[np.bool_]:
     Raises:
         SurrogateError: too few members, or fewer groups than folds.
     """
-    folds = members // (2 if members >= 2 * FEWEST else 1)
-    if folds < FEWEST:
-        raise SurrogateError(f"members is {members}; without a validation set {FEWEST} are the fewest.")
+    folds = folds_of(members)
     places = {group: k for k, group in enumerate(dict.fromkeys(groups))}
     if len(places) < folds:
         raise SurrogateError(f"{len(places)} labelled molecules do not fill {folds} folds.")
     fold = np.array([places[group] % folds for group in groups])
     return fold[:, None] == np.arange(members) % folds
+
+
+def folds_of(members: int) -> int:
+    """Number of folds.
+
+    Raises:
+        SurrogateError: too few members.
+    """
+    if members < FEWEST:
+        raise SurrogateError(f"members is {members}; without a validation set {FEWEST} are the fewest.")
+    return members // (2 if members >= 2 * FEWEST else 1)
 
 
 def check_left_out(left_out: NDArray, molecules: int, members: int) -> None:
@@ -54,9 +63,9 @@ def check_left_out(left_out: NDArray, molecules: int, members: int) -> None:
 
 
 def unseen(
-    samples: NDArray, sources: Mapping[str, NDArray], left_out: NDArray[np.bool_]
+    samples: NDArray, sources: Mapping[str, NDArray], left_out: NDArray[np.bool_], heads: int = 1
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """What the members that have not seen a molecule say of it: ``(m, n)`` of their ``(s, n)`` samples, and
+    """What the members that have not seen a molecule say of it: ``(m, n)`` of all ``(s, n)`` samples, and
     their other sources of uncertainty: ``(n,)``, of all members as if it had not been seen, or ``(m, n)``."""
     fewest = int(left_out.sum(axis=1).min())
     members = np.argsort(~left_out, axis=1, kind="stable")[:, :fewest].T
@@ -64,7 +73,8 @@ def unseen(
         name: LastLayerGP.without_itself(values) if values.ndim == 1 else _of(members, values)
         for name, values in sources.items()
     }
-    return _of(members, samples), others
+    rows = (members[:, None] * heads + np.arange(heads)[:, None]).reshape(-1, members.shape[1])
+    return _of(rows, samples), others
 
 
 def joined(sources: Mapping[str, NDArray]) -> dict[str, NDArray[np.float64]]:
@@ -78,7 +88,7 @@ def _of(members: NDArray[np.intp], values: NDArray) -> NDArray[np.float64]:
     return np.take_along_axis(values, members, axis=0)
 
 
-def gain_of_all(errors: NDArray, samples: NDArray, members: int) -> float:
+def gain_of_all(errors: NDArray, samples: NDArray, members: int, heads: int = 1) -> float:
     """How much smaller, as a factor, errors of the mean of all members are than those of a few.
 
     The mean squared error of a mean of ``m`` members is ``b + v / m`` with their variance ``v``, so that more
@@ -86,9 +96,10 @@ def gain_of_all(errors: NDArray, samples: NDArray, members: int) -> float:
 
     Args:
         errors: ``(n,)`` of the mean of the few, eV.
-        samples: ``(m, n)``, their predictions, eV.
+        samples: ``(m, n)``, their predictions, eV; ``(m * heads, n)`` of several heads each.
         members: of the whole ensemble.
     """
+    samples = samples.reshape(-1, heads, samples.shape[1]).mean(axis=1)
     few, size = len(samples), float(np.mean(np.square(errors)))
     if few < 2 or few >= members or size == 0:
         return 1.0

@@ -38,7 +38,7 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
             representation.embedding = _Embedding(representation.embedding, atoms, settings.features)
             representation.radial_basis = _RadialBasis(radial_basis, pairs)
             representation = _WithInputs(representation)
-        head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET)
+        head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET, n_out=settings.heads)
         heads = [head]
         if "variance" in settings.uncertainty:
             heads.append(schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=VARIANCE))
@@ -115,9 +115,15 @@ def by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]
         batch: schnetpack's input dictionary, as `surrogate.batches.collate` makes it.
 
     Returns:
-        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), and the
-        ``(n, features)`` last atom features, from which the head computes the energy.
+        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), means
+        over several heads, and the ``(n, features)`` last atom features, from which these compute the energy.
     """
+    energies, atoms = heads_by_schnetpack(model, batch)
+    return energies.mean(dim=0), atoms
+
+
+def heads_by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The same, with the ``(h, b)`` outputs of all heads."""
     features = model.representation(dict(batch))
     energies = model.output_modules[0](features)[TARGET]
-    return energies, features["scalar_representation"]
+    return energies.reshape(len(energies), -1).T, features["scalar_representation"]

@@ -16,7 +16,7 @@ References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
 Freeze = Literal["none", "embedding", "representation"]
 Device = Literal["auto", "cpu", "cuda"]
-_MOST = {"features": 2048, "interactions": 32, "gaussians": 2048}  # a few gigabytes
+_MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256}  # a few gigabytes
 
 
 def pick_device(name: str) -> str:
@@ -57,6 +57,9 @@ class ModelSettings:
         gaussians: radial basis functions between 0 and ``cutoff``.
         cutoff: Å; pairs farther apart do not interact.
         elements: symbols the model is built for; any other is refused.
+        heads: outputs of one network. Several differ in the last layer alone, and are trained by the
+            likelihood of the labels under their mean and spread: a shallow ensemble (Kellner and Ceriotti,
+            https://doi.org/10.48550/arXiv.2402.16621).
         uncertainty: sources of the uncertainty estimate: the spread of the ``ensemble``, a Gaussian process
             (``gp``) on the last atom features, a second head that learns the ``variance`` of errors, or
             several, each weighted by how well it ranks the validation errors.
@@ -72,6 +75,7 @@ class ModelSettings:
     gaussians: int = 40
     cutoff: float = 5.0
     elements: tuple[str, ...] = ("H", "C", "N", "O", "F")
+    heads: int = 1
     uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
 
     def __post_init__(self) -> None:
@@ -97,7 +101,7 @@ class ModelSettings:
             )
         if self.mode == "3d" and "chemistry" in self.inputs:
             raise SurrogateError("chemistry inputs come from the SMILES; use mode 2d, or inputs xtb in 3d.")
-        _check_positive(self, ("features", "interactions", "gaussians", "cutoff"))
+        _check_positive(self, ("features", "interactions", "gaussians", "cutoff", "heads"))
         for field_name, most in _MOST.items():
             value = getattr(self, field_name)
             if isinstance(value, bool) or not isinstance(value, int) or value > most:

@@ -23,17 +23,23 @@ from surrogate.batches import (
 )
 from surrogate.compat import schnetpack
 from surrogate.convolution import STENCIL, Pairs, convolve, knots
-from surrogate.schnet import by_schnetpack, network_of
+from surrogate.schnet import heads_by_schnetpack, network_of
 
 _keys = schnetpack.properties
 _SMALLEST = 1e-8  # variance; keeps logarithms finite
 
 
 def evaluate_members(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Outputs ``(s, b)`` and last atom features ``(s, n, features)`` of ``s`` networks of one
-    architecture."""
+    """Outputs ``(s, b)``, the mean of several heads, and last atom features ``(s, n, features)`` of ``s``
+    networks of one architecture."""
+    outputs, atoms = evaluate_heads(members, batch)
+    return outputs.mean(dim=1), atoms
+
+
+def evaluate_heads(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Outputs ``(s, h, b)`` of all heads, and last atom features ``(s, n, features)``."""
     if hasattr(network_of(members[0]), "mixing"):  # PaiNN
-        each = [by_schnetpack(member, batch) for member in members]
+        each = [heads_by_schnetpack(member, batch) for member in members]
         return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
     return stacked(members, batch)
 
@@ -64,7 +70,7 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         batch: as `surrogate.batches.GraphDataset` cuts it.
 
     Returns:
-        ``(s, b)`` network outputs and ``(s, n, features)``.
+        ``(s, h, b)`` outputs of the networks' heads and ``(s, n, features)``.
     """
     networks = [network_of(member) for member in members]
     pairs = Pairs(*(batch[name] for name in (MOLECULES, POINTERS, PARTNERS, STARTS, WEIGHTS)))
@@ -79,7 +85,7 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         sent = _dense(into, atoms) if depth else _described(_dense(into, known), batch)
         atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
     energies = _through([member.output_modules[0].outnet for member in members], atoms)
-    return pooled(energies, batch)[..., 0], atoms
+    return pooled(energies, batch).transpose(1, 2), atoms
 
 
 def _known(networks: Sequence[Any], batch: dict[str, Tensor]) -> Tensor:

@@ -24,8 +24,9 @@ from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
 from surrogate.schnet import layers
 from surrogate.settings import TrainingSettings, pick_device
-from surrogate.stack import evaluate_members, variances
+from surrogate.stack import evaluate_heads, evaluate_members, variances
 
+_SMALLEST_VARIANCE = 1e-4  # of heads, in units of the scale: of a batch where all agree
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
@@ -142,14 +143,16 @@ class _Task(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         learning = [k for k, run in enumerate(self.runs) if not run.stopped]
         members: list[Any] = [self.members[k] for k in learning]
-        outputs, atoms = evaluate_members(members, batch)
-        squares = (outputs - batch[TARGET]) ** 2
+        heads, atoms = evaluate_heads(members, batch)
+        squares = (heads.mean(dim=1) - batch[TARGET]) ** 2
         losses = _means(squares, batch, learning)
         optimizers: Any = self.optimizers()  # one alone comes without a list
         chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
         for optimizer in chosen:
             optimizer.zero_grad()
         total = losses.sum()  # no member's loss depends on another's weights
+        if heads.shape[1] > 1:
+            total = total + _means(_unlikelihood(heads, squares), batch, learning).sum()
         if len(members[0].output_modules) > 1:  # heads that learn the variance, and leave all else alone
             variance = variances(members, atoms, batch)
             likelihood = variance.log() + squares.detach() / variance
@@ -167,6 +170,13 @@ class _Task(pl.LightningModule):
             errors = errors * batch[LEFT_OUT].T
         self.sums[2] += (errors**2).sum(dim=1).cpu()
         self.sums[3] += errors.abs().sum(dim=1).cpu()
+
+
+def _unlikelihood(heads: Tensor, squares: Tensor) -> Tensor:
+    """``(s, b)``: minus the logarithm of the likelihood of labels, normal about the heads' mean with their
+    variance."""
+    variances = heads.var(dim=1) + _SMALLEST_VARIANCE
+    return (variances.log() + squares / variances) / 2
 
 
 def _means(values: Tensor, batch: dict[str, Tensor], members: list[int]) -> Tensor:

@@ -37,7 +37,7 @@ def check_acquisition(state: RoundState) -> None:
         ConfigError: it cannot.
     """
     asked, name = needs(state.acquisition), state.config.acquisition.name
-    members = state.config.surrogate.members
+    members = state.config.surrogate.members * state.config.surrogate.heads
     if "members" in asked and members < 2:
         raise ConfigError(
             f"acquisition {name} needs an ensemble, but surrogate.members is {members}; set 2 or more."

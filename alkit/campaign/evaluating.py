@@ -65,7 +65,9 @@ def _validation(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
         drawn = drawn_at_random(rows)
         smiles, truth = [c.smiles for c, _ in rows if c.round == 0], np.array([v for _, v in rows])[drawn]
         predicted = ensemble.out_of_fold(graphs, left_out, device=device).part(drawn)
-        gain = gain_of_all(predicted.mean - truth, predicted.samples, len(ensemble.members))
+        gain = gain_of_all(
+            predicted.mean - truth, predicted.samples, len(ensemble.members), ensemble.settings.heads
+        )
     _write_predictions(state.path(guard.VALIDATION_FILE), smiles, truth, predicted)
     errors = gain * np.abs(predicted.mean - truth)
     return {

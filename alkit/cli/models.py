@@ -68,6 +68,10 @@ def train(
     representation: Annotated[Representation, typer.Option(help="painn in 3d only.")] = _MODEL.representation,
     limit: Limit = None,
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="No validation set: each member leaves out a part; 3 or more.")
+    ] = False,
+    heads: Annotated[int, typer.Option(min=1, help="Outputs of a network, trained by likelihood.")] = 1,
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = _MODEL.features,
     gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = _MODEL.gaussians,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = _TRAINING.epochs,
@@ -97,7 +101,8 @@ def train(
         learning=learning,
         limit=limit,
         members=members,
-        model=model | {"features": features, "gaussians": gaussians},
+        folds=folds,
+        model=model | {"features": features, "gaussians": gaussians, "heads": heads},
         training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
         seed=seed,
         progress=progress,

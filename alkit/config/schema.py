@@ -108,8 +108,11 @@ class SurrogateConfig(Section):
     pretrain_molecules: Annotated[int, Field(ge=10, strict=True)] = Field(
         1000, description="learning: pretrain: cheap labels, not counted as labels."
     )
-    members: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(
-        3, description="SchNets in the ensemble."
+    members: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        3, description="Networks in the ensemble; {heads: 16} is one with so many outputs."
+    )
+    heads: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
+        _MODEL.heads, description="Outputs of a network, trained by likelihood; 1: one, by squared errors."
     )
     features: PositiveInt = Field(_MODEL.features, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(_MODEL.interactions, description="Interaction blocks.")
@@ -158,8 +161,22 @@ class SurrogateConfig(Section):
     )
     device: Device = Field(_TRAINING.device, description="auto: a GPU where there is one.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        """`members: {heads: 16}` is short for one network with 16 heads; `networks` may be more."""
+        if isinstance(data, dict) and isinstance(members := data.get("members"), dict):
+            if strange := sorted(set(members) - {"heads", "networks"}, key=str):
+                raise ValueError(f"members has {strange[0]!r}; it is a number, or heads and networks")
+            if "heads" not in members or "heads" in data:
+                raise ValueError("members: {heads: 16} names the heads, once")
+            data = data | {"members": members.get("networks", 1), "heads": members["heads"]}
+        return data
+
     @model_validator(mode="after")
     def _agree(self) -> "SurrogateConfig":
+        if self.members * self.heads < 2:
+            raise ValueError("members is 1, which has no spread; give 2 or more, or {heads: 16}")
         if self.ema and self.precision == "64":
             raise ValueError("ema averages weights in 32 bits: with precision 64 leave it at 0")
         warm = self.warm_start or self.learning == "pretrain"

@@ -44,6 +44,7 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
         gaussians=section.gaussians,
         cutoff=section.cutoff,
         elements=tuple(config.domain.elements),
+        heads=section.heads,
         uncertainty=section.uncertainty,
     )
 

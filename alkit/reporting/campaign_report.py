@@ -337,6 +337,7 @@ def _facts(
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
     network = {"schnet": "SchNets", "painn": "PaiNNs"}[surrogate.representation]
+    heads = f" of {surrogate.heads} heads" if surrogate.heads > 1 else ""
     learning = _LEARNING[surrogate.learning]
     if cheap := metrics[-1].get("cheap_labels") if metrics else None:
         learning += f" ({cheap:.0f} cheap labels, not counted)"
@@ -346,7 +347,7 @@ def _facts(
         *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
         *([("guard", said)] if (said := guard_verdict(metrics)) else []),
         *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),
-        ("surrogate", f"{surrogate.members} {network}, {mode}, {surrogate.features} features"),
+        ("surrogate", f"{surrogate.members} {network}{heads}, {mode}, {surrogate.features} features"),
         ("learns", learning),
         ("acquisition", config.acquisition.name),
         ("proposer", config.proposer.kind),

@@ -23,7 +23,7 @@ from alkit.models.graphs import GraphBuilder, baseline_energies, check_gfn2
 from alkit.models.prediction import PlaceAll, with_geometry
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
-from alkit.molecules.molecule import Molecule, canonical
+from alkit.molecules.molecule import Molecule, canonical, without_stereo
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.single_point import LEVEL
 from alkit.standalone.energies import as_atomization
@@ -48,6 +48,7 @@ def train_model(
     training: dict[str, Any],
     seed: int,
     progress: CampaignProgress,
+    folds: bool = False,
     unit: str | None = None,
     kind: Energy | None = None,
     references: str | None = None,
@@ -58,7 +59,7 @@ def train_model(
 ) -> dict[str, float]:
     """Train an ensemble on a data set or a CSV; 80 % training, 10 % validation, 10 % test, drawn at random.
 
-    Stereoisomers share a set: what is tested must not be known from its mirror image.
+    Stereoisomers share a set, or a fold: what is tested must not be known from its mirror image.
 
     Args:
         data: an ASE database of `alkit data import`, or a table with the columns ``smiles`` and ``target``.
@@ -66,6 +67,7 @@ def train_model(
         geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
         learning: ``direct``, or ``delta``: the label less a GFN2-xTB single point at the input geometry.
         limit: use this many molecules, drawn at random.
+        folds: train on 90 %, and let each member validate on the part that it leaves out.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
         unit, kind, references: what the energies of a table are, see `alkit.standalone.energies`;
             atomization energies in eV by default.
@@ -79,8 +81,11 @@ def train_model(
         AlkitError, SurrogateError: unusable data or settings.
     """
     from surrogate import ModelSettings, TrainingSettings
+    from surrogate.folds import folds_of
 
     refuse_trained(out)
+    if folds:
+        folds_of(members)  # refuses too few before the work
     with made(out):  # what cannot be written to is found out before the work
         how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
         settings = TrainingSettings(**training)
@@ -91,7 +96,9 @@ def train_model(
         with placing_in_workers(workers, timeout) as place_all:
             usable = source.build(order, progress, place_all)
         how = replace(how, elements=source.elements)
-        return _fit(source, usable, (how, settings), out, members=members, seed=seed, progress=progress)
+        return _fit(
+            source, usable, (how, settings), out, members=members, folds=folds, seed=seed, progress=progress
+        )
 
 
 def _fit(
@@ -101,20 +108,25 @@ def _fit(
     out: Path,
     *,
     members: int,
+    folds: bool,
     seed: int,
     progress: CampaignProgress,
 ) -> dict[str, float]:
     """Train on a part of the molecules, save, and measure on another."""
     from surrogate import Ensemble
+    from surrogate.folds import left_out
 
     test, validation, fit = source.split(usable)
+    if folds:
+        fit, validation = fit + validation, []
     with progress, progress.steps("training", members * settings[1].epochs) as advance:
         ensemble = Ensemble.fit(
             *settings,
             training=source.pairs(fit),
-            validation=source.pairs(validation),
+            validation=None if folds else source.pairs(validation),
             members=members,
             seed=seed,
+            left_out=left_out([without_stereo(source.smiles[i]) for i in fit], members) if folds else None,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     labels = len(fit) + len(validation)

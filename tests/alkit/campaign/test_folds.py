@@ -1,7 +1,9 @@
 """Campaigns without a validation set: every label is learned from, and errors are out of fold."""
 
+import contextlib
 import csv
 
+import numpy as np
 import pytest
 
 from alkit.campaign.campaign import Campaign, open_campaign
@@ -53,6 +55,31 @@ def test_what_was_acquired_is_learned_from_and_judges_nothing(tiny, tmp_path) ->
 )
 def test_what_cannot_be_folds_is_refused(start, members, said, tiny, write_config) -> None:
     tiny["start"] |= start
+    tiny["surrogate"]["members"] = members
+    with pytest.raises(ConfigError, match=said):
+        load_config(write_config(tiny))
+
+
+@pytest.mark.campaign
+def test_a_campaign_of_one_network_with_several_heads(tiny, tmp_path) -> None:
+    tiny["surrogate"]["members"] = {"heads": 4}
+    Campaign(tiny).run()
+    predictions = np.load(tmp_path / "run/rounds/01/predictions.npz")
+    assert len(predictions["samples"]) == 4
+    with contextlib.closing(open_campaign(tmp_path / "run")[1]) as ledger:
+        assert all(metrics["mae"] > 0 for metrics in ledger.metrics())
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (1, "members is 1, which has no spread"),
+        ({"heads": 1}, "members is 1, which has no spread"),
+        ({"networks": 3}, "names the heads"),
+        ({"heads": 4, "trunks": 2}, "members has 'trunks'"),
+    ],
+)
+def test_members_that_cannot_be_are_refused(members, said, tiny, write_config) -> None:
     tiny["surrogate"]["members"] = members
     with pytest.raises(ConfigError, match=said):
         load_config(write_config(tiny))

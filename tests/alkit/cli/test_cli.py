@@ -178,6 +178,13 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert "elements" in out
     _refused(alkit("train", "labels.csv", *arguments), "holds a trained model already")
 
+    folded = ["--target", "energy_eV", "--features", 16, "--epochs", 3, "--out", "folded", "--folds"]
+    _refused(alkit("train", "labels.csv", *folded, "--members", 2), "members is 2")
+    code, out, _ = alkit("train", "labels.csv", *folded, "--members", 3, "--heads", 2)
+    assert code == 0
+    learned = len(rows) - sum(bool(row["reason"]) for row in rows)
+    assert f"{learned - max(2, learned // 10)} " in out  # all that is not tested
+
     (tmp_path / "new.smi").write_text("CCCO\nCC(=O)N\nCCS\n")
     code, out, err = alkit("predict", "model", "new.smi")
     predicted = list(csv.DictReader(out.splitlines()))

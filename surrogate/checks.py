@@ -1,0 +1,68 @@
+"""What an ensemble refuses to learn from."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from surrogate.errors import SurrogateError
+from surrogate.inputs import Graph, input_widths
+from surrogate.settings import ModelSettings
+
+
+def check_disjoint(training: Sequence[Graph], validation: Sequence[Graph]) -> None:
+    """Whether no molecule is in both sets.
+
+    Raises:
+        SurrogateError: some are.
+    """
+    shared = {_content(graph) for graph in training} & {_content(graph) for graph in validation}
+    if shared:
+        raise SurrogateError(
+            f"{len(shared)} molecules are in training and validation; each belongs in one set."
+        )
+
+
+def _content(graph: Graph) -> tuple[bytes, ...]:
+    """All that the network sees: the same for two graphs of one molecule with its atoms in one order."""
+    parts = (
+        graph.numbers,
+        graph.senders,
+        graph.receivers,
+        graph.vectors,
+        graph.atom_inputs,
+        graph.pair_inputs,
+    )
+    return tuple(part.tobytes() for part in parts)
+
+
+def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
+    """Whether molecules come with the further inputs that the network was built for.
+
+    Raises:
+        SurrogateError: they do not.
+    """
+    wanted = input_widths(settings.inputs)
+    for i, graph in enumerate(graphs):
+        sizes = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
+        if sizes != wanted:
+            raise SurrogateError(
+                f"Molecule {i} has {sizes[0]} inputs per atom and {sizes[1]} per pair; the model's inputs "
+                f"{list(settings.inputs)} take {wanted[0]} and {wanted[1]}."
+            )
+
+
+def check_warm_start(
+    earlier: ModelSettings, earlier_members: int, settings: ModelSettings, members: int
+) -> None:
+    """Whether weights go on in the network they were trained in; elements and target may differ.
+
+    Raises:
+        SurrogateError: they do not, or there are too few of them.
+    """
+    if earlier_members < members:
+        raise SurrogateError(f"members is {members}, but the ensemble to start from has {earlier_members}.")
+    bare: dict[str, Any] = {"elements": (), "baseline": ""}  # neither is part of the network
+    if replace(earlier, **bare) != replace(settings, **bare):
+        raise SurrogateError(
+            f"The ensemble to start from has {earlier}, but {settings} is asked for; use the same."
+        )
