@@ -6,8 +6,9 @@
 molecules 10,000 to 11,999; the labels of seed s are those of molecules 1,000 s and following. Settings were
 chosen on molecules 3,000 to 9,999. Each ensemble is trained once, and judged with the spread of its members,
 with a Gaussian process on its first member's last layer, with heads that learn variances, with several of
-these, and with its first member and the process alone. "Ideal" is what errors drawn from the model's own
-distribution would give: no finite test set gives 0.
+these, and with its first member and the process alone. "folds": members that leave out a fifth of the labels
+each, in place of the validation set; "16 heads": one network trained by likelihood. "Ideal" is what errors
+drawn from the model's own distribution would give: no finite test set gives 0.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from scipy.stats import t as student
 from alkit.models import metrics as evaluation
 from alkit.reporting.progress import CampaignProgress
 from surrogate import Calibration, Ensemble, Graph, ModelSettings, Prediction, TrainingSettings
-from surrogate.folds import joined
+from surrogate.folds import joined, left_out
 
 LABELS, VALIDATION, MEMBERS = 1000, 250, 5
 MODES = ("3d", "2d")
@@ -40,6 +41,7 @@ SOURCES = {
     "all": ("ensemble", "gp", "variance"),
     "one member, gp": ("gp",),
 }
+OTHERS = ("folds", "16 heads")  # trained by themselves, with the spread and the process
 BAR = {
     "ence": "≤ 0.10, then 0.05",
     "miscalibration_area": "≤ 0.04, then 0.02",
@@ -68,9 +70,9 @@ def fitted(qm9: QM9, mode: str, seed: int, folder: Path, progress: CampaignProgr
     for name, indices in ranges.items():
         graphs = [qm9.graph(i, BARS[mode].geometry, settings) for i in indices]
         sets[name] = [one for one in graphs if one is not None], np.array([qm9.label(i) for i in indices])
-    told = json.dumps([asdict(settings), asdict(training), VALIDATION, MEMBERS], sort_keys=True)
+    described = json.dumps([asdict(settings), asdict(training), VALIDATION, MEMBERS], sort_keys=True)
     home = folder / f"{mode}_{seed}"
-    if (home / "told.json").exists() and (home / "told.json").read_text() == told:
+    if (home / "described.json").exists() and (home / "described.json").read_text() == described:
         return Ensemble.load(home), sets
     with progress, progress.steps(f"{mode}, seed {seed}", MEMBERS * training.epochs) as advance:
         ensemble = Ensemble.fit(
@@ -83,12 +85,41 @@ def fitted(qm9: QM9, mode: str, seed: int, folder: Path, progress: CampaignProgr
             on_epoch=lambda member, epoch, row: advance(1),
         )
     ensemble.save(home)
-    (home / "told.json").write_text(told)
+    (home / "described.json").write_text(described)
     return ensemble, sets
 
 
+def other(qm9: QM9, mode: str, seed: int, kind: str, progress: CampaignProgress) -> dict[str, float]:
+    """Metrics on the test set of an ensemble without validation set, or of one network with several heads."""
+    model = {**MODEL, **BARS[mode].model, "heads": 16 if kind == "16 heads" else 1}
+    settings, training = ModelSettings(**model), TrainingSettings(**{**TRAINING, **BARS[mode].training})
+    first = 1000 * seed
+
+    def labelled(indices: range) -> _Set:
+        graphs = [qm9.graph(i, BARS[mode].geometry, settings) for i in indices]
+        return [one for one in graphs if one is not None], np.array([qm9.label(i) for i in indices])
+
+    members = MEMBERS if kind == "folds" else 1
+    sets: dict[str, Any] = {
+        "training": labelled(range(first + VALIDATION, first + LABELS)),
+        "validation": labelled(range(first, first + VALIDATION)),
+    }
+    if kind == "folds":
+        sets = {
+            "training": labelled(range(first, first + LABELS)),
+            "left_out": left_out(range(LABELS), members),
+        }
+    with progress, progress.steps(f"{mode}, {kind}, seed {seed}", members * training.epochs) as advance:
+        ensemble = Ensemble.fit(
+            settings, training, **sets, members=members, seed=seed, on_epoch=lambda *_: advance(1)
+        )
+    graphs, truth = labelled(TEST)
+    predicted = ensemble.predict(graphs)
+    return evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
+
+
 def judged(ensemble: Ensemble, sets: dict[str, _Set], source: str) -> dict[str, float]:
-    """Metrics on the test set with this source of uncertainty, calibrated anew on the validation set."""
+    """Metrics on the test set with this source of uncertainty, calibrated on the validation set."""
     if source == "one member, gp":
         ensemble = replace(ensemble, members=ensemble.members[:1])
     kinds = SOURCES[source]
@@ -143,16 +174,22 @@ def rows(qm9: QM9, arguments: Any, progress: CampaignProgress) -> Iterator[dict[
                 row = {"mode": mode, "seed": seed, "source": source, **judged(ensemble, sets, source)}
                 row["cost"] = cost(ensemble, sets["test"][0]) if source == "one member, gp" else float("nan")
                 yield row
+            for source in OTHERS:
+                yield {"mode": mode, "seed": seed, "source": source} | other(
+                    qm9, mode, seed, source, progress
+                )
 
 
 def show(found: list[dict[str, Any]], console: Console) -> None:
     for mode in dict.fromkeys(row["mode"] for row in found):
-        table = Table("metric", "bar", *SOURCES, title=f"{mode}: mean (each seed)")
+        sources = [*SOURCES, *OTHERS]
+        table = Table("metric", "bar", *sources, title=f"{mode}: mean (each seed)")
         names = [*BAR, "normal_area", "ideal_ence", "ideal_miscalibration_area", "ideal_spearman"]
         for name in names:
             cells = []
-            for source in SOURCES:
-                values = [row[name] for row in found if (row["mode"], row["source"]) == (mode, source)]
+            for source in sources:
+                rows = [row for row in found if (row["mode"], row["source"]) == (mode, source)]
+                values = [row.get(name, np.nan) for row in rows]
                 each = ", ".join(f"{value:.3f}" for value in values)
                 cells.append("" if np.isnan(values).all() else f"{np.mean(values):.3f} ({each})")
             table.add_row(name, BAR.get(name, ""), *cells)

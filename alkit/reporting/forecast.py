@@ -11,9 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student
 
 _FEWEST_ROUNDS = 3
+# What learning curves usually have, as the slope of their logarithms, and how far they are from it. The usual
+# slope counts as much as rounds whose logarithms of labels have this variance. Chosen on curves of QM9
+# (benchmarks/forecast.py, other draws): without it, rounds that lie close together say too much.
+_USUAL_SLOPE, _USUAL_SPREAD = -0.5, 0.1
+_USUAL_COUNTS = 0.03
 _LEVEL = 0.9
 
 
@@ -62,14 +68,18 @@ def gain(metrics: Sequence[Mapping[str, float]], batch: int) -> float | None:
 
 @dataclass(frozen=True)
 class _Curve:
-    """A straight line through the logarithms: ``height`` at ``centre``, ``slope``; and how sure it is."""
+    """A straight line through the logarithms: ``height`` at ``centre``, ``slope``; and how sure it is.
+
+    Rounds count in proportion to their labels, as the early ones lie off the power law.
+    """
 
     centre: float
     height: float
     slope: float
     variance: float
-    spread: float  # of the logarithms of labels: sum of squares about their mean
+    spread: float  # of the logarithms of labels: variance about their mean, with what the usual slope counts
     rounds: int
+    last: float  # logarithm of the labels so far
 
     @classmethod
     def fit(cls, metrics: Sequence[Mapping[str, float]]) -> _Curve | None:
@@ -78,24 +88,26 @@ class _Curve:
             return None
         x = np.log([row["labels"] for row in metrics])
         y = np.log([max(row["validation_mae"], 1e-9) for row in metrics])
-        spread = float(((x - x.mean()) ** 2).sum())
-        if spread == 0:
+        weights = np.exp(x - x.max())
+        weights /= weights.sum()
+        centre, height = float(weights @ x), float(weights @ y)
+        spread, falls = float(weights @ (x - centre) ** 2), float(weights @ ((x - centre) * (y - height)))
+        if falls >= 0:
             return None
-        slope = float(((x - x.mean()) * y).sum() / spread)
-        if slope >= 0:
-            return None
-        residuals = y - y.mean() - slope * (x - x.mean())
-        variance = float((residuals**2).sum() / (len(x) - 2))
-        return cls(float(x.mean()), float(y.mean()), slope, variance, spread, len(x))
+        slope = (falls + _USUAL_COUNTS * _USUAL_SLOPE) / (spread + _USUAL_COUNTS)
+        residuals = y - height - slope * (x - centre)
+        variance = float(weights @ residuals**2) * len(x) / (len(x) - 2)
+        return cls(centre, height, slope, variance, spread + _USUAL_COUNTS, len(x), float(x[-1]))
 
     def at(self, x: np.ndarray) -> np.ndarray:
         return self.height + self.slope * (x - self.centre)
 
     def reach(self, x: np.ndarray) -> np.ndarray:
-        """Half the width of the 90 % interval of the line."""
+        """Half the width of the 90 % interval of the line; beyond the last round slopes may change too."""
         quantile = student.ppf((1 + _LEVEL) / 2, self.rounds - 2)
-        known = 1 / self.rounds + (x - self.centre) ** 2 / self.spread
-        return np.asarray(quantile * np.sqrt(self.variance * known))
+        known = (1 + (x - self.centre) ** 2 / self.spread) / self.rounds
+        beyond = norm.ppf((1 + _LEVEL) / 2) * _USUAL_SPREAD * np.maximum(x - self.last, 0)
+        return np.asarray(np.hypot(quantile * np.sqrt(self.variance * known), beyond))
 
 
 def sentence(metrics: Sequence[Mapping[str, float]], error: float, batch: int) -> str:
