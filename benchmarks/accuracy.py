@@ -90,7 +90,7 @@ BARS = {
 def digest(bar: Bar) -> str:
     """Changes with what a bar's rows depend on: no row is shown for settings that it was not made with."""
     settings = (
-        asdict(ModelSettings(**{**MODEL, **bar.model})),
+        ModelSettings(**{**MODEL, **bar.model}).as_dict(),
         asdict(TrainingSettings(**{**TRAINING, **bar.training})),
     )
     told = json.dumps([bar.labels, bar.members, bar.validation, bar.geometry, *settings], sort_keys=True)

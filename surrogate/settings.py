@@ -116,7 +116,8 @@ class ModelSettings:
             raise SurrogateError(f"gaussians is {self.gaussians}; a radial basis has 2 at least.")
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; one head is left out, which models and studies of earlier revisions do not name."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("heads", 1)}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from alkit.files import absolute
 
 # Section and key -> the default of an earlier revision. A campaign that began with it goes on with it.
 EARLIER_DEFAULTS = {("surrogate", "gaussians"): 20}
+# Section and key that came later -> what campaigns of revisions without it had.
+LATER_KEYS = {("surrogate", "heads"): 1}
 
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
@@ -181,6 +183,8 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """
     if isinstance(uri := old.get("tracking", {}).get("uri"), str):
         old = old | {"tracking": old["tracking"] | {"uri": masked(uri)}}
+    for (name, key), value in LATER_KEYS.items():
+        old = old | {name: {key: value} | old.get(name, {})}
     means = {f"simulator.{name}" for name in MEANS}
     return [line for line in difference(old, new) if line.partition(":")[0] not in means]
 

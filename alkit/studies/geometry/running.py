@@ -131,7 +131,7 @@ class _Molecules:
         chosen = [self._test, *self._orders]
         content = json.dumps([[self.data.smiles[i] for i in part] for part in chosen]).encode()
         content += np.concatenate([self.values[part] for part in chosen]).tobytes()
-        models = {arm: asdict(model) for arm, model in self._models.items()}
+        models = {arm: model.as_dict() for arm, model in self._models.items()}
         return {"molecules and labels": hashlib.sha256(content).hexdigest()[:16], "models": models}
 
     @property
