@@ -9,6 +9,10 @@ from surrogate.errors import SurrogateError
 from surrogate.last_layer import LastLayerGP
 
 FEWEST = 3  # folds: with two a member would learn from half of the labels
+# Of a member's squared error, the part that is its own and leaves with a mean over many: where it cannot be
+# seen, since one member alone has not seen the molecule. Measured on QM9's molecules 1,000 to 1,999 with five
+# members of 1,000 labels, in 3D and 2D: 0.27 and 0.24.
+_USUAL_SHARE = 0.25
 _LEAST_LEFT = 0.25  # of a mean squared error, however much more members promise to take
 
 
@@ -92,7 +96,7 @@ def gain_of_all(errors: NDArray, samples: NDArray, members: int, heads: int = 1)
     """How much smaller, as a factor, errors of the mean of all members are than those of a few.
 
     The mean squared error of a mean of ``m`` members is ``b + v / m`` with their variance ``v``, so that more
-    of them take a part of it. 1 for a single member, whose variance is not known.
+    of them take a part of it. The variance of a single one is not known; it is taken for a quarter of ``b + v``.
 
     Args:
         errors: ``(n,)`` of the mean of the few, eV.
@@ -101,7 +105,7 @@ def gain_of_all(errors: NDArray, samples: NDArray, members: int, heads: int = 1)
     """
     samples = samples.reshape(-1, heads, samples.shape[1]).mean(axis=1)
     few, size = len(samples), float(np.mean(np.square(errors)))
-    if few < 2 or few >= members or size == 0:
+    if few >= members or size == 0:
         return 1.0
-    variance = float(samples.var(axis=0, ddof=1).mean())
+    variance = _USUAL_SHARE * size if few == 1 else float(samples.var(axis=0, ddof=1).mean())
     return float(np.sqrt(max(1 - variance * (1 / few - 1 / members) / size, _LEAST_LEFT)))

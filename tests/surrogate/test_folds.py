@@ -146,7 +146,9 @@ def test_the_mean_of_all_members_is_better_than_that_of_a_few_by_what_their_vari
     few, whole = samples[:2].mean(axis=0) - truth, samples.mean(axis=0) - truth
     expected = np.sqrt((whole**2).mean() / (few**2).mean())
     assert gain_of_all(few, samples[:2], 10) == pytest.approx(expected, rel=0.02)
-    assert gain_of_all(few, samples[:1], 10) == 1.0
+    alone = samples[0] - truth
+    assert gain_of_all(alone, samples[:1], 5) == pytest.approx(np.sqrt(0.8))  # a fifth less, by experience
+    assert gain_of_all(alone, samples[:1], 1) == 1.0
     assert gain_of_all(few, samples[:2], 2) == 1.0
 
 
