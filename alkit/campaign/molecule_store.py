@@ -199,6 +199,13 @@ class MoleculeStore:
         self._features.update(zip(new, rows, strict=True))
         return np.array([self._features[c.smiles] for c in molecules])
 
+    def soap_of(self, smiles: Sequence[str]) -> NDArray[np.float64]:
+        """``(n, d)`` SOAP features that are fitted to these molecules alone."""
+        atoms = [self._atoms(one) for one in smiles]
+        fitted = soap.Soap.fit(atoms, np.random.default_rng(self._config.seed))
+        with self._progress.steps("features", len(atoms)) as advance:
+            return fitted.features(atoms, advance).astype(np.float64)
+
     def _fit_soap(self) -> soap.Soap:
         """Fitted on the start and the first round's candidates, which do not change any more."""
         from ase.data import atomic_numbers

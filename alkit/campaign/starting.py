@@ -1,8 +1,12 @@
 """The start stage: draw the test, validation and first training molecules, and label them."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
+
+import numpy as np
 
 from alkit.campaign import target_set
 from alkit.campaign.labelling import label_batch
@@ -11,9 +15,11 @@ from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
 
+_OFFERED = 5  # molecules that each of the start is chosen from
+
 
 def start(state: RoundState) -> None:
-    """Draw the test, validation and first training molecules at random, and label them."""
+    """Draw the test, validation and first training molecules, and label them."""
     if not state.ledger.candidates(round_=0):
         _draw_start(state)
         state.ledger.commit()
@@ -39,7 +45,11 @@ def _draw_start(state: RoundState) -> None:
         for role, size in sizes.items():
             # Stereoisomers share a set: what is tested must not be known from its mirror image.
             offered = tested if role == "test" else seeds
-            usable = (one for one in offered if graphs.setdefault(without_stereo(one), role) == role)
+            usable: Iterator[str] = (
+                one for one in offered if graphs.setdefault(without_stereo(one), role) == role
+            )
+            if role == "training" and state.config.start.choice == "kmeans++":
+                usable = iter(_far_apart(state, list(islice(usable, _OFFERED * size)), size))
             missing = size
             while missing:
                 if not (drawn := list(islice(usable, missing))):
@@ -51,6 +61,20 @@ def _draw_start(state: RoundState) -> None:
                 admitted = _admit(state, drawn, role)
                 advance(admitted)
                 missing -= admitted
+
+
+def _far_apart(state: RoundState, offered: list[str], size: int) -> list[str]:
+    """Molecules chosen by k-means++ on SOAP features: each with a probability as its squared distance to the
+    nearest before it (Arthur and Vassilvitskii, SODA 2007)."""
+    from sklearn.cluster import kmeans_plusplus
+
+    failed = state.molecules.place(offered)
+    placed = [smiles for smiles in offered if smiles not in failed]
+    features = state.molecules.soap_of(placed)
+    count = min(size, len(placed))
+    _, chosen = kmeans_plusplus(features, count, random_state=state.seed("start, far apart"))
+    first = dict.fromkeys(placed[row] for row in np.unique(chosen))
+    return [*first, *(smiles for smiles in placed if smiles not in first)]
 
 
 def _shuffled(state: RoundState, molecules: list[str], purpose: str) -> Iterator[str]:

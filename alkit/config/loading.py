@@ -18,7 +18,7 @@ from alkit.files import absolute
 # Section and key -> the default of an earlier revision. A campaign that began with it goes on with it.
 EARLIER_DEFAULTS = {("surrogate", "gaussians"): 20}
 # Section and key that came later -> what campaigns of revisions without it had.
-LATER_KEYS = {("surrogate", "heads"): 1}
+LATER_KEYS = {("surrogate", "heads"): 1, ("start", "choice"): "random"}
 
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:

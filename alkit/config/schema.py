@@ -48,7 +48,8 @@ class DomainConfig(Section):
 
 
 class StartConfig(Section):
-    """Random molecules labelled before the first round; drawn once, from the seed."""
+    """Molecules labelled before the first round, at random unless ``choice`` says otherwise; drawn once, from
+    the seed."""
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
     validation: Annotated[int, Field(ge=0, strict=True)] = Field(
@@ -58,6 +59,10 @@ class StartConfig(Section):
     )
     test: Annotated[int, Field(ge=5, strict=True)] = Field(
         100, description="Labels of the fixed test set; never acquired from."
+    )
+
+    choice: Literal["random", "kmeans++"] = Field(
+        "random", description="kmeans++: training molecules far from one another, by their geometries."
     )
 
     @model_validator(mode="after")
