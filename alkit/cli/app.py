@@ -13,7 +13,7 @@ from alkit import interrupts
 from alkit.cli.campaign import campaign
 from alkit.cli.data import data
 from alkit.cli.generator import generate, generator
-from alkit.cli.models import export_model, import_model, label, predict, train
+from alkit.cli.models import export_model, import_model, label, predict, score, train
 from alkit.cli.study import study
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app.add_typer(campaign, name="campaign")
 app.add_typer(data, name="data")
 app.add_typer(study, name="study")
 app.add_typer(generator, name="generator")
-for command in (train, predict, label, generate):
+for command in (train, predict, score, label, generate):
     app.command()(command)
 app.command("export")(export_model)
 app.command("import")(import_model)

@@ -118,6 +118,40 @@ def train(
     console.print(campaign_report.campaign_verdict([metrics]))
 
 
+def score(
+    model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
+    data: Annotated[Path, typer.Argument(help="Labelled molecules: an imported data set, or a table.")],
+    target: Annotated[str, typer.Option(help="Property of the data set, or column of the table.")] = "u0",
+    unit: Unit = None,
+    kind: Kind = None,
+    free_atoms: References = None,
+    smiles_column: SmilesColumn = None,
+    delimiter: Delimiter = None,
+    strict: Strict = False,
+    workers: Workers = 2,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Score a saved model on labelled molecules that it has not seen: errors, calibration, tier."""
+    from alkit.reporting.score_table import score_table
+    from alkit.standalone import scoring
+
+    console, progress = open_console()
+    metrics, facts = scoring.score_model(
+        model,
+        data,
+        target=target,
+        progress=progress,
+        unit=unit,
+        kind=kind,
+        references=free_atoms,
+        columns=Columns(smiles_column, None, delimiter),
+        strict=strict,
+        workers=workers,
+        timeout=timeout,
+    )
+    console.print(score_table(metrics, facts, f"{model} on {data}"))
+
+
 def _angstrom(length: str) -> float:
     from ase.units import Bohr
 

@@ -197,6 +197,17 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert "16" in predicted[2]["reason"]  # sulfur
     assert "2 predicted (atomization energies, GFN2-xTB energy [eV]), 1 without" in err
 
+    code, out, err = alkit("score", "model", "labels.csv", "--target", "energy_eV")
+    assert (code, err) == (0, "")
+    assert "no baseline" in out
+    _refused(alkit("score", "model", "labels.csv"), "no column 'u0'")
+    alkit("predict", "model", "labels.csv", "--out", "again.csv")
+    with (tmp_path / "again.csv").open(newline="") as file:
+        again = {row["smiles"]: float(row["prediction_eV"]) for row in csv.DictReader(file)}
+    errors = [abs(again[r["smiles"]] - float(r["energy_eV"])) for r in rows if not r["reason"]]
+    assert f"{sum(errors) / len(errors):.4f} (" in out
+    assert f" {len(errors)} " in out
+
     (tmp_path / "bad.smi").write_text("CCCO\nC(C\n")
     code, _, err = alkit("predict", "model", "bad.smi", "--out", "predicted.csv")
     assert code == 0
