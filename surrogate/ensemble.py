@@ -24,7 +24,7 @@ from surrogate.ensemble_files import (
 )
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights, write_whole
-from surrogate.folds import check_left_out, gain_of_all, joined, unseen
+from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, unseen
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -134,6 +134,7 @@ class Ensemble:
             raise SurrogateError("Give a validation set, or left_out in its place: one of the two.")
         if left_out is not None:
             check_left_out(left_out, len(training[0]), members)
+            check_spread(left_out, settings)
         if warm_start is not None:
             check_warm_start(warm_start.settings, len(warm_start.members), settings, members)
         start = None if warm_start is None else warm_start.members[:members]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from surrogate.errors import SurrogateError
 from surrogate.last_layer import LastLayerGP
+from surrogate.settings import ModelSettings
 
 FEWEST = 3  # folds: with two a member would learn from half of the labels
 # Of a member's squared error, the part that is its own and leaves with a mean over many: where it cannot be
@@ -63,6 +64,19 @@ def check_left_out(left_out: NDArray, molecules: int, members: int) -> None:
         raise SurrogateError(
             "left_out leaves a molecule out of no member, or a member without molecules to learn from or to "
             "validate on."
+        )
+
+
+def check_spread(left_out: NDArray, settings: ModelSettings) -> None:
+    """Whether uncertainty can be calibrated out of fold.
+
+    Raises:
+        SurrogateError: the members' spread is its only source, and one member alone has not seen a molecule.
+    """
+    if settings.uncertainty == ("ensemble",) and settings.heads == 1 and left_out.sum(axis=1).min() < 2:
+        raise SurrogateError(
+            f"uncertainty is the ensemble's spread alone, and with fewer than {2 * FEWEST} members a label is "
+            f"left out of one, which has none; add gp to uncertainty, or give {2 * FEWEST} members."
         )
 
 

@@ -308,6 +308,12 @@ class CampaignConfig(Section):
                 f"start.validation is 0, so that each member leaves out a part of the {training} training "
                 f"labels; surrogate.members is {members}: give {_FEWEST_FOLDS} to {training}"
             )
+        alone = self.surrogate.uncertainty == ("ensemble",) and self.surrogate.heads == 1
+        if self.start.validation == 0 and alone and members < 2 * _FEWEST_FOLDS:
+            raise ValueError(
+                f"start.validation is 0, and surrogate.uncertainty the members' spread alone: with {members} "
+                f"members one alone has not seen a label; add gp, or give {2 * _FEWEST_FOLDS} members"
+            )
         if self.dataset is None:
             if self.simulator.kind == "lookup":
                 raise ValueError("simulator: lookup needs `dataset`, the database whose labels it looks up")

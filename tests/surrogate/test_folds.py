@@ -153,6 +153,12 @@ def test_the_mean_of_all_members_is_better_than_that_of_a_few_by_what_their_vari
     assert gain_of_all(few, samples[:2], 2) == 1.0
 
 
+def test_a_spread_that_one_member_alone_does_not_have_is_refused() -> None:
+    settings = ModelSettings(mode="2d", features=16, interactions=2, gaussians=8, uncertainty=("ensemble",))
+    with pytest.raises(SurrogateError, match="add gp to uncertainty, or give 6 members"):
+        folded(members=4, settings=settings)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -70,6 +70,13 @@ def test_a_campaign_of_one_network_with_several_heads(tiny, tmp_path) -> None:
         assert all(metrics["mae"] > 0 for metrics in ledger.metrics())
 
 
+def test_a_spread_that_folds_do_not_leave_is_refused(tiny, write_config) -> None:
+    tiny["start"] |= FOLDED
+    tiny["surrogate"] |= {"members": 5, "uncertainty": ["ensemble"]}
+    with pytest.raises(ConfigError, match="add gp, or give 6 members"):
+        load_config(write_config(tiny))
+
+
 @pytest.mark.parametrize(
     ("members", "said"),
     [
