@@ -75,7 +75,7 @@ def check_spread(left_out: NDArray, settings: ModelSettings) -> None:
     """
     if settings.uncertainty == ("ensemble",) and settings.heads == 1 and left_out.sum(axis=1).min() < 2:
         raise SurrogateError(
-            f"uncertainty is the ensemble's spread alone: with fewer than {2 * FEWEST} members a label is left "
+            f"uncertainty is the ensemble's spread alone: below {2 * FEWEST} members a label is left "
             f"out of one, which has none; add gp to uncertainty, or give {2 * FEWEST} members."
         )
 
