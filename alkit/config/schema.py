@@ -54,7 +54,7 @@ class StartConfig(Section):
     training: PositiveInt = Field(100, description="Labels of the first training set.")
     validation: Annotated[int, Field(ge=0, strict=True)] = Field(
         40,
-        description="Labels for early stopping and calibration; they count as labels. 0: members leave out folds.",
+        description="Labels for early stopping and calibration; they count. 0: members leave out folds.",
     )
     test: Annotated[int, Field(ge=5, strict=True)] = Field(
         100, description="Labels of the fixed test set; never acquired from."
