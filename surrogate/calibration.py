@@ -1,6 +1,6 @@
 """Making uncertainty mean something, with molecules that were not trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -108,8 +108,7 @@ class Calibration:
             raise SurrogateError(f"The level of an interval is {level}; it lies between 0 and 1.")
         if not self.scores:
             return self.width * float(student.ppf((1 + level) / 2, self.freedom))
-        rank = int(np.ceil(level * (len(self.scores) + 1)))
-        return self.scores[rank - 1] if 0 < rank <= len(self.scores) else float("inf")
+        return conformal_quantile(self.scores, level)
 
     def probability(self, scores: NDArray) -> NDArray[np.float64]:
         """Probability of absolute errors, over ``std``, below ``(n,)`` values: Student's t."""
@@ -131,6 +130,16 @@ class Calibration:
         freedom = len(samples) - 1
         variance = samples.var(axis=0, ddof=1)
         return (self.weight * self.typical[SPREAD] ** 2 + freedom * variance) / (self.weight + freedom)
+
+
+def conformal_quantile(scores: Sequence[float], level: float) -> float:
+    """What the next of such scores is below with probability ``level``; infinite where they are too few.
+
+    Args:
+        scores: ascending.
+    """
+    rank = int(np.ceil(level * (len(scores) + 1)))
+    return float(scores[rank - 1]) if 0 < rank <= len(scores) else float("inf")
 
 
 def _fit_tails(errors: NDArray, sources: NDArray, freedom: float) -> tuple[float, NDArray[np.float64]]:

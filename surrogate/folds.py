@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from surrogate.errors import SurrogateError
 from surrogate.last_layer import LastLayerGP
-from surrogate.settings import ModelSettings
+from surrogate.settings import FEWEST_FOLDS, ModelSettings
 
-FEWEST = 3  # folds: with two a member would learn from half of the labels
 # Of a member's squared error, the part that is its own and leaves with a mean over many: where it cannot be
 # seen, since one member alone has not seen the molecule. Measured on QM9's molecules 1,000 to 1,999 with five
 # members of 1,000 labels, in 3D and 2D: 0.26 in both.
@@ -44,9 +43,9 @@ def folds_of(members: int) -> int:
     Raises:
         SurrogateError: too few members.
     """
-    if members < FEWEST:
-        raise SurrogateError(f"members is {members}; without a validation set {FEWEST} are the fewest.")
-    return members // (2 if members >= 2 * FEWEST else 1)
+    if members < FEWEST_FOLDS:
+        raise SurrogateError(f"members is {members}; without a validation set {FEWEST_FOLDS} are the fewest.")
+    return members // (2 if members >= 2 * FEWEST_FOLDS else 1)
 
 
 def check_left_out(left_out: NDArray, molecules: int, members: int) -> None:
@@ -75,8 +74,8 @@ def check_spread(left_out: NDArray, settings: ModelSettings) -> None:
     """
     if settings.uncertainty == ("ensemble",) and settings.heads == 1 and left_out.sum(axis=1).min() < 2:
         raise SurrogateError(
-            f"uncertainty is the ensemble's spread alone: below {2 * FEWEST} members a label is left "
-            f"out of one, which has none; add gp to uncertainty, or give {2 * FEWEST} members."
+            f"uncertainty is the ensemble's spread alone: below {2 * FEWEST_FOLDS} members a label is left "
+            f"out of one, which has none; add gp to uncertainty, or give {2 * FEWEST_FOLDS} members."
         )
 
 

@@ -16,6 +16,7 @@ References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
 Freeze = Literal["none", "embedding", "representation"]
 Device = Literal["auto", "cpu", "cuda"]
+FEWEST_FOLDS = 3  # with two a member would learn from half of the labels
 _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256}  # a few gigabytes
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from alkit.campaign.predictions import read_predictions
 from alkit.files import replace_file
+from surrogate.calibration import conformal_quantile
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
@@ -52,8 +53,7 @@ def widening_of(scores: NDArray[np.float64]) -> float:
     Args:
         scores: ``(n,)`` absolute errors over the half-widths that were predicted.
     """
-    rank = math.ceil(LEVEL * (len(scores) + 1))
-    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+    return conformal_quantile(np.sort(scores).tolist(), LEVEL)
 
 
 def _scores_of_round(state: RoundState) -> NDArray[np.float64] | None:

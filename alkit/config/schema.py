@@ -11,6 +11,7 @@ from alkit.config.simulator import SimulatorConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.config.words import Features, Learning, ModelGeometry, Target, TargetSet
 from surrogate.settings import (
+    FEWEST_FOLDS,
     Device,
     Freeze,
     Layout,
@@ -24,7 +25,7 @@ from surrogate.settings import (
 )
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are the campaign file's
-_FEWEST_VALIDATION, _FEWEST_FOLDS = 5, 3
+_FEWEST_VALIDATION = 5
 
 
 class DomainConfig(Section):
@@ -302,16 +303,16 @@ class CampaignConfig(Section):
                 "or surrogate.geometry: dataset use proposer: pool"
             )
         members, training = self.surrogate.members, self.start.training
-        if self.start.validation == 0 and not _FEWEST_FOLDS <= members <= training:
+        if self.start.validation == 0 and not FEWEST_FOLDS <= members <= training:
             raise ValueError(
                 f"start.validation is 0, so that each member leaves out a part of the {training} training "
-                f"labels; surrogate.members is {members}: give {_FEWEST_FOLDS} to {training}"
+                f"labels; surrogate.members is {members}: give {FEWEST_FOLDS} to {training}"
             )
         alone = self.surrogate.uncertainty == ("ensemble",) and self.surrogate.heads == 1
-        if self.start.validation == 0 and alone and members < 2 * _FEWEST_FOLDS:
+        if self.start.validation == 0 and alone and members < 2 * FEWEST_FOLDS:
             raise ValueError(
                 f"start.validation is 0, and surrogate.uncertainty the members' spread alone: with {members} "
-                f"members one alone has not seen a label; add gp, or give {2 * _FEWEST_FOLDS} members"
+                f"members one alone has not seen a label; add gp, or give {2 * FEWEST_FOLDS} members"
             )
         if self.dataset is None:
             if self.simulator.kind == "lookup":
