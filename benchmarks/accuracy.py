@@ -27,12 +27,13 @@ import numpy as np
 from ase.units import Hartree
 from rich.console import Console
 
+from alkit.baselines.base import BaselineSpec, create_baseline
 from alkit.datasets.qm9 import ATOMREFS
 from alkit.errors import LabelError
 from alkit.files import replace_file
 from alkit.models.geometries import make_geometry
+from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import single_point
 from surrogate import Ensemble, Graph, ModelSettings, TrainingSettings, graph_2d, graph_3d
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,13 +126,14 @@ class QM9:
         placed = self.dataset_geometry(i) if geometry == "dataset" else self._made(i, geometry, smiles)
         if placed is None or not settings.baseline:
             return placed and graph_3d(*placed, cutoff=cutoff)
-        found = single_point(*placed, smiles=smiles)
+        molecule = Molecule(smiles, *placed, "given")
+        found = create_baseline(BaselineSpec.of("gfn2")).read(molecule)
         return graph_3d(
             *placed,
             cutoff=cutoff,
-            charges=found.charges if settings.inputs else None,
-            bond_orders=found.bond_orders if settings.inputs else None,
-            baseline=found.energy,
+            charges=found.atoms[:, 0] if settings.inputs else None,
+            bond_orders=found.pairs[..., 0] if settings.inputs else None,
+            baselines=[found.energy],
             baseline_level=str(found.level),
         )
 

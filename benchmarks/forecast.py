@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.acquisition.linear_model import regression
+from alkit.baselines.base import BaselineSpec, create_baseline
+from alkit.molecules.molecule import Molecule
 from alkit.molecules.soap import Soap
 from alkit.reporting.forecast import forecast
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import single_point
 
 MOLECULES, VALIDATION, BATCH, LABELS, DRAWS = 2000, 100, 100, 1500, 5
 RIDGE = 1e-4  # of the regression, as acquisition functions have it
@@ -43,7 +44,8 @@ def known(qm9: QM9, out: Path, progress: CampaignProgress) -> tuple[NDArray, NDA
             features = soap.features(atoms, advance)
             energies = []
             for i, one in enumerate(atoms):
-                energies.append(single_point(one.numbers, one.positions, smiles=f"molecule {i}").energy)
+                molecule = Molecule(f"molecule {i}", one.numbers, one.positions, "given")
+                energies.append(create_baseline(BaselineSpec.of("gfn2")).read(molecule).energy)
                 advance(1)
         labels = np.array([qm9.label(i) for i in range(MOLECULES)])
         np.savez(path, features=features, labels=labels, xtb_energies=np.array(energies))

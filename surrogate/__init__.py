@@ -1,4 +1,4 @@
-"""SchNet surrogates of a molecular energy: inputs, training, ensembles, calibration.
+"""Surrogates of a molecular energy: inputs, networks and kernels, training, calibration.
 
 Useful alone: nothing here knows of campaigns, labels or files of alkit. Energies are eV, lengths Å.
 Names load on first use, so that ``import surrogate`` costs neither torch nor RDKit.
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from surrogate.calculator import EnsembleCalculator as EnsembleCalculator
     from surrogate.calibration import Calibration as Calibration
     from surrogate.ensemble import Ensemble as Ensemble
-    from surrogate.ensemble import Prediction as Prediction
     from surrogate.errors import SurrogateError as SurrogateError
     from surrogate.export import from_schnetpack as from_schnetpack
     from surrogate.export import to_schnetpack as to_schnetpack
+    from surrogate.fitting import Surrogate as Surrogate
+    from surrogate.fitting import fit_surrogate as fit_surrogate
+    from surrogate.fitting import load_surrogate as load_surrogate
     from surrogate.inputs import Graph as Graph
     from surrogate.inputs import graph_2d as graph_2d
     from surrogate.inputs import graph_3d as graph_3d
+    from surrogate.prediction import Prediction as Prediction
     from surrogate.settings import ModelSettings as ModelSettings
     from surrogate.settings import TrainingSettings as TrainingSettings
     from surrogate.targets import AtomReferences as AtomReferences
@@ -33,10 +36,12 @@ else:  # a type checker must not see __getattr__, which would let every name pas
         submod_attrs={
             "calculator": ["EnsembleCalculator"],
             "calibration": ["Calibration"],
-            "ensemble": ["Ensemble", "Prediction"],
+            "ensemble": ["Ensemble"],
             "errors": ["SurrogateError"],
             "export": ["from_schnetpack", "to_schnetpack"],
+            "fitting": ["Surrogate", "fit_surrogate", "load_surrogate"],
             "inputs": ["Graph", "graph_2d", "graph_3d"],
+            "prediction": ["Prediction"],
             "settings": ["ModelSettings", "TrainingSettings"],
             "targets": ["AtomReferences"],
         },

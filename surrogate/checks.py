@@ -43,11 +43,11 @@ def check_inputs(settings: ModelSettings, graphs: Sequence[Graph]) -> None:
     """
     wanted = input_widths(settings.inputs)
     for i, graph in enumerate(graphs):
-        sizes = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1]
+        sizes = graph.atom_inputs.shape[1], graph.pair_inputs.shape[1], len(graph.whole_inputs)
         if sizes != wanted:
             raise SurrogateError(
-                f"Molecule {i} has {sizes[0]} inputs per atom and {sizes[1]} per pair; the model's inputs "
-                f"{list(settings.inputs)} take {wanted[0]} and {wanted[1]}."
+                f"Molecule {i} has {sizes[0]} inputs per atom, {sizes[1]} per pair and {sizes[2]} of its "
+                f"own; the inputs {list(settings.inputs)} take {wanted[0]}, {wanted[1]} and {wanted[2]}."
             )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from surrogate.checks import check_disjoint, check_inputs, check_warm_start
 from surrogate.determinism import deterministic
 from surrogate.ensemble_files import (
     FORMAT,
-    READABLE,
     check_description,
     element_numbers,
     read_calibration,
+    read_described,
     read_weights,
 )
 from surrogate.errors import SurrogateError
@@ -28,56 +29,16 @@ from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, u
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
+from surrogate.prediction import Prediction
 from surrogate.schnet import build_model
-from surrogate.sealing import sealed, unsealed
+from surrogate.sealing import sealed
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
 from surrogate.stack import evaluate_heads, evaluate_members, pooled, variances
+from surrogate.standard import Standard
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
 from surrogate.training import TrainingHistory, train_members
 
 OnMember = Callable[[int, int, dict[str, float]], None]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
-    """What an ensemble of ``s`` members says of ``n`` molecules.
-
-    Attributes:
-        samples: ``(s, n)`` eV, one row per member, or per head of each member in turn.
-        std: ``(n,)`` eV, calibrated standard deviation.
-        embeddings: ``(n, d)``, the members' pooled last atom features side by side.
-        calibration: that made ``std``, and makes intervals.
-    """
-
-    samples: NDArray[np.float64]
-    std: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
-    calibration: Calibration = field(default_factory=Calibration)
-
-    def __repr__(self) -> str:
-        members, molecules = self.samples.shape
-        return f"Prediction({molecules} molecules, {members} members, {self.embeddings.shape[-1]} features)"
-
-    def part(self, rows: NDArray) -> "Prediction":
-        """The same of some of the molecules, by index or mask."""
-        return replace(
-            self, samples=self.samples[:, rows], std=self.std[rows], embeddings=self.embeddings[rows]
-        )
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """``(n,)`` eV."""
-        return self.samples.mean(axis=0)
-
-    def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """``(n,)`` lower and upper ends, eV, that hold a new label with probability ``level``.
-
-        Conformal (`Calibration.quantile`): for molecules drawn as the validation molecules were, and a little
-        less where these are few, as they also fitted the calibration; infinite where they are too few for
-        such a level (9 for 0.9).
-        """
-        half = self.calibration.quantile(level) * self.std
-        return self.mean - half, self.mean + half
 
 
 @dataclass(eq=False)
@@ -92,6 +53,7 @@ class Ensemble:
     histories: list[TrainingHistory] = field(default_factory=list)
     scale: float = 1.0  # eV per unit of the networks' output
     gp: LastLayerGP | None = None  # on the first member's atom features
+    standard: Standard | None = None  # of atom inputs, where networks see them standardised
 
     @classmethod
     def fit(
@@ -173,8 +135,7 @@ class Ensemble:
         spread = samples if SPREAD in settings.uncertainty else samples.mean(axis=0)[None]
         errors = np.asarray(labels) - samples.mean(axis=0)
         found = Calibration.fit(errors, spread, joined(sources))
-        gain = gain_of_all(errors, samples, members, settings.heads)
-        ensemble.calibration = replace(found, scale=found.scale * gain)
+        ensemble.calibration = replace(found, scale=found.scale * ensemble.gain(errors, samples))
         return ensemble
 
     def out_of_fold(
@@ -193,8 +154,16 @@ class Ensemble:
         samples, sources = unseen(samples, sources, left_out, self.settings.heads)
         return Prediction(samples, self.calibration(samples, joined(sources)), embeddings, self.calibration)
 
+    def gain(self, errors: NDArray, samples: NDArray) -> float:
+        """How much smaller errors are than those out of fold: `surrogate.folds.gain_of_all`."""
+        return gain_of_all(errors, samples, len(self.members), self.settings.heads)
+
+    def _seen(self, graphs: Sequence[Graph]) -> Sequence[Graph]:
+        """As the networks see them."""
+        return graphs if self.standard is None else self.standard(graphs)
+
     def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
-        atoms, molecules = [], []
+        atoms, molecules, graphs = [], [], self._seen(graphs)
         with torch.inference_mode(), deterministic():
             for start in range(0, len(graphs), batch_size):
                 data = GraphDataset(graphs[start : start + batch_size], self.settings)
@@ -238,7 +207,7 @@ class Ensemble:
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
-        members = [member.to(place).eval() for member in self.members]
+        members, graphs = [member.to(place).eval() for member in self.members], self._seen(graphs)
         gp = None if self.gp is None else self.gp.to(place)
         names = [*["gp"] * (gp is not None), *["variance"] * ("variance" in self.settings.uncertainty)]
 
@@ -293,6 +262,8 @@ class Ensemble:
             "gp": self.gp is not None,
             "calibration": asdict(self.calibration),
         }
+        if self.standard is not None:
+            description["standard"] = self.standard.as_dict()
         write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
 
     @classmethod
@@ -300,40 +271,36 @@ class Ensemble:
         """Read what ``save`` wrote; weights are read as data, never as code.
 
         Raises:
-            SurrogateError: no model in the folder, one of another format, or weights that cannot be read.
+            SurrogateError: no ensemble in the folder, one of another format, or weights that cannot be read.
         """
-        path = Path(folder) / "ensemble.json"
-        if not path.is_file():
-            raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
-        try:
-            description = unsealed(json.loads(path.read_text(encoding="utf-8")))
-            version = description["format"]
-            if version in READABLE:
-                settings = ModelSettings(**description["model"])
-                references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
-                calibration, count = (
-                    read_calibration(description["calibration"], version),
-                    int(description["members"]),
-                )
-                has_gp = bool(description.get("gp"))
-                scale = float(description.get("scale", 1.0))  # format 1 had none
-                if type(description["members"]) is not int or type(description.get("gp", False)) is not bool:
-                    raise TypeError("members is a whole number, gp true or false")
-                if type(description.get("scale", 1.0)) not in (int, float):
-                    raise TypeError("scale is a number")
-                check_description(settings, references, calibration, count, scale, has_gp)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
-        if version not in READABLE:
-            raise SurrogateError(f"{path} has format {version}; this version reads up to format {FORMAT}.")
+        return read_described(folder, {"schnet": cls.read, "painn": cls.read})
+
+    @classmethod
+    def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> "Ensemble":
+        """From a folder and its description.
+
+        Raises:
+            SurrogateError: weights that cannot be read.
+            ValueError, KeyError, TypeError: the description is damaged.
+        """
+        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        calibration = read_calibration(description["calibration"], description["format"])
+        if type(description["members"]) is not int or type(description.get("gp", False)) is not bool:
+            raise TypeError("members is a whole number, gp true or false")
+        if type(description.get("scale", 1.0)) not in (int, float):
+            raise TypeError("scale is a number")
+        scale, has_gp = float(description.get("scale", 1.0)), bool(description.get("gp"))  # format 1 had none
+        check_description(settings, references, calibration, description["members"], scale, has_gp)
+        standard = None
+        if Standard.wanted(settings.inputs):
+            standard = Standard.from_dict(description["standard"])
         members = []
-        for k in range(count):
+        for k in range(description["members"]):
             model = build_model(settings, seed=0)
-            weights = Path(folder) / f"member_{k}.pt"
-            read_weights(weights, model.load_state_dict)
+            read_weights(folder / f"member_{k}.pt", model.load_state_dict)
             members.append(model.eval())
-        gp = read_weights(Path(folder) / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
-        return cls(settings, references, members, calibration, scale=scale, gp=gp)
+        gp = read_weights(folder / "gp.pt", lambda parts: LastLayerGP(**parts)) if has_gp else None
+        return cls(settings, references, members, calibration, scale=scale, gp=gp, standard=standard)
 
 
 _Labelled = tuple[Sequence[Graph], NDArray]
@@ -369,10 +336,14 @@ def _prepare(
         element_numbers(settings), training[0], rests[0] - learned, kind=how.references
     )
     rests = [rest - references(graphs) for rest, (graphs, _) in zip(rests, sets, strict=True)]
+    numbers = element_numbers(settings)
+    standard = Standard.fit(numbers, training[0]) if Standard.wanted(settings.inputs) else None
+    ensemble = Ensemble(settings, references, [], standard=standard)
     if scale is None:
         scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
     data = [
-        GraphDataset(graphs, settings, rest / scale, left_out)
+        GraphDataset(ensemble._seen(graphs), settings, rest / scale, left_out)
         for rest, (graphs, _) in zip(rests, sets, strict=True)
     ]
-    return Ensemble(settings, references, [], scale=scale), data[0], data[-1]
+    ensemble.scale = scale
+    return ensemble, data[0], data[-1]

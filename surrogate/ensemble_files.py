@@ -1,18 +1,21 @@
 """The description and weights of a saved ensemble: what is read, and what is refused as damaged."""
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.errors import SurrogateError
 from surrogate.files import read_whole
+from surrogate.sealing import unsealed
 from surrogate.settings import ModelSettings
 from surrogate.targets import AtomReferences
 
+Model = TypeVar("Model")
 FORMAT = 3
 READABLE = (1, 2, 3)
 
@@ -32,9 +35,14 @@ def check_description(
         references.numbers
     ):
         raise ValueError("the references are not one energy for each of the model's elements")
+    at_hand = {SPREAD, *["gp"] * has_gp, *["variance"] * ("variance" in settings.uncertainty)}
+    check_calibration(calibration, references, at_hand)
+
+
+def check_calibration(calibration: Calibration, references: AtomReferences, at_hand: set[str]) -> None:
+    """Raises ValueError for numbers that cannot be, or a source of uncertainty that is not ``at_hand``."""
     if set(calibration.typical) != set(calibration.exponents):
         raise ValueError("the calibration's typical values and exponents are of different sources")
-    at_hand = {SPREAD, *["gp"] * has_gp, *["variance"] * ("variance" in settings.uncertainty)}
     if strange := set(calibration.typical) - at_hand:
         raise ValueError(f"the calibration has {min(strange)!r}, which the model does not tell")
     numbers = [*references.energies, *calibration.typical.values(), *calibration.exponents.values()]
@@ -49,6 +57,29 @@ def read_calibration(description: dict[str, Any], form: int) -> Calibration:
         typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
         return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
     return Calibration(**{**description, "scores": tuple(description["scores"])})
+
+
+def read_described(folder: Path, readers: Mapping[str, Callable[..., Model]]) -> Model:
+    """The model in a folder, by the reader of its representation.
+
+    Raises:
+        SurrogateError: no model in the folder, one of another format, or one that cannot be read.
+    """
+    folder = Path(folder)
+    path = folder / "ensemble.json"
+    if not path.is_file():
+        raise SurrogateError(f"{folder} holds no trained model: there is no ensemble.json in it.")
+    try:
+        description = unsealed(json.loads(path.read_text(encoding="utf-8")))
+        version = description["format"]
+        if version in READABLE:
+            settings = ModelSettings(**description["model"])
+            if settings.representation not in readers:
+                raise ValueError(f"representation {settings.representation} cannot be used here")
+            return readers[settings.representation](folder, description, settings)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
+    raise SurrogateError(f"{path} has format {version}; this version reads up to format {FORMAT}.")
 
 
 def element_numbers(settings: ModelSettings) -> list[int]:

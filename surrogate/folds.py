@@ -37,6 +37,12 @@ def left_out(groups: Sequence[Hashable], members: int) -> NDArray[np.bool_]:
     return fold[:, None] == np.arange(members) % folds
 
 
+def each_alone(groups: Sequence[Hashable]) -> NDArray[np.bool_]:
+    """``(n, folds)``: folds of one molecule each, or of one group, such as stereoisomers."""
+    places = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    return np.eye(len(places), dtype=bool)[[places[group] for group in groups]]
+
+
 def folds_of(members: int) -> int:
     """Number of folds.
 

@@ -6,7 +6,7 @@ distance can lie along x.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -26,20 +26,27 @@ _RING_SIZES = (3, 4, 5, 6, 7)
 _DRAWN_BOND, _MEAN_BOND = 1.5, 1.43
 _MASS_UNIT = 16.0  # keeps the masses of organic elements near 1
 
-# Width of what each input adds to atoms and to pairs.
+# Width of what each input adds to atoms, to pairs and to the molecule as a whole.
 _WIDTHS = {
     "chemistry": (
         5 + len(_HYBRIDIZATIONS) + 1 + len(_RING_SIZES),
         len(_BOND_ORDERS) + 3 + len(_RING_SIZES) + 4,
+        0,
     ),
-    "xtb": (3, 1),
+    "xtb": (3, 1, 0),
+    "gfn1": (9, 1, 3),
+    "gfn2": (9, 1, 3),
+    "aimnet2-b973c": (1, 0, 0),
+    "aimnet2-wb97m": (1, 0, 0),
 }
+AS_THEY_ARE = frozenset({"chemistry", "xtb"})
+"""Inputs that networks see unscaled; others are standardised, see `surrogate.standard`."""
 
 
-def input_widths(inputs: Sequence[str]) -> tuple[int, int]:
-    """Number of further inputs of an atom and of a pair."""
-    widths = [_WIDTHS[name] for name in inputs]
-    return sum(atoms for atoms, _ in widths), sum(pairs for _, pairs in widths)
+def input_widths(inputs: Sequence[str]) -> tuple[int, int, int]:
+    """Number of further inputs of an atom, of a pair, and of a molecule."""
+    atoms, pairs, whole = ([_WIDTHS[name][i] for name in inputs] for i in range(3))
+    return sum(atoms), sum(pairs), sum(whole)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,9 +58,11 @@ class Graph:
         senders, receivers: ``(p,)`` int64, atom indices j and i of the directed pairs within the cutoff.
         vectors: ``(p, 3)`` float32, Å; their lengths are the distances.
         atom_inputs, pair_inputs: ``(n, k)`` and ``(p, m)`` float32: further inputs; k and m may be 0.
-        baseline: eV, energy of the molecule in this geometry by a cheaper method; learned on top of in delta
-            mode.
-        baseline_level: level of theory of ``baseline``; empty where there is none.
+        baselines: ``(b,)`` eV, energies of the molecule in this geometry by cheaper methods, whose mean is
+            learned on top of in delta mode.
+        baseline_level: level of theory of their mean; empty where there is none.
+        whole_inputs: ``(j,)`` float32, further inputs of the molecule as a whole, for kernels.
+        positions: ``(n, 3)`` Å; None in 2D mode.
     """
 
     numbers: NDArray[np.int64]
@@ -62,8 +71,15 @@ class Graph:
     vectors: NDArray[np.float32]
     atom_inputs: NDArray[np.float32]
     pair_inputs: NDArray[np.float32]
-    baseline: float = 0.0
+    baselines: tuple[float, ...] = ()
     baseline_level: str = ""
+    whole_inputs: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    positions: NDArray[np.float64] | None = None
+
+    @property
+    def baseline(self) -> float:
+        """eV, the mean of ``baselines``; 0 without any."""
+        return float(np.mean(self.baselines)) if self.baselines else 0.0
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -80,7 +96,8 @@ def graph_3d(
     cutoff: float,
     charges: NDArray | None = None,
     bond_orders: NDArray | None = None,
-    baseline: float = 0.0,
+    inputs: Sequence[tuple[NDArray, NDArray, NDArray]] = (),
+    baselines: Sequence[float] = (),
     baseline_level: str = "",
 ) -> Graph:
     """Pairs of atoms nearer than ``cutoff``.
@@ -91,7 +108,9 @@ def graph_3d(
         cutoff: Å.
         charges, bond_orders: ``(n,)`` e and ``(n, n)``, of a cheap calculation in this geometry; both become
             inputs of atoms (charge, its square, valence: the sum of bond orders) and pairs (bond order).
-        baseline, baseline_level: eV; energy of that calculation, and its level of theory.
+        inputs: further ones of atoms ``(n, k)``, pairs ``(n, n, m)`` and the molecule ``(j,)``, of one cheap
+            calculation each.
+        baselines, baseline_level: eV; energies of cheap calculations, and the level of their mean.
 
     Raises:
         SurrogateError: fewer than two atoms, shapes that disagree, numbers that are not finite, one of
@@ -100,8 +119,8 @@ def graph_3d(
     numbers = np.asarray(numbers, dtype=np.int64)
     positions = _finite("positions", positions, (len(numbers), 3), "Å")
     _check_size(numbers)
-    if not np.isfinite(baseline):
-        raise SurrogateError(f"The baseline is {baseline}; it must be a finite number in eV.")
+    if not np.isfinite(np.asarray(baselines, dtype=np.float64)).all():
+        raise SurrogateError(f"The baselines are {list(baselines)}; each must be a finite number in eV.")
     vectors = positions[None, :, :] - positions[:, None, :]
     atom_inputs, pair_inputs = _no_inputs(len(numbers))
     if (charges is None) != (bond_orders is None):
@@ -114,9 +133,21 @@ def graph_3d(
         orders = (orders + orders.T) / 2 * (1 - np.eye(len(orders)))
         atom_inputs = np.stack([charges, charges**2, orders.sum(axis=1)], axis=1)
         pair_inputs = orders[..., None]
+    whole = np.zeros(0)
+    for atoms, pairs, one in inputs:
+        atom_inputs = np.hstack([atom_inputs, _finite("atom inputs", atoms, np.shape(atoms), "their units")])
+        pair_inputs = np.concatenate(
+            [pair_inputs, _finite("pair inputs", pairs, np.shape(pairs), "-")], axis=2
+        )
+        whole = np.concatenate([whole, _finite("inputs of the molecule", one, np.shape(one), "their units")])
     distances = np.linalg.norm(vectors, axis=-1)
-    return _graph(
-        numbers, distances, vectors, cutoff, atom_inputs, pair_inputs, float(baseline), baseline_level
+    graph = _graph(numbers, distances, vectors, cutoff, atom_inputs, pair_inputs)
+    return replace(
+        graph,
+        baselines=tuple(float(energy) for energy in baselines),
+        baseline_level=baseline_level,
+        whole_inputs=whole.astype(np.float32),
+        positions=positions,
     )
 
 
@@ -241,7 +272,7 @@ def _chemistry(
 
     Atoms from ``written`` on are hydrogens that were added: they are all alike, and so are their bonds.
     """
-    n, (width, pair_width) = molecule.GetNumAtoms(), _WIDTHS["chemistry"]
+    n, (width, pair_width, _) = molecule.GetNumAtoms(), _WIDTHS["chemistry"]
     rings = molecule.GetRingInfo()
     atoms, pairs = np.zeros((n, width)), np.zeros((n, n, pair_width))
     for i in range(written):
@@ -294,8 +325,6 @@ def _graph(
     cutoff: float,
     atom_inputs: NDArray,
     pair_inputs: NDArray,
-    baseline: float = 0.0,
-    baseline_level: str = "",
 ) -> Graph:
     near = distances < cutoff
     np.fill_diagonal(near, False)
@@ -307,6 +336,4 @@ def _graph(
         vectors[receivers, senders].astype(np.float32),
         atom_inputs.astype(np.float32),
         pair_inputs[receivers, senders].astype(np.float32),
-        baseline,
-        baseline_level,
     )

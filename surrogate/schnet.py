@@ -33,10 +33,11 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
             radial_basis=radial_basis,
             cutoff_fn=schnetpack.nn.CosineCutoff(settings.cutoff),
         )
-        atoms, pairs = input_widths(settings.inputs)
+        atoms, pairs, _ = input_widths(settings.inputs)
         if atoms or pairs:
             representation.embedding = _Embedding(representation.embedding, atoms, settings.features)
-            representation.radial_basis = _RadialBasis(radial_basis, pairs)
+            if pairs:
+                representation.radial_basis = _RadialBasis(radial_basis, pairs)
             representation = _WithInputs(representation)
         head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET, n_out=settings.heads)
         heads = [head]

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 from surrogate.errors import SurrogateError
 
 Mode = Literal["2d", "3d"]
-Representation = Literal["schnet", "painn"]
+Representation = Literal["schnet", "painn", "kernel", "committee", "auto"]
 Layout = Literal["topological", "depiction"]
-Input = Literal["chemistry", "xtb"]
+Input = Literal["chemistry", "xtb", "gfn1", "gfn2", "aimnet2-b973c", "aimnet2-wb97m"]
 Uncertainty = Literal["ensemble", "gp", "variance"]
 References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
@@ -46,11 +46,14 @@ class ModelSettings:
 
     Args:
         mode: ``3d`` convolves over interatomic distances; ``2d`` over those of a drawing, from SMILES alone.
-        representation: ``schnet``, or ``painn``, whose messages also see directions (3D only).
+        representation: ``schnet``; ``painn``, whose messages also see directions; ``kernel``, a Gaussian
+            process for few labels; ``committee``, kernel and SchNet together; ``auto``, by the number of
+            labels. All but schnet in 3D only.
         layout: of 2D mode: ``topological`` distances (shortest paths over bonds), or the flat RDKit
             ``depiction``.
-        inputs: further inputs of atoms and pairs: ``chemistry`` (2D: what the SMILES says of atoms and bonds)
-            or ``xtb`` (3D: charges and bond orders of a GFN2-xTB single point).
+        inputs: further inputs of atoms and pairs: ``chemistry`` (2D: what the SMILES says of atoms and
+            bonds), ``xtb`` (3D: charges and bond orders of a GFN2-xTB single point), or (3D) all that a
+            baseline says of atoms: ``gfn1``, ``gfn2``, ``aimnet2-b973c``, ``aimnet2-wb97m``.
         baseline: level of theory whose energy at the input geometry is subtracted from labels and added to
             predictions; empty: labels are learned directly.
         features: width of the atom features and of the filters.
@@ -94,7 +97,12 @@ class ModelSettings:
             raise SurrogateError(
                 "representation is 'painn', which sees directions; 2d mode has none: use schnet."
             )
-        if self.mode == "2d" and ("xtb" in self.inputs or self.baseline):
+        if self.mode == "2d" and self.representation != "schnet":
+            raise SurrogateError(
+                f"representation is {self.representation!r}, which sees a geometry; 2d mode has none: use "
+                "schnet."
+            )
+        if self.mode == "2d" and (set(self.inputs) - {"chemistry"} or self.baseline):
             raise SurrogateError("xtb inputs and a baseline belong to a geometry; use mode 3d.")
         if self.mode == "3d" and self.layout != "topological":
             raise SurrogateError(

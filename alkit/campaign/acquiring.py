@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
+from alkit.baselines.base import create_baseline
 from alkit.campaign import target_set
 from alkit.campaign.acquired import LEVEL
 from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
@@ -15,10 +16,9 @@ from alkit.campaign.proposing import recorded, save_values
 from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
-from alkit.simulators.bindings import require_binding
 from alkit.simulators.references import ATOM_ENERGIES
-from alkit.simulators.single_point import METHOD
 from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
 
+_METHOD = "GFN2-xTB"
 _COMMIT_EVERY = 50
 _FEWEST_TIMED = 10
 
@@ -49,13 +50,13 @@ def check_acquisition(state: RoundState) -> None:
 def _check_xtb(state: RoundState, name: str) -> None:
     from ase.data import atomic_numbers
 
-    unknown = [s for s in state.config.domain.elements if atomic_numbers[s] not in ATOM_ENERGIES[METHOD]]
+    unknown = [s for s in state.config.domain.elements if atomic_numbers[s] not in ATOM_ENERGIES[_METHOD]]
     if unknown:
         raise ConfigError(
-            f"acquisition {name} needs {METHOD} energies, and alkit has none of the element {unknown[0]}; "
+            f"acquisition {name} needs {_METHOD} energies, and alkit has none of the element {unknown[0]}; "
             "take it out of domain.elements, or choose another acquisition."
         )
-    require_binding(f"acquisition {name}")
+    create_baseline(GFN2)  # refuses what is not installed
 
 
 def needs_xtb_energy(state: RoundState) -> bool:
@@ -82,10 +83,10 @@ def xtb_energies(state: RoundState) -> dict[str, float]:
     """
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
     molecules, energies = [*screened, *(c for c, _ in counted_labels(state))], dict[str, float]()
-    with state.progress.steps(f"{METHOD} of candidates", len(molecules)) as advance:
+    with state.progress.steps(f"{_METHOD} of candidates", len(molecules)) as advance:
         for k, candidate in enumerate(molecules, start=1):
             try:
-                energies[candidate.smiles] = state.molecules.single_point(candidate.smiles).energy
+                energies[candidate.smiles] = state.molecules.gfn2_energy(candidate.smiles)
             except LabelError as error:
                 if candidate.status == "screened":
                     state.ledger.mark(candidate.id, "rejected", reason=error.reason, detail=error.detail)
@@ -161,9 +162,9 @@ def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.
 def predict(state: RoundState) -> None:
     """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled;
     with their xTB energies, where the acquisition function needs them."""
-    from surrogate import Ensemble
+    from surrogate import load_surrogate
 
-    ensemble = Ensemble.load(state.path("model", round_=state.round - 1))
+    ensemble = load_surrogate(state.path("model", round_=state.round - 1))
     xtb_energy = xtb_energies(state) if needs_xtb_energy(state) else None
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
     if not screened:  # none of them has an xTB energy: the campaign ends here

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from alkit.acquisition.base import adapt, resolve
+from alkit.baselines.base import create_baseline
 from alkit.campaign import acquiring, build_proposers, target_set, trying
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
@@ -20,13 +21,12 @@ from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
-from alkit.models.graphs import check_gfn2, model_settings, training_settings
+from alkit.models.graphs import GFN2, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import Label, create_simulator
-from alkit.simulators.bindings import require_binding
 from alkit.simulators.simulator import RelaxingSimulator
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
@@ -128,9 +128,9 @@ class Campaign:
         target_set.check_target_set(state)
         build_proposers.check_proposers(state)
         acquiring.check_acquisition(state)
-        check_gfn2(model_settings(self.config), self.config.surrogate.geometry)
+        state.molecules.builder.check()
         if self.config.surrogate.learning == "pretrain":
-            require_binding("learning: pretrain")
+            create_baseline(GFN2)
         training_settings(self.config)
         pick_device(self.config.surrogate.device)
 

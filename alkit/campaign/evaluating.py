@@ -17,14 +17,14 @@ from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble, Prediction
+    from surrogate import Prediction, Surrogate
 
 
 def evaluate(state: RoundState) -> None:
     """Errors on the fixed test set beside the trivial baselines; validation errors for the stop rules."""
-    from surrogate import Ensemble
+    from surrogate import load_surrogate
 
-    ensemble = Ensemble.load(state.path("model"))
+    ensemble = load_surrogate(state.path("model"))
     labelled, test = acquiring.counted_labels(state), state.ledger.labelled("test")
     smiles, truth = [c.smiles for c, _ in test], np.array([value for _, value in test])
     graphs = state.molecules.graphs(smiles)
@@ -47,14 +47,12 @@ def evaluate(state: RoundState) -> None:
     _write_predictions(state.path("test_predictions.csv"), smiles, truth, predicted)
 
 
-def _validation(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
+def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
     """The mean absolute error on the validation set and its standard error, eV; the predictions are kept.
 
     Without a validation set: out of fold, on the training molecules of the start. These were drawn at random;
     those acquired since were not, and are harder than others.
     """
-    from surrogate.folds import gain_of_all
-
     rows, device, gain = state.ledger.labelled("validation"), state.config.surrogate.device, 1.0
     if rows:
         smiles, truth = [c.smiles for c, _ in rows], np.array([value for _, value in rows])
@@ -65,9 +63,7 @@ def _validation(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
         drawn = drawn_at_random(rows)
         smiles, truth = [c.smiles for c, _ in rows if c.round == 0], np.array([v for _, v in rows])[drawn]
         predicted = ensemble.out_of_fold(graphs, left_out, device=device).part(drawn)
-        gain = gain_of_all(
-            predicted.mean - truth, predicted.samples, len(ensemble.members), ensemble.settings.heads
-        )
+        gain = ensemble.gain(predicted.mean - truth, predicted.samples)
     _write_predictions(state.path(guard.VALIDATION_FILE), smiles, truth, predicted)
     errors = gain * np.abs(predicted.mean - truth)
     return {

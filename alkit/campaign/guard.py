@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alkit.campaign.round_state import RoundState
-    from surrogate import Ensemble
+    from surrogate import Surrogate
 
 VALIDATION_FILE = "validation_predictions.csv"
 _FEWEST, _MOST = 20, 1000  # molecules that stand for the target set
@@ -27,7 +27,7 @@ _BY_CHANCE = 0.05  # share of the target's molecules that lie further from their
 _CHANCE = 0.01  # p-value below which a share is none
 
 
-def watch(state: RoundState, ensemble: Ensemble) -> dict[str, float]:
+def watch(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
     """Metrics of the round; a warning on the terminal where one of them is bad.
 
     Returns:
@@ -69,7 +69,7 @@ def _validation_errors(path: Path) -> NDArray[np.float64] | None:
     return np.array([abs(label - predicted) for label, predicted in rows])
 
 
-def _outside(state: RoundState, ensemble: Ensemble) -> float | None:
+def _outside(state: RoundState, ensemble: Surrogate) -> float | None:
     """The share of the acquired molecules outside of the target; what chance gives where it may be chance."""
     candidates = state.ledger.candidates(round_=state.round)
     seen = [c for c in candidates if c.status not in ("proposed", "rejected")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from alkit.baselines.cache import BASELINES_FILE, BaselineCache, beside
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError
@@ -33,6 +34,14 @@ class LabelSource:
             return None
         return LabelCache(default_path() if where is None else where, self.simulator)
 
+    @cached_property
+    def baselines(self) -> BaselineCache:
+        """Baselines shared with other campaigns; the campaign's own where labels are not shared."""
+        where = self._config.simulator.cache
+        if where == "none":
+            return BaselineCache(self._folder / BASELINES_FILE)
+        return BaselineCache(beside(default_path() if where is None else where))
+
     def close(self, *, wait: bool) -> None:
         """End what runs beside the stages: after late labels (``wait``), or now."""
         try:
@@ -41,6 +50,8 @@ class LabelSource:
         finally:
             if "cache" in self.__dict__ and self.cache is not None:
                 self.cache.close()
+            if "baselines" in self.__dict__:
+                self.baselines.close()
 
     @property
     def simulator(self) -> SimulatorSpec:

@@ -1,25 +1,25 @@
-"""What a campaign computes of molecules besides labels: geometry, single point, graph, SOAP features."""
+"""What a campaign computes of molecules besides labels: geometry, baselines, graph, SOAP features."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit.baselines.base import BaselineSpec, Reading, specs_of
+from alkit.baselines.cache import BaselineCache
+from alkit.baselines.computing import Readings, read_all
 from alkit.campaign.candidates import in_domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine
 from alkit.errors import CampaignError, DataError, LabelError
-from alkit.models.geometries import point_of
-from alkit.models.graphs import GraphBuilder, model_settings
+from alkit.models.graphs import GFN2, GraphBuilder, model_settings
 from alkit.molecules import soap
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import SinglePoint
 from alkit.storage.ledger import Candidate, Ledger, Role
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class MoleculeStore:
     """The molecules of one campaign.
 
-    Geometries and single points are kept in the ledger: they are computed once for the whole campaign. Graphs
-    and SOAP features, quick to compute again, are kept in memory.
+    Geometries are kept in the ledger, baselines in the cache that campaigns share: both are computed once.
+    Graphs and SOAP features, quick to compute again, are kept in memory.
     """
 
     def __init__(
@@ -42,8 +42,11 @@ class MoleculeStore:
         ledger: Ledger,
         progress: CampaignProgress,
         engine: Callable[[], Engine],
+        cache: Callable[[], BaselineCache],
     ):
-        self._config, self._ledger, self._progress, self._engine = config, ledger, progress, engine
+        self._config, self._ledger, self._progress = config, ledger, progress
+        self._engine, self._cache = engine, cache
+        self._readings: dict[tuple[str, BaselineSpec], Reading] = {}
         self._graphs: dict[str, Graph] = {}
         self._features: dict[str, NDArray[np.float32]] = {}
         self._soap: soap.Soap | None = None
@@ -86,38 +89,43 @@ class MoleculeStore:
         """How molecules become graphs: the same in training and in screening."""
         surrogate = self._config.surrogate
         settings = model_settings(self._config)
-        return GraphBuilder(settings, surrogate.geometry, self._config.seed, surrogate.conformers)
+        return GraphBuilder(
+            settings,
+            surrogate.geometry,
+            self._config.seed,
+            surrogate.conformers,
+            specs_of(surrogate.baseline),
+        )
 
     def place(
         self,
         smiles: Sequence[str],
         advance: Callable[[int], None] | None = None,
         *,
-        point: bool | None = None,
+        also: tuple[BaselineSpec, ...] = (),
     ) -> dict[str, LabelError | DataError]:
-        """Give molecules their geometry and, where the surrogate needs one, their GFN2-xTB single point.
+        """Give molecules their geometry and the baselines that the surrogate needs.
 
         Args:
             smiles: canonical.
-            advance: called with 1 for each.
-            point: whether the single point is wanted; by default where the surrogate sees it.
+            advance: called with the number of molecules that are done.
+            also: baselines that are wanted beside those.
 
         Returns:
             Those that have none: ``not_in_dataset``, a reason of `alkit.models.geometries.make_geometry` or
-            `alkit.simulators.single_point`, or of `alkit.engines.base.Engine`.
+            of a baseline, or of `alkit.engines.base.Engine`.
         """
         failed: dict[str, LabelError | DataError] = {}
-        wanted = self.builder.needs_single_point if point is None else point
-        for key, problem in self._placed(smiles, point=wanted):
+        specs = tuple(dict.fromkeys((*self.builder.needed, *also)))
+        for key, problem in self._placed(smiles):
             if problem is not None:
                 failed[key] = problem
-            if advance:
+            if advance and (problem is not None or not specs):
                 advance(1)
-        return failed
+        left = [key for key in smiles if key not in failed] if specs else []
+        return failed | self._read(left, specs, advance)
 
-    def _placed(
-        self, smiles: Sequence[str], *, point: bool
-    ) -> Iterator[tuple[str, LabelError | DataError | None]]:
+    def _placed(self, smiles: Sequence[str]) -> Iterator[tuple[str, LabelError | DataError | None]]:
         """Every molecule as it is placed, by the engine's workers: an embedding may take for ever."""
         source, ledger, new = self.builder.geometry, self._ledger, []
         for key in smiles:
@@ -126,26 +134,40 @@ class MoleculeStore:
             elif source != "dataset" and ledger.geometry(key, source) is None:
                 new.append(key)
             else:
-                yield key, self._with_point(key) if point else None
+                yield key, None
         if not new:
             return
-        placing = replace(self.builder.placing, point=point)
-        for key, outcome in self._engine().call_all(placing, new):
+        for key, outcome in self._engine().call_all(self.builder.placing, new):
             if isinstance(outcome, LabelError | DataError):
                 yield key, outcome
                 continue
-            ledger.add_geometry(key, source, outcome.molecule.numbers, outcome.molecule.positions)
-            if outcome.point is not None:
-                ledger.add_single_point(key, source, outcome.point)
+            ledger.add_geometry(key, source, outcome.numbers, outcome.positions)
             yield key, None
 
-    def _with_point(self, smiles: str) -> LabelError | None:
-        """Compute the single point of a molecule that has its geometry; the error where there is none."""
-        try:
-            self.single_point(smiles)
-        except LabelError as error:
-            return error
-        return None
+    def _read(
+        self,
+        smiles: Sequence[str],
+        specs: tuple[BaselineSpec, ...],
+        advance: Callable[[int], None] | None = None,
+    ) -> dict[str, LabelError | DataError]:
+        """Compute baselines of placed molecules; those that have none."""
+        failed: dict[str, LabelError | DataError] = {}
+        wanted = [key for key in smiles if any((key, spec) not in self._readings for spec in specs)]
+        if advance and len(wanted) < len(smiles):
+            advance(len(smiles) - len(wanted))
+        rows = read_all(
+            specs,
+            [self.molecule(key) for key in wanted],
+            call_all=lambda function, items: self._engine().call_all(function, items),
+            cache=self._cache(),
+            advance=advance,
+        )
+        for key, row in zip(wanted, rows, strict=True):
+            if isinstance(row, Exception):
+                failed[key] = row
+            else:
+                self._readings |= {(key, spec): reading for spec, reading in zip(specs, row, strict=True)}
+        return failed
 
     def molecule(self, smiles: str) -> Molecule:
         """A molecule that ``place`` has seen, in the geometry where its label starts from.
@@ -164,26 +186,33 @@ class MoleculeStore:
             )
         return Molecule(smiles, *stored, source)
 
-    def single_point(self, smiles: str) -> SinglePoint:
-        """The GFN2-xTB single point of a molecule that has its geometry.
+    def gfn2_energy(self, smiles: str) -> float:
+        """eV, the GFN2-xTB single point of a molecule that has its geometry.
 
         Raises:
-            LabelError: see `alkit.simulators.single_point`.
+            LabelError, DataError: there is none.
         """
-        source = self.builder.geometry
-        if (point := self._ledger.single_point(smiles, source)) is None:
-            point = point_of(self.molecule(smiles))
-            self._ledger.add_single_point(smiles, source, point)
-        return point
+        return self._readings_of(smiles, (GFN2,))[0].energy
+
+    def _readings_of(self, smiles: str, specs: tuple[BaselineSpec, ...]) -> Readings:
+        if any((smiles, spec) not in self._readings for spec in specs) and (
+            failed := self._read([smiles], specs)
+        ):
+            raise failed[smiles]
+        return tuple(self._readings[smiles, spec] for spec in specs)
 
     def graphs(self, smiles: Iterable[str], *, on_graph: Callable[[int], None] | None = None) -> list[Graph]:
         """The graphs of placed molecules, in the order given."""
+        keys = list(smiles)
+        needed = self.builder.needed
+        new = [key for key in dict.fromkeys(keys) if key not in self._graphs]
+        if needed:
+            self._read(new, needed)  # those of an earlier process, all at once
         graphs = []
-        for key in smiles:
+        for key in keys:
             if key not in self._graphs:
                 molecule = self.molecule(key) if self.builder.settings.mode == "3d" else key
-                point = self.single_point(key) if self.builder.needs_single_point else None
-                self._graphs[key] = self.builder.graph(molecule, point)
+                self._graphs[key] = self.builder.graph(molecule, self._readings_of(key, needed))
             graphs.append(self._graphs[key])
             if on_graph:
                 on_graph(1)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alkit.baselines.base import create_baseline
 from alkit.campaign.candidates import held_out_graphs
 from alkit.campaign.round_state import RoundState
 from alkit.errors import CampaignError
-from alkit.models.graphs import training_settings
+from alkit.models.graphs import GFN2, training_settings
 from alkit.models.store import Provenance, load_model
 from alkit.molecules.molecule import without_stereo
-from alkit.simulators.single_point import LEVEL
+from alkit.simulators.base import Level
 
 if TYPE_CHECKING:
     from surrogate import Ensemble
@@ -43,10 +44,10 @@ def pretrained(state: RoundState) -> Ensemble:
     if len(smiles) < _FEWEST:
         raise CampaignError(
             f"learning: pretrain finds {len(smiles)} molecules beyond the test and validation sets that "
-            f"{LEVEL.method} can compute; {_FEWEST} are the least, so give more seeds."
+            f"{_level().method} can compute; {_FEWEST} are the least, so give more seeds."
         )
     graphs = state.molecules.graphs(smiles)
-    energies = np.array([state.molecules.single_point(one).energy for one in smiles])
+    energies = np.array([state.molecules.gfn2_energy(one) for one in smiles])
     cut, members = max(2, round(_VALIDATION_SHARE * len(smiles))), state.config.surrogate.members
     settings = training_settings(state.config)
     with state.progress.steps("pretraining", members * settings.epochs) as advance:
@@ -60,7 +61,7 @@ def pretrained(state: RoundState) -> Ensemble:
             on_epoch=lambda member, epoch, row: advance(1),
         )
     source, conformers = state.config.surrogate.geometry, state.config.surrogate.conformers
-    Provenance(source, state.config.seed, conformers, str(LEVEL), len(smiles)).save(folder)
+    Provenance(source, state.config.seed, conformers, str(_level()), len(smiles)).save(folder)
     ensemble.save(folder)
     return ensemble
 
@@ -68,6 +69,10 @@ def pretrained(state: RoundState) -> Ensemble:
 def cheap_labels(state: RoundState) -> int:
     """How many cheap labels the campaign's pretraining took; 0 without one."""
     return load_model(_folder(state))[1].labels if _folder(state).exists() else 0
+
+
+def _level() -> Level:
+    return create_baseline(GFN2).level
 
 
 def _folder(state: RoundState) -> Path:
@@ -78,12 +83,12 @@ def _molecules(state: RoundState) -> list[str]:
     """Random molecules with geometry and xTB label, as many as the campaign file says if there are."""
     held_out, molecules = held_out_graphs(state.ledger.known().values()), list[str]()
     seeds, wanted = state.molecules.seeds, state.config.surrogate.pretrain_molecules
-    with state.progress.steps(f"cheap labels at {LEVEL}", min(wanted, len(seeds))) as advance:
+    with state.progress.steps(f"cheap labels at {_level()}", min(wanted, len(seeds))) as advance:
         order = state.rng("pretrain").permutation(len(seeds))
         usable = (seeds[i] for i in order if without_stereo(seeds[i]) not in held_out)
         # No label is paid for where one fails; the next molecule takes its place.
         while drawn := list(islice(usable, min(wanted - len(molecules), _COMMIT_EVERY))):
-            failed = state.molecules.place(drawn, advance, point=True)
+            failed = state.molecules.place(drawn, advance, also=(GFN2,))
             molecules += [smiles for smiles in drawn if smiles not in failed]
             state.ledger.commit()  # before the fit, so that a kill loses none
     return molecules

@@ -32,7 +32,9 @@ class RoundState:
 
     @cached_property
     def molecules(self) -> MoleculeStore:
-        return MoleculeStore(self.config, self.ledger, self.progress, lambda: self.labels.engine)
+        return MoleculeStore(
+            self.config, self.ledger, self.progress, lambda: self.labels.engine, lambda: self.labels.baselines
+        )
 
     @cached_property
     def labels(self) -> LabelSource:

@@ -27,7 +27,7 @@ def train(state: RoundState) -> None:
 
 
 def _train_surrogate(state: RoundState) -> None:
-    from surrogate import Ensemble
+    from surrogate import fit_surrogate, load_surrogate
 
     surrogate, builder = state.config.surrogate, state.molecules.builder
     training, validation = (
@@ -35,11 +35,11 @@ def _train_surrogate(state: RoundState) -> None:
     )
     start = None
     if surrogate.warm_start and state.round > 0:
-        start = Ensemble.load(state.path("model", round_=state.round - 1))
+        start = load_surrogate(state.path("model", round_=state.round - 1))
     elif surrogate.learning == "pretrain":
         start = pretraining.pretrained(state)
     with state.progress.steps("training", surrogate.members * surrogate.epochs) as advance:
-        ensemble = Ensemble.fit(
+        ensemble = fit_surrogate(
             builder.settings,
             training_settings(state.config),
             training=_learnable(state, training),
@@ -54,7 +54,9 @@ def _train_surrogate(state: RoundState) -> None:
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = len(training) + len(validation)
     level = str(state.ledger.level)
-    provenance = Provenance(builder.geometry, builder.seed, builder.conformers, level, counted)
+    provenance = Provenance(
+        builder.geometry, builder.seed, builder.conformers, level, counted, baselines=builder.baselines
+    )
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 
@@ -68,9 +70,13 @@ def _learnable(state: RoundState, rows: _Rows) -> tuple[list[Any], NDArray[np.fl
 
 def folds(state: RoundState, training: _Rows) -> NDArray[np.bool_]:
     """Which members each training molecule is left out of, in a campaign without a validation set."""
-    from surrogate.folds import left_out
+    from surrogate.fitting import folds_for
 
-    return left_out([without_stereo(c.smiles) for c, _ in training], state.config.surrogate.members)
+    return folds_for(
+        state.molecules.builder.settings,
+        [without_stereo(c.smiles) for c, _ in training],
+        state.config.surrogate.members,
+    )
 
 
 def drawn_at_random(training: _Rows) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import typer
 
 from alkit import interrupts
+from alkit.cli.baseline import baseline
 from alkit.cli.campaign import campaign
 from alkit.cli.data import data
 from alkit.cli.generator import generate, generator
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(campaign, name="campaign")
 app.add_typer(data, name="data")
+app.add_typer(baseline, name="baseline")
 app.add_typer(study, name="study")
 app.add_typer(generator, name="generator")
 for command in (train, predict, score, label, generate):

@@ -41,7 +41,14 @@ Source3D = Annotated[
     typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
 ]
 Learn = Annotated[
-    Literal["direct", "delta"], typer.Option(help="delta: the label less GFN2-xTB at the geometry.")
+    Literal["direct", "delta"], typer.Option(help="delta: the label less the baseline at the geometry.")
+]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", help="gfn1, gfn2 (default), gfnff, aimnet2 …; several: their mean."),
+]
+BaselineInputs = Annotated[
+    bool, typer.Option("--baseline-inputs", help="3d: what the baselines say of atoms as inputs.")
 ]
 XtbInputs = Annotated[
     bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
@@ -62,10 +69,14 @@ def train(
     mode: Annotated[Mode, typer.Option(help="2d needs SMILES alone.")] = _MODEL.mode,
     geometry: Source3D = None,
     learning: Learn = "direct",
+    baseline: Baselines = None,
+    baseline_inputs: BaselineInputs = False,
     xtb_inputs: XtbInputs = False,
     chemistry: Chemistry = False,
     layout: Annotated[Layout, typer.Option(help="Distances of 2d mode.")] = _MODEL.layout,
-    representation: Annotated[Representation, typer.Option(help="painn in 3d only.")] = _MODEL.representation,
+    representation: Annotated[
+        Representation, typer.Option(help="All but schnet in 3d only.")
+    ] = _MODEL.representation,
     limit: Limit = None,
     members: Annotated[int, typer.Option(min=2, help="SchNets in the ensemble.")] = 3,
     folds: Annotated[
@@ -86,7 +97,8 @@ def train(
     workers: Workers = 2,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Train a SchNet ensemble on labels you have; a random tenth validates, another tests."""
+    """Train a surrogate on labels you have; a random tenth validates (networks), another tests."""
+    from alkit.cli.baseline import baselines_of
     from alkit.reporting import campaign_report
     from alkit.standalone import training
 
@@ -99,6 +111,8 @@ def train(
         target=target,
         geometry=geometry,
         learning=learning,
+        baseline=baselines_of(baseline or ["gfn2"]),
+        baseline_inputs=baseline_inputs,
         limit=limit,
         members=members,
         folds=folds,

@@ -18,7 +18,12 @@ from alkit.files import absolute
 # Section and key -> the default of an earlier revision. A campaign that began with it goes on with it.
 EARLIER_DEFAULTS = {("surrogate", "gaussians"): 20}
 # Section and key that came later -> what campaigns of revisions without it had.
-LATER_KEYS = {("surrogate", "heads"): 1, ("start", "choice"): "random"}
+LATER_KEYS: dict[tuple[str, str], Any] = {
+    ("surrogate", "heads"): 1,
+    ("surrogate", "baseline"): [{"kind": "gfn2"}],
+    ("surrogate", "baseline_inputs"): False,
+    ("start", "choice"): "random",
+}
 
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
@@ -119,6 +124,9 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     if config.target_set and config.target_set.file is not None:
         file = _existing(base, config.target_set.file, "target_set.file")
         changes["target_set"] = config.target_set.model_copy(update={"file": file})
+    changes["surrogate"] = config.surrogate.model_copy(
+        update={"baseline": tuple(_resolved_baseline(one, config, base) for one in config.surrogate.baseline)}
+    )
     changes["proposer"] = _resolved_proposer(config.proposer, base)
     changes["acquisition"] = config.acquisition.model_copy(
         update={"name": absolute_code_path(config.acquisition.name, base)}
@@ -134,6 +142,16 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     resolved = config.model_copy(update=changes)
     resolved._base = base
     return resolved
+
+
+def _resolved_baseline(given: dict[str, Any], config: CampaignConfig, base: Path) -> dict[str, Any]:
+    """Its files made absolute; of ``dataset`` the campaign's own where it names none."""
+    if given["kind"] == "dataset" and "path" not in given and config.dataset is not None:
+        given = given | {"path": str(config.dataset)}
+    for key in ("path", "weights"):
+        if isinstance(given.get(key), str):
+            given = given | {key: str(_existing(base, Path(given[key]), f"surrogate.baseline.{key}"))}
+    return given
 
 
 def _resolved_proposer(proposer: Any, base: Path) -> Any:

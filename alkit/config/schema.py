@@ -97,7 +97,10 @@ class SurrogateConfig(Section):
     """The SchNet ensemble and its trainer."""
 
     mode: Mode = Field(_MODEL.mode, description="2d needs the SMILES alone; 3d a geometry.")
-    representation: Representation = Field(_MODEL.representation, description="painn in 3d only.")
+    representation: Representation = Field(
+        _MODEL.representation,
+        description="schnet, painn, kernel, committee, or auto: by the number of labels.",
+    )
     geometry: ModelGeometry = Field(
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
@@ -107,7 +110,14 @@ class SurrogateConfig(Section):
     layout: Layout = Field(_MODEL.layout, description="Distances of 2d mode.")
     chemistry: bool = Field(False, description="2d: what the SMILES says of atoms and bonds as inputs.")
     learning: Learning = Field(
-        "direct", description="delta: label less GFN2-xTB; pretrain: on GFN2-xTB energies first."
+        "direct", description="delta: label less the baseline; pretrain: on GFN2-xTB energies first."
+    )
+    baseline: tuple[dict[str, Any], ...] = Field(
+        ({"kind": "gfn2"},),
+        description="gfn1, gfn2, gfnff, aimnet2, an ASE calculator, or several: their mean.",
+    )
+    baseline_inputs: bool = Field(
+        False, description="3d: what the baselines say of atoms, bonds and the molecule as inputs."
     )
     xtb_inputs: bool = Field(False, description="3d: GFN2-xTB charges and bond orders as inputs.")
     pretrain_molecules: Annotated[int, Field(ge=10, strict=True)] = Field(
@@ -169,7 +179,10 @@ class SurrogateConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, data: Any) -> Any:
-        """`members: {heads: 16}` is short for one network with 16 heads; `networks` may be more."""
+        """`members: {heads: 16}` is short for one network with 16 heads; `networks` may be more. `baseline:
+        gfn1`, and lists of names, are short for their `kind`."""
+        if isinstance(data, dict) and "baseline" in data:
+            data = data | {"baseline": _baselines(data["baseline"])}
         if isinstance(data, dict) and isinstance(members := data.get("members"), dict):
             if strange := sorted(set(members) - {"heads", "networks"}, key=str):
                 raise ValueError(f"members has {strange[0]!r}; it is a number, or heads and networks")
@@ -190,9 +203,25 @@ class SurrogateConfig(Section):
                 "freeze and depth_decay are about weights that are trained already; set learning: pretrain "
                 "or warm_start: true"
             )
+        if self.baseline_inputs and self.mode == "2d":
+            raise ValueError("baseline_inputs belong to a geometry; use mode: 3d")
+        if self.learning == "pretrain" and self.representation not in ("schnet", "painn"):
+            raise ValueError(f"learning: pretrain is for networks; {self.representation} has no weights")
         if self.learning == "pretrain" and self.mode == "2d":
             raise ValueError("learning: pretrain takes its cheap labels at a geometry; use mode: 3d")
         return self
+
+
+def _baselines(given: Any) -> Any:
+    """A list of mappings with a `kind` each."""
+    listed = given if isinstance(given, list | tuple) else [given]
+    found = [{"kind": one} if isinstance(one, str) else one for one in listed]
+    if not found or not all(isinstance(one, dict) and isinstance(one.get("kind"), str) for one in found):
+        raise ValueError(
+            f"baseline is {given!r:.60}; it is a name such as gfn2, {{kind: ase, calculator: "
+            "'module:Class'}, or a list of such"
+        )
+    return tuple(found)
 
 
 class AcquisitionConfig(Section):
@@ -303,12 +332,20 @@ class CampaignConfig(Section):
                 "or surrogate.geometry: dataset use proposer: pool"
             )
         members, training = self.surrogate.members, self.start.training
+        kind = self.surrogate.representation
+        if self.start.validation and kind in ("kernel", "committee", "auto"):
+            raise ValueError(
+                f"surrogate.representation: {kind} sets no labels apart; start.validation is "
+                f"{self.start.validation}, and must be 0"
+            )
+        if self.start.validation == 0 and kind == "kernel":
+            members = max(members, FEWEST_FOLDS)
         if self.start.validation == 0 and not FEWEST_FOLDS <= members <= training:
             raise ValueError(
                 f"start.validation is 0, so that each member leaves out a part of the {training} training "
                 f"labels; surrogate.members is {members}: give {FEWEST_FOLDS} to {training}"
             )
-        alone = self.surrogate.uncertainty == ("ensemble",) and self.surrogate.heads == 1
+        alone = self.surrogate.uncertainty == ("ensemble",) and self.surrogate.heads == 1 and kind != "kernel"
         if self.start.validation == 0 and alone and members < 2 * FEWEST_FOLDS:
             raise ValueError(
                 f"start.validation is 0, and surrogate.uncertainty the members' spread alone: with {members} "

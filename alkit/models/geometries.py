@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
@@ -15,7 +15,6 @@ from alkit.molecules.conformers import CONFORMERS, embed
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
 from alkit.simulators.optimizer import relax
-from alkit.simulators.single_point import SinglePoint, single_point
 from alkit.simulators.xtb import XTBSimulator
 from alkit.threads import one_thread
 
@@ -52,36 +51,21 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
     return _relaxed(molecule) if geometry == "xtb" else molecule
 
 
-class Placed(NamedTuple):
-    """A molecule in its geometry, and the GFN2-xTB single point there, if it was asked for."""
-
-    molecule: Molecule
-    point: SinglePoint | None
-
-
 @dataclass(frozen=True)
 class Placing:
-    """What makes a `Placed` of a SMILES; it can be sent to a worker.
+    """What gives a SMILES its geometry; it can be sent to a worker.
 
     Attributes:
         geometry, seed, conformers: see `make_geometry`.
-        point: whether the single point is wanted.
     """
 
     geometry: str
     seed: int = 0
     conformers: int = CONFORMERS
-    point: bool = False
 
-    def __call__(self, smiles: str) -> Placed:
-        """Raises as `make_geometry` and `alkit.simulators.single_point` do."""
-        molecule = make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
-        return Placed(molecule, point_of(molecule) if self.point else None)
-
-
-def point_of(molecule: Molecule) -> SinglePoint:
-    """GFN2-xTB at the molecule's geometry. Raises as `alkit.simulators.single_point` does."""
-    return single_point(molecule.numbers, molecule.positions, smiles=molecule.smiles)
+    def __call__(self, smiles: str) -> Molecule:
+        """Raises as `make_geometry` does."""
+        return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
 
 
 def _relaxed(molecule: Molecule) -> Molecule:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit.baselines.base import BaselineSpec, create_baseline, level_of, specs_of, tier_of
+from alkit.baselines.cache import BaselineCache
+from alkit.baselines.computing import CallAll, Readings, call_here, read_all
 from alkit.config.schema import CampaignConfig
-from alkit.models.geometries import Placing, point_of
+from alkit.errors import ConfigError, DataError, LabelError
+from alkit.models.geometries import Placing
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
-from alkit.simulators.single_point import LEVEL, SinglePoint
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from surrogate import Graph
+
+GFN2 = BaselineSpec.of("gfn2")
+"""The baseline of earlier revisions, whose charges and bond orders are the input ``xtb``."""
 
 
 def model_settings(config: CampaignConfig) -> ModelSettings:
@@ -26,9 +32,11 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
 
     Raises:
         SurrogateError: settings that exclude each other.
+        ConfigError: a baseline that cannot be made here.
     """
     section = config.surrogate
-    inputs: list[Input] = []
+    specs = specs_of(section.baseline)
+    inputs: list[str] = []
     if section.chemistry:
         inputs.append("chemistry")
     if section.xtb_inputs:
@@ -37,8 +45,8 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
         mode=section.mode,
         representation=section.representation,
         layout=section.layout,
-        inputs=tuple(inputs),
-        baseline=str(LEVEL) if section.learning == "delta" else "",
+        inputs=(*inputs, *(inputs_of(specs) if section.baseline_inputs else ())),  # type: ignore[arg-type]
+        baseline=level_of(specs) if section.learning == "delta" else "",
         features=section.features,
         interactions=section.interactions,
         gaussians=section.gaussians,
@@ -47,6 +55,19 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
         heads=section.heads,
         uncertainty=section.uncertainty,
     )
+
+
+def inputs_of(specs: Sequence[BaselineSpec]) -> tuple[Input, ...]:
+    """What these baselines say of atoms, as inputs of the surrogate.
+
+    Raises:
+        ConfigError: none of them says anything.
+    """
+    found = tuple(name for spec in specs if (name := create_baseline(spec).inputs))
+    if not found:
+        names = ", ".join(spec.kind for spec in specs)
+        raise ConfigError(f"baseline_inputs: {names} says nothing of atoms; gfn1, gfn2 and aimnet2 do")
+    return found  # type: ignore[return-value]
 
 
 def training_settings(config: CampaignConfig) -> TrainingSettings:
@@ -58,96 +79,150 @@ def training_settings(config: CampaignConfig) -> TrainingSettings:
 
 @dataclass(frozen=True)
 class GraphBuilder:
-    """Makes the graph of a molecule, with its geometry and its GFN2-xTB single point where these are needed.
+    """Makes the graphs of molecules, with their geometries and baselines where these are needed.
 
     Attributes:
         settings: what the surrogate sees.
         geometry: source of 3D geometries, see `alkit.models.geometries`; ``dataset``: each molecule has one.
         seed: of the conformers.
         conformers: ``mmff`` and ``xtb`` take the lowest of this many.
+        baselines: what is learned on top of or seen: those of the settings' ``baseline`` and ``inputs``.
     """
 
     settings: ModelSettings
     geometry: str
     seed: int = 0
     conformers: int = CONFORMERS
+    baselines: tuple[BaselineSpec, ...] = ()
 
     @property
-    def needs_single_point(self) -> bool:
-        """Whether the surrogate sees anything of a GFN2-xTB calculation."""
-        return bool(self.settings.baseline) or "xtb" in self.settings.inputs
+    def needed(self) -> tuple[BaselineSpec, ...]:
+        """All baselines that are computed of a molecule; GFN2-xTB too where its charges are inputs."""
+        asked = self.baselines if self.settings.baseline or self._named else ()
+        return (*asked, GFN2) if "xtb" in self.settings.inputs and GFN2 not in asked else asked
+
+    @property
+    def _named(self) -> set[str]:
+        return {str(name) for name in self.settings.inputs} - {"chemistry", "xtb"}
 
     @property
     def placing(self) -> Placing:
-        """What a SMILES needs before its graph: a geometry, and the single point where that is seen."""
-        return Placing(self.geometry, self.seed, self.conformers, self.needs_single_point)
+        """What a SMILES needs before its graph: a geometry."""
+        return Placing(self.geometry, self.seed, self.conformers)
 
-    def graph(self, molecule: str | Molecule, point: SinglePoint | None = None) -> Graph:
+    def check(self) -> None:
+        """Whether all that is needed can be computed here.
+
+        Raises:
+            ConfigError: a baseline, or the binding that geometries need, is not there.
+        """
+        if self.settings.mode == "3d" and self.geometry == "xtb":
+            require_binding("geometry xtb")
+        for spec in self.needed:
+            create_baseline(spec)
+
+    def graph(self, molecule: str | Molecule, readings: Readings | None = None) -> Graph:
         """The graph of a canonical SMILES in a geometry made here, or of a molecule in its own geometry.
 
         Args:
-            point: the single point at that geometry, if it is known already.
+            readings: one for each of `needed`, if they are known already.
 
         Raises:
-            DataError, LabelError: no geometry, or no single point.
+            DataError, LabelError: no geometry, or no baseline.
             SurrogateError: a molecule that the surrogate cannot take.
         """
-        if self.settings.mode == "2d":
-            return build_graph(
-                self.settings, molecule if isinstance(molecule, str) else molecule.smiles, None
-            )
+        from surrogate import graph_2d
+
+        settings = self.settings
+        if settings.mode == "2d":
+            smiles = molecule if isinstance(molecule, str) else molecule.smiles
+            chemistry = "chemistry" in settings.inputs
+            return graph_2d(smiles, cutoff=settings.cutoff, layout=settings.layout, chemistry=chemistry)
         if isinstance(molecule, str):
-            molecule, point = self.placing(molecule)
-        if self.needs_single_point and point is None:
-            point = point_of(molecule)
-        return build_graph(self.settings, molecule.smiles, molecule, point)
+            molecule = self.placing(molecule)
+        if readings is None:
+            readings = tuple(create_baseline(spec).read(molecule) for spec in self.needed)
+        return self._graph_3d(molecule, readings)
+
+    def graphs(
+        self,
+        molecules: Sequence[str | Molecule | Exception],
+        *,
+        call_all: CallAll = call_here,
+        cache: BaselineCache | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> list[Graph | Exception]:
+        """Graphs of many molecules, the error in its place where there is none.
+
+        Args:
+            molecules: canonical SMILES, which are placed first; molecules in their geometries; or errors,
+                which stay what they are.
+            call_all: how geometries and baselines are computed, see `alkit.baselines.computing.read_all`.
+            cache: of baselines.
+            advance: called with the number of molecules that are done.
+        """
+        if self.settings.mode == "3d":
+            unplaced = sorted({one for one in molecules if isinstance(one, str)})
+            placed = dict(call_all(self.placing, unplaced)) if unplaced else {}
+            molecules = [placed[one] if isinstance(one, str) else one for one in molecules]
+        there = [one for one in molecules if isinstance(one, Molecule)] if self.needed else []
+        rows = iter(read_all(self.needed, there, call_all=call_all, cache=cache, advance=advance))
+        if advance:
+            advance(len(molecules) - len(there))
+        return [
+            self._outcome(one, next(rows) if self.needed and isinstance(one, Molecule) else ())
+            for one in molecules
+        ]
+
+    def _outcome(
+        self, molecule: str | Molecule | Exception, readings: Readings | LabelError | DataError
+    ) -> Graph | Exception:
+        from surrogate import SurrogateError
+
+        if isinstance(molecule, Exception):
+            return molecule
+        if isinstance(readings, Exception):
+            return readings
+        try:
+            return self.graph(molecule, readings)
+        except (LabelError, DataError, SurrogateError) as error:
+            return error
+
+    def _graph_3d(self, molecule: Molecule, readings: Readings) -> Graph:
+        from surrogate import graph_3d
+
+        known = dict(zip(self.needed, readings, strict=True))
+        below = [known[spec] for spec in self.baselines] if self.settings.baseline else []
+        charges, orders, named = None, None, {}
+        if "xtb" in self.settings.inputs:
+            charges, orders = known[GFN2].atoms[:, 0], known[GFN2].pairs[..., 0]
+        for spec, reading in known.items():
+            if (name := create_baseline(spec).inputs) in self._named:
+                named[name] = (reading.atoms, reading.pairs, reading.whole)
+        return graph_3d(
+            molecule.numbers,
+            molecule.positions,
+            cutoff=self.settings.cutoff,
+            charges=charges,
+            bond_orders=orders,
+            inputs=[named[name] for name in self.settings.inputs if name in named],
+            baselines=[reading.energy for reading in below],
+            baseline_level=self.settings.baseline,
+        )
 
 
-def check_gfn2(settings: ModelSettings, geometry: str) -> None:
-    """Whether GFN2-xTB can be computed where a model or the source of its geometries needs it.
-
-    Raises:
-        ConfigError: it is needed, and no binding of it is installed.
-    """
-    if geometry == "xtb":
-        require_binding("geometry xtb")
+def tier(settings: ModelSettings, baselines: Sequence[BaselineSpec]) -> str:
+    """What a model knows beside its labels, in words."""
+    names = [create_baseline(spec).level.method.removesuffix(" (unrelaxed)") for spec in baselines]
     if settings.baseline:
-        require_binding("delta learning")
+        return f"{tier_of(baselines)}: learns on top of {' and '.join(names)}"
+    if set(settings.inputs) - {"chemistry", "xtb"}:
+        return f"{tier_of(baselines)}: sees what {' and '.join(names)} say of atoms"
     if "xtb" in settings.inputs:
-        require_binding("a model with xtb inputs")
+        return "semi-empirical: GFN2-xTB charges and bond orders are inputs"
+    return "no baseline"
 
 
 def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
-    """``(n,)`` eV: the xTB energies that a delta model learns on top of."""
+    """``(n,)`` eV: the energies that a delta model learns on top of."""
     return np.array([graph.baseline for graph in graphs], dtype=np.float64)
-
-
-def build_graph(
-    settings: ModelSettings, smiles: str, molecule: Molecule | None, baseline: SinglePoint | None = None
-) -> Graph:
-    """What the surrogate sees of a molecule: the same in training, screening and prediction.
-
-    Args:
-        smiles: all that 2D mode needs.
-        molecule: with its geometry; 3D mode only.
-        baseline: the single point at that geometry, where the settings need one.
-
-    Raises:
-        SurrogateError: a molecule that the surrogate cannot take.
-    """
-    from surrogate import graph_2d, graph_3d
-
-    if settings.mode == "2d" or molecule is None:
-        chemistry = "chemistry" in settings.inputs
-        return graph_2d(smiles, cutoff=settings.cutoff, layout=settings.layout, chemistry=chemistry)
-    seen = baseline if "xtb" in settings.inputs else None
-    below = baseline if settings.baseline else None
-    return graph_3d(
-        molecule.numbers,
-        molecule.positions,
-        cutoff=settings.cutoff,
-        charges=seen.charges if seen else None,
-        bond_orders=seen.bond_orders if seen else None,
-        baseline=below.energy if below else 0.0,
-        baseline_level=str(below.level) if below else "",
-    )

@@ -1,23 +1,23 @@
 """A trained surrogate on disk, with what its right use needs: geometry source and level of theory."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from alkit.baselines.cache import BaselineCache
+from alkit.baselines.computing import CallAll, call_here
 from alkit.errors import DataError, LabelError
-from alkit.models.geometries import FROM_SMILES, Placed, Placing
-from alkit.models.graphs import GraphBuilder, check_gfn2
+from alkit.models.geometries import FROM_SMILES
+from alkit.models.graphs import GraphBuilder
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
-from alkit.simulators.single_point import SinglePoint
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble
+    from surrogate import Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
-PlaceAll = Callable[[Placing, Sequence[str]], Iterable[tuple[str, Placed | Exception]]]
 
 
 @dataclass(frozen=True)
@@ -36,28 +36,21 @@ class PredictionRow:
     reason: str = ""
 
 
-def place_here(placing: Placing, smiles: Sequence[str]) -> Iterator[tuple[str, Placed | Exception]]:
-    """Every molecule with its geometry, or with the error in its place, made in this process."""
-    for one in smiles:
-        try:
-            yield one, placing(one)
-        except (LabelError, DataError) as error:
-            yield one, error
-
-
 def predict_smiles(
-    ensemble: "Ensemble",
+    ensemble: "Surrogate",
     provenance: Provenance,
     smiles: Iterable[str],
     *,
     on_molecule: Callable[[int], None] | None = None,
-    place_all: PlaceAll = place_here,
+    call_all: CallAll = call_here,
+    cache: BaselineCache | None = None,
 ) -> Iterator[PredictionRow]:
     """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
 
     Args:
-        place_all: how many molecules get their geometries; `alkit.engines.Engine.call_all` does it in worker
-            processes, with a time limit.
+        call_all: how molecules get their geometries and baselines; `alkit.engines.Engine.call_all` does it in
+            worker processes, with a time limit.
+        cache: of baselines.
 
     Raises:
         ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
@@ -68,15 +61,17 @@ def predict_smiles(
             f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; give "
             "structures (.xyz, .extxyz, .db), or train one with geometry mmff, etkdg or xtb, or in 2d mode."
         )
-    yield from _predict(ensemble, provenance, smiles, on_molecule, place_all)
+    yield from _predict(ensemble, provenance, smiles, on_molecule, call_all, cache)
 
 
 def predict_structures(
-    ensemble: "Ensemble",
+    ensemble: "Surrogate",
     provenance: Provenance,
     structures: Iterable[Molecule],
     *,
     on_molecule: Callable[[int], None] | None = None,
+    call_all: CallAll = call_here,
+    cache: BaselineCache | None = None,
 ) -> Iterator[PredictionRow]:
     """The same in geometries of one's own, which must be of the kind that the model was trained on.
 
@@ -87,47 +82,44 @@ def predict_structures(
     if ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES:
         seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
         raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
-    yield from _predict(ensemble, provenance, structures, on_molecule, place_here)
+    yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache)
 
 
 def _predict(
-    ensemble: "Ensemble",
+    ensemble: "Surrogate",
     provenance: Provenance,
     molecules: Iterable[str | Molecule],
     on_molecule: Callable[[int], None] | None,
-    place_all: PlaceAll,
+    call_all: CallAll,
+    cache: BaselineCache | None,
 ) -> Iterator[PredictionRow]:
-    check_gfn2(ensemble.settings, provenance.geometry if ensemble.settings.mode == "3d" else "none")
+    _builder(ensemble, provenance).check()
     source = iter(molecules)
     while chunk := list(islice(source, CHUNK)):
-        yield from _predict_chunk(ensemble, provenance, chunk, on_molecule, place_all)
+        yield from _predict_chunk(ensemble, provenance, chunk, on_molecule, call_all, cache)
 
 
 def _predict_chunk(
-    ensemble: "Ensemble",
+    ensemble: "Surrogate",
     provenance: Provenance,
     chunk: list[str | Molecule],
     on_molecule: Callable[[int], None] | None,
-    place_all: PlaceAll,
+    call_all: CallAll,
+    cache: BaselineCache | None,
 ) -> list[PredictionRow]:
     from surrogate import SurrogateError
 
-    builder = GraphBuilder(ensemble.settings, provenance.geometry, provenance.seed, provenance.conformers)
     readable = [_readable(molecule) for molecule in chunk]
-    unplaced = {one for one in readable if isinstance(one, str)} if ensemble.settings.mode == "3d" else set()
-    placed = {}
-    for one, outcome in place_all(builder.placing, sorted(unplaced)):
-        placed[one] = outcome
-        if on_molecule:
-            on_molecule(1)
+    names = [given if isinstance(given, str) else given.smiles for given in chunk]
+    found = _builder(ensemble, provenance).graphs(
+        readable, call_all=call_all, cache=cache, advance=on_molecule
+    )
     graphs, rows = [], []
-    for given, molecule in zip(chunk, readable, strict=True):
-        name = given if isinstance(given, str) else given.smiles
+    for name, molecule, graph in zip(names, readable, found, strict=True):
+        name = molecule if isinstance(molecule, str) else name
         try:
-            if isinstance(molecule, DataError):
-                raise molecule
-            name = molecule if isinstance(molecule, str) else name
-            graph = builder.graph(*with_geometry(molecule, placed))
+            if isinstance(graph, Exception):
+                raise graph
             ensemble.references([graph])  # refuses an element that the model was not built for
             graphs.append(graph)
             rows.append(PredictionRow(name))
@@ -135,8 +127,6 @@ def _predict_chunk(
             rows.append(PredictionRow(name, reason=error.reason))
         except (DataError, SurrogateError) as error:
             rows.append(PredictionRow(name, reason=str(error)))
-    if on_molecule:
-        on_molecule(len(chunk) - len(placed))
     predicted = ensemble.predict(graphs)
     numbers = (predicted.mean, predicted.std, *predicted.interval(0.9))
     columns = ([value if math.isfinite(value) else None for value in column.tolist()] for column in numbers)
@@ -156,17 +146,11 @@ def _readable(molecule: str | Molecule) -> str | Molecule | DataError:
         return error
 
 
-def with_geometry(
-    molecule: str | Molecule, placed: dict[str, Any]
-) -> tuple[str | Molecule, SinglePoint | None]:
-    """The molecule as it was placed, and its single point, if one was computed.
-
-    Raises:
-        DataError, LabelError: it could not be placed.
-    """
-    if isinstance(molecule, Molecule) or molecule not in placed:
-        return molecule, None
-    outcome = placed[molecule]
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+def _builder(ensemble: "Surrogate", provenance: Provenance) -> GraphBuilder:
+    return GraphBuilder(
+        ensemble.settings,
+        provenance.geometry,
+        provenance.seed,
+        provenance.conformers,
+        provenance.baselines,
+    )

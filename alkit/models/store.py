@@ -3,15 +3,16 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from alkit.baselines.base import BaselineSpec, specs_of
 from alkit.errors import CampaignError, DataError
 from alkit.files import replace_file
 from alkit.molecules.molecule import GEOMETRIES
 from surrogate.sealing import sealed, unsealed
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble
+    from surrogate import Surrogate
 
 _FILE = "model.json"
 
@@ -27,6 +28,7 @@ class Provenance:
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
         energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
+        baselines: that it learns on top of or sees, where its settings name any.
     """
 
     geometry: str
@@ -35,6 +37,7 @@ class Provenance:
     level: str
     labels: int
     energy: str = "atomization"
+    baselines: tuple[BaselineSpec, ...] = (BaselineSpec.of("gfn2"),)
 
     def check(self) -> None:
         """Raises ValueError for values that no model has."""
@@ -49,21 +52,31 @@ class Provenance:
             raise ValueError(f"energy is {self.energy!r}")
 
     def save(self, folder: Path) -> None:
-        replace_file(folder / _FILE, lambda path: _dump(path, sealed(asdict(self))))
+        replace_file(folder / _FILE, lambda path: _dump(path, sealed(self._as_dict())))
+
+    def _as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"baselines": [spec.as_dict() for spec in self.baselines]}
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Provenance":
+        """What `save` wrote; models of earlier revisions know GFN2-xTB alone, and do not name it."""
+        if "baselines" in values:
+            values = values | {"baselines": specs_of(values["baselines"])}
+        return cls(**values)
 
 
-def load_model(folder: Path) -> "tuple[Ensemble, Provenance]":
+def load_model(folder: Path) -> "tuple[Surrogate, Provenance]":
     """A model from its folder, or the newest of a campaign's folder.
 
     Raises:
         SurrogateError, CampaignError: there is none.
     """
-    from surrogate import Ensemble
+    from surrogate import load_surrogate
 
     home = model_home(folder)
-    ensemble = Ensemble.load(home)
+    ensemble = load_surrogate(home)
     try:
-        provenance = Provenance(**unsealed(json.loads((home / _FILE).read_text(encoding="utf-8"))))
+        provenance = Provenance.of(unsealed(json.loads((home / _FILE).read_text(encoding="utf-8"))))
         provenance.check()
         return ensemble, provenance
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -86,7 +99,7 @@ def model_home(folder: Path) -> Path:
 
 def model_files(home: Path) -> list[Path]:
     """What a model consists of, in one order."""
-    parts = [home / "ensemble.json", home / _FILE, *sorted(home.glob("*.pt"))]
+    parts = [home / "ensemble.json", home / _FILE, *sorted(home.rglob("*.pt")), *sorted(home.rglob("*.npz"))]
     return [path for path in parts if path.is_file()]
 
 

@@ -38,6 +38,9 @@ class Molecule:
     def __repr__(self) -> str:
         return f"Molecule({self.smiles!r:.80}, {len(self.numbers)} atoms, {self.geometry} geometry)"
 
+    def __str__(self) -> str:
+        return self.smiles
+
     def __post_init__(self) -> None:
         if self.geometry not in GEOMETRIES:
             raise DataError(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit import datasets
+from alkit.baselines.base import BaselineSpec
+from alkit.baselines.cache import BaselineCache, beside
+from alkit.baselines.computing import CallAll
 from alkit.config.words import Energy
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_split, stereo_groups
 from alkit.datasets.tables import Columns
-from alkit.errors import DataError, LabelError
-from alkit.models.geometries import Placed
+from alkit.errors import DataError
 from alkit.models.graphs import GraphBuilder
-from alkit.models.prediction import PlaceAll, with_geometry
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.energies import as_atomization
+from alkit.storage.label_cache import default_path
 
 if TYPE_CHECKING:
     from surrogate import ModelSettings
@@ -44,6 +47,7 @@ class Labelled:
         *,
         strict: bool,
         conformers: int = CONFORMERS,
+        baselines: tuple[BaselineSpec, ...] = (),
     ):
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
@@ -68,7 +72,7 @@ class Labelled:
             self.geometry = geometry or "dataset"
         if self.geometry == "dataset" and self.dataset is None:
             raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
-        self._builder = GraphBuilder(settings, self.geometry, seed, conformers)
+        self.builder = GraphBuilder(settings, self.geometry, seed, conformers, baselines)
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -82,7 +86,7 @@ class Labelled:
         self,
         order: NDArray,
         progress: CampaignProgress,
-        place_all: PlaceAll,
+        call_all: CallAll,
         *,
         fewest: int = FEWEST_TO_TRAIN,
     ) -> list[int]:
@@ -91,16 +95,18 @@ class Labelled:
         Raises:
             DataError: too few have one.
         """
-        from surrogate import SurrogateError
-
-        with progress, progress.steps("building graphs", len(order)) as advance:
-            placed = self._placed(order, place_all, advance)
-            for i in order.tolist():
-                try:
-                    self._graphs[i] = self._graph(i, placed)
-                except (LabelError, DataError, SurrogateError) as error:
-                    print(f"left out: {error}", file=sys.stderr)
-            advance(len(order) - len(placed))
+        given = [self._molecule(i) for i in order.tolist()]
+        with (
+            progress,
+            progress.steps("building graphs", len(order)) as advance,
+            closing(BaselineCache(beside(default_path()))) as cache,
+        ):
+            found = self.builder.graphs(given, call_all=call_all, cache=cache, advance=advance)
+        for i, graph in zip(order.tolist(), found, strict=True):
+            if isinstance(graph, Exception):
+                print(f"left out: {graph}", file=sys.stderr)
+            else:
+                self._graphs[i] = graph
         if len(self._graphs) < fewest:
             raise DataError(
                 f"{self._data}: {len(self._graphs)} usable molecules; at least {fewest} are needed."
@@ -116,33 +122,15 @@ class Labelled:
         test, validation, rest = grouped_split(stereo_groups(self.smiles, usable).values(), (tenth, tenth))
         return test, validation, rest
 
-    def _placed(
-        self, order: NDArray, place_all: PlaceAll, advance: Callable[[int], None]
-    ) -> dict[str, Placed | Exception]:
-        """Geometries of these molecules, where they come from the SMILES and are seen."""
-        if self.settings.mode == "2d" or self.geometry == "dataset":
-            return {}
-        unplaced = {_key(self.smiles[i]) for i in order.tolist()} - {""}
-        placed = {}
-        for smiles, outcome in place_all(self._builder.placing, sorted(unplaced)):
-            placed[smiles] = outcome
-            advance(1)
-        return placed
-
-    def _graph(self, i: int, placed: dict[str, Placed | Exception]) -> Any:
-        smiles, dataset = canonical(self.smiles[i]), self.dataset
-        if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:
-            molecule = Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
-            return self._builder.graph(molecule)
-        return self._builder.graph(*with_geometry(smiles, placed))
-
-
-def _key(smiles: str) -> str:
-    """Its canonical form, or nothing of what alkit does not cover."""
-    try:
-        return canonical(smiles)
-    except DataError:
-        return ""
+    def _molecule(self, i: int) -> str | Molecule | DataError:
+        """Its canonical SMILES, with the data set's geometry where that is what the model sees."""
+        try:
+            smiles, dataset = canonical(self.smiles[i]), self.dataset
+            if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:
+                return Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
+            return smiles
+        except DataError as error:
+            return error
 
 
 def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:

@@ -1,28 +1,28 @@
-"""Geometries from SMILES for the commands, in worker processes where these pay."""
+"""Geometries and baselines for the commands, in worker processes where these pay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from alkit.baselines.computing import CallAll, call_here
 from alkit.engines.local import LocalEngine
-from alkit.models.geometries import Placed, Placing
-from alkit.models.prediction import PlaceAll, place_here
+from alkit.models.geometries import Placing
 
 # So few molecules this small are placed before a worker has loaded its libraries.
 _FEW, _SHORT = 16, 40
 
 
 @contextmanager
-def placing_in_workers(workers: int, timeout: float) -> Iterator[PlaceAll]:
-    """What places many molecules: in up to ``workers`` processes at once, each molecule within ``timeout``
-    seconds. Where a molecule is placed changes nothing of its geometry."""
+def calling_workers(workers: int, timeout: float) -> Iterator[CallAll]:
+    """What computes something of many molecules: in up to ``workers`` processes at once, each molecule within
+    ``timeout`` seconds. Where it is computed changes nothing of it."""
     with LocalEngine(None, workers=workers, timeout=timeout) as engine:
 
-        def place_all(placing: Placing, smiles: Sequence[str]) -> Iterable[tuple[str, Placed | Exception]]:
-            small = len(smiles) <= _FEW and all(len(one) <= _SHORT for one in smiles)
-            if small and placing.geometry != "xtb" and not placing.point:
-                return place_here(placing, smiles)
-            return engine.call_all(placing, smiles)
+        def call_all(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+            small = len(items) <= _FEW and all(len(str(one)) <= _SHORT for one in items)
+            quick = not isinstance(function, Placing) or function.geometry != "xtb"
+            return call_here(function, items) if small and quick else engine.call_all(function, items)
 
-        yield place_all
+        yield call_all

@@ -3,13 +3,13 @@
 import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from alkit import datasets
+from alkit.baselines.cache import BaselineCache, beside
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
@@ -17,7 +17,8 @@ from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.placing import placing_in_workers
+from alkit.standalone.placing import calling_workers
+from alkit.storage.label_cache import default_path
 
 _HEADER = ("prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason")
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
@@ -66,10 +67,14 @@ def predict_file(
         if done:
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
-        if predictor is predict_smiles:
-            place_all = stack.enter_context(placing_in_workers(workers, timeout))
-            predictor = partial(predictor, place_all=place_all)
-        predicted = predictor(ensemble, provenance, islice(read_all(), done, None), on_molecule=advance)
+        predicted = predictor(
+            ensemble,
+            provenance,
+            islice(read_all(), done, None),
+            on_molecule=advance,
+            call_all=stack.enter_context(calling_workers(workers, timeout)),
+            cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
+        )
         good, failed = _write(predicted, islice(names, done, None) if names else None, add, progress)
     return good, failed, f"{provenance.energy} energies, {provenance.level}"
 

@@ -21,12 +21,16 @@ def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:
     """
     import torch
 
-    from surrogate import to_schnetpack
+    from surrogate import Ensemble, to_schnetpack
 
     refuse_existing(out)
     ensemble, provenance = load_model(model)
     if absolute and provenance.energy == "total":
         raise DataError(f"The energies of {model} are total ones already; leave out --absolute.")
+    if not isinstance(ensemble, Ensemble):
+        raise DataError(
+            f"{model} is a {ensemble.settings.representation}; only networks can be written for schnetpack."
+        )
     energies = atom_energies(provenance.level) if absolute else None
     potential = to_schnetpack(ensemble, member=member, atom_energies=energies)
     replace_file(out, lambda path: torch.save(potential, path))

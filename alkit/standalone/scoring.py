@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,14 +10,11 @@ from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
 from alkit.models import metrics as evaluation
-from alkit.models.graphs import baseline_energies, check_gfn2
+from alkit.models.graphs import baseline_energies, tier
 from alkit.models.store import load_model
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
-from alkit.standalone.placing import placing_in_workers
-
-if TYPE_CHECKING:
-    from surrogate import ModelSettings
+from alkit.standalone.placing import calling_workers
 
 _FEWEST = 2  # a mean and its spread
 
@@ -71,10 +67,11 @@ def score_model(
         columns,
         strict=strict,
         conformers=provenance.conformers,
+        baselines=provenance.baselines,
     )
-    check_gfn2(settings, source.geometry if settings.mode == "3d" else "none")
-    with placing_in_workers(workers, timeout) as place_all:
-        usable = source.build(np.arange(len(source.smiles)), progress, place_all, fewest=_FEWEST)
+    source.builder.check()
+    with calling_workers(workers, timeout) as call_all:
+        usable = source.build(np.arange(len(source.smiles)), progress, call_all, fewest=_FEWEST)
     graphs, truth = source.pairs(usable)
     predicted = ensemble.predict(graphs)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
@@ -87,7 +84,7 @@ def score_model(
         name: float(np.abs(start - truth).mean()),
     }
     facts = {
-        "tier": tier(settings),
+        "tier": tier(settings, provenance.baselines),
         "the model's labels": f"{provenance.labels}, {provenance.level}",
         "labels here": source.level,
         "left out": f"{len(source.smiles) - len(usable)} molecules",
@@ -95,12 +92,3 @@ def score_model(
     if source.level != provenance.level:
         facts["mind"] = "the levels differ in name: where they differ in kind, the errors hold that too"
     return metrics, facts
-
-
-def tier(settings: ModelSettings) -> str:
-    """What a model knows beside its labels, in words."""
-    if settings.baseline:
-        return f"semi-empirical: learns on top of {settings.baseline}"
-    if "xtb" in settings.inputs:
-        return "semi-empirical: GFN2-xTB charges and bond orders are inputs"
-    return "no baseline"

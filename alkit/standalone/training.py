@@ -1,26 +1,27 @@
 """What the stand-alone commands do: train, predict and label without a campaign."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alkit.baselines.base import level_of, specs_of
 from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
 from alkit.files import made
 from alkit.models import metrics as evaluation
-from alkit.models.graphs import baseline_energies, check_gfn2
+from alkit.models.graphs import baseline_energies, inputs_of
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import without_stereo
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import LEVEL
 from alkit.standalone.labelled import Labelled, converter
-from alkit.standalone.placing import placing_in_workers
+from alkit.standalone.placing import calling_workers
 
 if TYPE_CHECKING:
-    from surrogate import Ensemble, ModelSettings, TrainingSettings
+    from surrogate import ModelSettings, Surrogate, TrainingSettings
 
 
 def train_model(
@@ -31,6 +32,8 @@ def train_model(
     geometry: str | None,
     learning: str,
     limit: int | None,
+    baseline: Sequence[Mapping[str, Any]] = ({"kind": "gfn2"},),
+    baseline_inputs: bool = False,
     members: int,
     model: dict[str, Any],
     training: dict[str, Any],
@@ -53,7 +56,9 @@ def train_model(
         data: an ASE database of `alkit data import`, or a table with the columns ``smiles`` and ``target``.
         out: model folder; must not hold one.
         geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
-        learning: ``direct``, or ``delta``: the label less a GFN2-xTB single point at the input geometry.
+        learning: ``direct``, or ``delta``: the label less the baseline at the input geometry.
+        baseline: baselines, each a mapping with a ``kind``, see `alkit.baselines`; several: their mean.
+        baseline_inputs: whether what they say of atoms is seen.
         limit: use this many molecules, drawn at random.
         folds: train on 90 %, and let each member validate on the part that it leaves out.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
@@ -72,17 +77,23 @@ def train_model(
     from surrogate.folds import folds_of
 
     refuse_trained(out)
-    if folds:
+    folds = folds or model.get("representation") in ("kernel", "committee", "auto")
+    if folds and model.get("representation") != "kernel":
         folds_of(members)  # refuses too few before the work
     with made(out):  # what cannot be written to is found out before the work
-        how = ModelSettings(**model, baseline=str(LEVEL) if learning == "delta" else "")
+        specs = specs_of(baseline)
+        if baseline_inputs:
+            model = model | {"inputs": (*model.get("inputs", ()), *inputs_of(specs))}
+        how = ModelSettings(**model, baseline=level_of(specs) if learning == "delta" else "")
         settings = TrainingSettings(**training)
         energies = converter(data, unit, kind, references)
-        source = Labelled(data, target, how, geometry, seed, energies, columns, strict=strict)
-        check_gfn2(how, source.geometry if how.mode == "3d" else "none")
+        source = Labelled(
+            data, target, how, geometry, seed, energies, columns, strict=strict, baselines=specs
+        )
+        source.builder.check()
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
-        with placing_in_workers(workers, timeout) as place_all:
-            usable = source.build(order, progress, place_all)
+        with calling_workers(workers, timeout) as call_all:
+            usable = source.build(order, progress, call_all)
         how = replace(how, elements=source.elements)
         return _fit(
             source, usable, (how, settings), out, members=members, folds=folds, seed=seed, progress=progress
@@ -101,31 +112,34 @@ def _fit(
     progress: CampaignProgress,
 ) -> dict[str, float]:
     """Train on a part of the molecules, save, and measure on another."""
-    from surrogate import Ensemble
-    from surrogate.folds import left_out
+    from surrogate import fit_surrogate
+    from surrogate.fitting import folds_for
 
     test, validation, fit = source.split(usable)
     if folds:
         fit, validation = fit + validation, []
+    groups = [without_stereo(source.smiles[i]) for i in fit]
     with progress, progress.steps("training", members * settings[1].epochs) as advance:
-        ensemble = Ensemble.fit(
+        ensemble = fit_surrogate(
             *settings,
             training=source.pairs(fit),
             validation=None if folds else source.pairs(validation),
             members=members,
             seed=seed,
-            left_out=left_out([without_stereo(source.smiles[i]) for i in fit], members) if folds else None,
+            left_out=folds_for(settings[0], groups, members) if folds else None,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     labels = len(fit) + len(validation)
-    Provenance(source.geometry, seed, CONFORMERS, source.level, labels).save(out)
+    Provenance(
+        source.geometry, seed, CONFORMERS, source.level, labels, baselines=source.builder.baselines
+    ).save(out)
     ensemble.save(out)
     metrics = _test_metrics(ensemble, source, fit + validation, test)
     return metrics | {"round": 0, "labels": labels, "test_size": len(test)}
 
 
 def _test_metrics(
-    ensemble: "Ensemble", source: Labelled, labelled: list[int], test: list[int]
+    ensemble: "Surrogate", source: Labelled, labelled: list[int], test: list[int]
 ) -> dict[str, float]:
     """Errors on the test molecules beside trivial baselines fitted to the labelled ones."""
     graphs, truth = source.pairs(test)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from alkit.errors import CampaignError, LabelError
 from alkit.simulators.base import Label, Level
-from alkit.simulators.single_point import SinglePoint
 from alkit.storage import seals
 from alkit.storage.label_rows import (
     LEVEL,
@@ -302,35 +301,6 @@ class Ledger:
             "SELECT numbers, positions FROM geometries WHERE smiles = ? AND geometry = ?", (smiles, geometry)
         ).fetchone()
         return unpack(*row) if row else None
-
-    def add_single_point(self, smiles: str, geometry: str, point: SinglePoint) -> None:
-        """Keep a GFN2-xTB single point of a molecule in one of its geometries."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO single_points VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                smiles,
-                geometry,
-                *level_columns(point.level),
-                point.energy,
-                pack(point.charges, "<f8"),
-                pack(point.bond_orders, "<f8"),
-            ),
-        )
-        seals.seal(self._db, "single_points", (smiles, geometry))
-
-    def single_point(self, smiles: str, geometry: str) -> SinglePoint | None:
-        row = self._db.execute(
-            "SELECT method, property, unit, energy, charges, bond_orders FROM single_points "
-            "WHERE smiles = ? AND geometry = ?",
-            (smiles, geometry),
-        ).fetchone()
-        if row is None:
-            return None
-        *level, energy, charges, orders = row
-        n = len(charges) // 8
-        return SinglePoint(
-            energy, np.frombuffer(charges, "<f8"), np.frombuffer(orders, "<f8").reshape(n, n), Level(*level)
-        )
 
     # --- labels -------------------------------------------------------------------------------------------
     def add_label(self, label: Label) -> None:

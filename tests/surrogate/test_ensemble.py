@@ -188,7 +188,7 @@ def hydrogens(n: int, level: str = "GFN2", *, inputs: bool = False) -> list:
             [1, 1],
             [[0, 0, 0], [0, 0, 0.6 + 0.02 * k]],
             cutoff=5.0,
-            baseline=-4.0 - k,
+            baselines=[-4.0 - k],
             baseline_level=level,
             **xtb,
         )
@@ -232,7 +232,7 @@ def test_further_inputs_count_and_survive_the_disk(settings: ModelSettings, tmp_
     assert np.abs(trained.predict([other]).samples - told.samples[:, :1]).min() > 1e-6
     bonded = dataclasses.replace(graphs[0], pair_inputs=graphs[0].pair_inputs + 1.0)
     assert np.abs(trained.predict([bonded]).samples - told.samples[:, :1]).min() > 1e-6
-    with pytest.raises(SurrogateError, match="Molecule 0 has 0 inputs per atom and 0 per pair"):
+    with pytest.raises(SurrogateError, match="Molecule 0 has 0 inputs per atom, 0 per pair"):
         trained.predict(hydrogens(1))
 
 

@@ -147,7 +147,7 @@ def test_2d_refuses_what_is_no_smiles(smiles: str) -> None:
 @pytest.mark.parametrize("inputs", [{}, {"chemistry": True}, {"layout": "depiction"}])
 def test_what_comes_with_a_2d_graph(inputs: dict) -> None:
     graph = graph_2d("C/C=C/C", cutoff=4.0, **inputs)
-    atoms, pairs = input_widths(("chemistry",) if "chemistry" in inputs else ())
+    atoms, pairs, _ = input_widths(("chemistry",) if "chemistry" in inputs else ())
     assert graph.atom_inputs.shape == (len(graph), atoms)
     assert graph.pair_inputs.shape == (len(graph.senders), pairs)
     assert graph.atom_inputs.dtype == graph.pair_inputs.dtype == np.float32
@@ -187,7 +187,7 @@ def test_xtb_inputs_are_charge_square_valence_and_bond_order() -> None:
         cutoff=5.0,
         charges=charges,
         bond_orders=orders,
-        baseline=-9.5,
+        baselines=[-9.5],
         baseline_level="x",
     )
     expected = [[-0.4, 0.16, 1.7], [0.2, 0.04, 1.0], [0.2, 0.04, 0.9]]  # the diagonal is no bond
@@ -203,7 +203,7 @@ def test_xtb_inputs_are_charge_square_valence_and_bond_order() -> None:
         ({"charges": np.zeros(2)}, "both, or neither"),
         ({"charges": np.zeros(3), "bond_orders": np.zeros((2, 2))}, r"charges have shape \(3,\)"),
         ({"charges": np.zeros(2), "bond_orders": np.full((2, 2), np.nan)}, "bond orders contain NaN"),
-        ({"baseline": np.nan}, "baseline is nan"),
+        ({"baselines": [np.nan]}, "baselines are .nan"),
     ],
 )
 def test_3d_refuses_what_is_no_calculation(given: dict, why: str) -> None:

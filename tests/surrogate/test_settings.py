@@ -7,6 +7,9 @@ import pytest
 
 from surrogate import ModelSettings, SurrogateError, TrainingSettings
 
+REPRESENTATIONS = "representation is 'gnn'; it is 'schnet', 'painn', 'kernel', 'committee' or 'auto'."
+INPUTS = "inputs is 'dft'; it is 'chemistry', 'xtb', 'gfn1', 'gfn2', 'aimnet2-b973c' or 'aimnet2-wb97m'."
+
 
 @pytest.mark.parametrize("settings", [ModelSettings(), TrainingSettings()])
 def test_defaults_survive_json(settings) -> None:
@@ -28,9 +31,15 @@ def test_settings_are_read_only_and_compare() -> None:
         ({"gaussians": 0}, "gaussians is 0; it must be above 0."),
         ({"cutoff": -5.0}, "cutoff is -5.0; it must be above 0."),
         ({"cutoff": float("nan")}, "cutoff is nan; it must be above 0."),
-        ({"representation": "gnn"}, "representation is 'gnn'; it is 'schnet' or 'painn'."),
+        (
+            {"representation": "gnn"},
+            REPRESENTATIONS,
+        ),
         ({"layout": "round"}, "layout is 'round'; it is 'topological' or 'depiction'."),
-        ({"inputs": ["dft"]}, "inputs is 'dft'; it is 'chemistry' or 'xtb'."),
+        (
+            {"inputs": ["dft"]},
+            INPUTS,
+        ),
         (
             {"mode": "2d", "representation": "painn"},
             "representation is 'painn', which sees directions; 2d mode has none: use schnet.",

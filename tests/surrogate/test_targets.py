@@ -136,7 +136,7 @@ def test_a_handful_of_molecules_tells_no_deviation() -> None:
 
 def test_a_baseline_of_another_level_is_refused() -> None:
     def graph(level: str):
-        return graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.7]], cutoff=5.0, baseline=-1.5, baseline_level=level)
+        return graph_3d([1, 1], [[0, 0, 0], [0, 0, 0.7]], cutoff=5.0, baselines=[-1.5], baseline_level=level)
 
     assert baselines([graph("GFN2")], "GFN2").tolist() == [-1.5]
     with pytest.raises(SurrogateError, match="Molecule 1 comes with GFN1; the model learns on top of GFN2"):

@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, on_soap, resolve, select
+from alkit.baselines.base import create_baseline
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_order, stereo_groups
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.files import replace_file
-from alkit.models.graphs import GraphBuilder
+from alkit.models.graphs import GFN2, GraphBuilder
 from alkit.models.metrics import error_sizes
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.bindings import require_binding
-from alkit.simulators.single_point import single_point
 from alkit.studies import folder
 from alkit.studies.acquisition.settings import Function, Settings
 from alkit.studies.acquisition.surrogates import Networks, Process, Surrogate
@@ -124,7 +123,7 @@ class _Data:
             if "members" in wanted and self.settings.surrogate == "schnet" and self.settings.members < 2:
                 raise ConfigError(f"acquisition {title} needs an ensemble; give 2 members or more.")
             if "xtb_energy" in wanted:
-                require_binding(f"acquisition {title}")
+                create_baseline(GFN2)  # refuses what is not installed
 
     def split(self, seed: int) -> _Split:
         """Test, pool and start; stereoisomers share a side, and what the start lacks is what is tested."""
@@ -215,9 +214,10 @@ class _Data:
     def _single_points(self) -> NDArray:
         energies = []
         with self._progress.steps("GFN2-xTB energies", len(self.smiles)) as advance:
-            for atoms, smiles in zip(self._atoms(), self.smiles, strict=True):
+            for i, smiles in enumerate(self.smiles):
+                molecule = Molecule(smiles, self._set.numbers(i), self._set.positions(i), "dataset")
                 try:
-                    energies.append(single_point(atoms.numbers, atoms.positions, smiles=smiles).energy)
+                    energies.append(create_baseline(GFN2).read(molecule).energy)
                 except LabelError as error:
                     raise DataError(f"{self.settings.data}: {error}") from error
                 advance(1)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alkit.baselines.base import create_baseline
 from alkit.errors import DataError, LabelError
 from alkit.models.geometries import make_geometry
+from alkit.models.graphs import GFN2
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import canonical, without_stereo
-from alkit.simulators.single_point import single_point
 
 _MOST_ISOMERS = 8
 
@@ -102,4 +103,4 @@ def _mirror(smiles: str) -> str:
 
 def _energy(smiles: str, seed: int, conformers: int) -> float:
     placed = make_geometry(canonical(smiles), geometry="xtb", seed=seed, conformers=conformers)
-    return single_point(placed.numbers, placed.positions, smiles=smiles).energy
+    return create_baseline(GFN2).read(placed).energy

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gfn2 import single_point
 
 from alkit.acquisition import resolve
 from alkit.acquisition.base import adapt
+from alkit.baselines.computing import call_here
+from alkit.baselines.gfn import GFN2
 from alkit.campaign import acquiring
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.round_state import RoundState
 from alkit.cli.app import main
 from alkit.config.loading import check_config
+from alkit.engines import Engine
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import single_point
 from alkit.storage.ledger import Ledger
 from alkit.units import CHEMICAL_ACCURACY
 
@@ -79,16 +82,17 @@ def test_xtb_energies_are_those_at_the_input_geometry(small):
         assert np.corrcoef(context.targets, context.xtb_energy)[0, 1] > 0.99
         assert context.accuracy == 1e-6
         assert context.pending == ()
-    assert not any(ledger.single_point(smiles, "etkdg") for smiles in test)  # nobody asked for them
 
 
 def failing_for(doomed):
-    def found(numbers, positions, *, smiles=""):
-        if doomed(smiles):
-            raise LabelError("scf_not_converged", smiles)
-        return single_point(numbers, positions, smiles=smiles)
+    original = GFN2.read
 
-    return found
+    def read(self, molecule):
+        if doomed(molecule.smiles):
+            raise LabelError("scf_not_converged", molecule.smiles)
+        return original(self, molecule)
+
+    return read
 
 
 def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
@@ -104,9 +108,9 @@ def test_a_candidate_without_a_cheap_energy_is_rejected(small, monkeypatch):
         assert "xtb_energy" not in arrays.files
     _, before = open_campaign(plain.folder)
     lost = before.labelled("training")[0][0].smiles  # a labelled molecule as well: it is left out
-    monkeypatch.setattr(
-        "alkit.models.geometries.single_point", failing_for(lambda smiles: smiles in ("CCO", lost))
-    )
+    monkeypatch.setattr(GFN2, "read", failing_for(lambda smiles: smiles in ("CCO", lost)))
+    monkeypatch.setattr(Engine, "call_all", lambda self, function, items: call_here(function, items))
+    monkeypatch.setenv("ALKIT_LABEL_CACHE", str(small["folder"]) + "-labels.sqlite")
     small["folder"] += "-xtb-energy"
     small["tracking"] = small["tracking"] | {"experiment": "xtb-energy"}
     biased = Biased()
@@ -172,7 +176,8 @@ def test_features_are_computed_alike_after_a_restart(tmp_path, ledger):
 
 
 def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
-    monkeypatch.setattr("alkit.models.geometries.single_point", failing_for(lambda _: True))
+    monkeypatch.setattr(GFN2, "read", failing_for(lambda _: True))
+    monkeypatch.setattr(Engine, "call_all", lambda self, function, items: call_here(function, items))
     result = Campaign(small, acquisition=Biased()).run()
     assert result.stopped_by == "round 1: no proposal was left after screening"
 

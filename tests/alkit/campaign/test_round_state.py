@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gfn2 import single_point
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.acquisition import resolve
+from alkit.baselines.gfn import GFN2
 from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
 from alkit.errors import CampaignError
 from alkit.files import replace_file
 from alkit.molecules.conformers import embed
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import single_point
 from alkit.storage.ledger import Ledger
 
 PURPOSES = ["start", "propose", "acquire", "train", "generator"]
@@ -204,10 +205,12 @@ def test_delta_computes_its_single_point_once_and_keeps_it(state: RoundState, mo
     state.molecules.place(["CCO"])
     molecule = state.molecules.molecule("CCO")
     expected = single_point(molecule.numbers, molecule.positions)
-    monkeypatch.setattr("alkit.campaign.molecule_store.point_of", lambda _: pytest.fail("computed again"))
-    found = state.molecules.single_point("CCO")
-    assert (found.energy, found.level) == (expected.energy, expected.level)
-    np.testing.assert_array_equal(found.bond_orders, expected.bond_orders)
+    monkeypatch.setattr(GFN2, "read", lambda *_: pytest.fail("computed again"))
+    assert state.molecules.gfn2_energy("CCO") == expected.energy
+    again = RoundState(
+        state.config, state.folder, state.ledger, state.acquisition, state.progress, state.round
+    )
+    assert again.molecules.gfn2_energy("CCO") == expected.energy  # from the cache
     (graph,) = state.molecules.graphs(["CCO"])
     assert graph.baseline == expected.energy
     assert graph.baseline_level == str(expected.level) == state.molecules.builder.settings.baseline

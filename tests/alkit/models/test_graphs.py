@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from gfn2 import LEVEL, single_point
 
 from alkit.config.loading import check_config
-from alkit.models.graphs import GraphBuilder, build_graph, model_settings, training_settings
+from alkit.models.graphs import GFN2, GraphBuilder, model_settings, training_settings
 from alkit.molecules.conformers import embed
-from alkit.simulators.single_point import LEVEL, single_point
 from surrogate import SurrogateError
 
 
@@ -27,10 +27,10 @@ def config(**surrogate):
 )
 def test_graphs_are_what_the_settings_say(given: dict, needed: bool) -> None:
     settings = model_settings(config(**given))
-    assert GraphBuilder(settings, "mmff").needs_single_point is needed
+    assert bool(GraphBuilder(settings, "mmff", baselines=(GFN2,)).needed) is needed
     molecule = embed("CCO")
     found = single_point(molecule.numbers, molecule.positions)
-    graph = build_graph(settings, "CCO", molecule, found if needed else None)
+    graph = GraphBuilder(settings, "mmff", baselines=(GFN2,)).graph(molecule)
     delta = given.get("learning") == "delta"
     assert graph.baseline_level == (str(LEVEL) if delta else "") == settings.baseline
     assert graph.baseline == (found.energy if delta else 0.0)

@@ -10,36 +10,36 @@ import time
 import numpy as np
 import pytest
 
+from alkit.baselines.base import BaselineSpec
+from alkit.baselines.computing import Read, call_here
 from alkit.errors import LabelError
 from alkit.models.geometries import Placing
-from alkit.models.prediction import place_here
-from alkit.standalone.placing import placing_in_workers
+from alkit.standalone.placing import calling_workers
 
 # ETKDG takes longer for it than anybody waits.
 ENDLESS = "C%99CC%99" * 200
 MANY = [f"{'C' * n}{end}" for n in range(1, 8) for end in ("O", "N", "F", "C#N")]
 
 
-@pytest.mark.parametrize("point", [False, True])
-def test_workers_make_the_geometries_that_this_process_makes(point):
-    placing = Placing("mmff", seed=5, point=point)
-    expected = dict(place_here(placing, MANY))
-    with placing_in_workers(2, 60.0) as place_all:
-        placed = dict(place_all(placing, MANY))
-    assert placed.keys() == expected.keys()
-    for smiles, one in expected.items():
-        np.testing.assert_array_equal(placed[smiles].molecule.positions, one.molecule.positions)
-        if point:
-            assert placed[smiles].point.energy == pytest.approx(one.point.energy, abs=1e-6)
+def test_workers_compute_what_this_process_computes():
+    placing, read = Placing("mmff", seed=5), Read(BaselineSpec.of("gfn2"))
+    expected = dict(call_here(placing, MANY))
+    with calling_workers(2, 60.0) as call_all:
+        placed = dict(call_all(placing, MANY))
+        assert placed.keys() == expected.keys()
+        for smiles, one in expected.items():
+            np.testing.assert_array_equal(placed[smiles].positions, one.positions)
+        for molecule, found in call_all(read, list(placed.values())):
+            assert found.energy == pytest.approx(read(molecule).energy, abs=1e-6)
 
 
 def test_an_endless_embedding_is_one_molecules_reason():
-    with placing_in_workers(2, 25.0) as place_all:
-        placed = dict(place_all(Placing("mmff"), ["CCO", ENDLESS, "CCN"]))
+    with calling_workers(2, 25.0) as call_all:
+        placed = dict(call_all(Placing("mmff"), ["CCO", ENDLESS, "CCN"]))
     assert isinstance(placed[ENDLESS], LabelError)
     assert placed[ENDLESS].reason == "timeout"
-    assert len(placed["CCO"].molecule.numbers) == 9
-    assert len(placed["CCN"].molecule.numbers) == 10
+    assert len(placed["CCO"].numbers) == 9
+    assert len(placed["CCN"].numbers) == 10
 
 
 def test_a_list_is_labelled_around_an_endless_embedding(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gfn2 import single_point
 from rdkit import Chem
 from scipy import stats
 from typer.testing import CliRunner
@@ -16,7 +17,6 @@ from alkit.errors import CampaignError, ConfigError, DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
 from alkit.reporting.progress import CampaignProgress
-from alkit.simulators.single_point import single_point
 from alkit.studies.acquisition import comparing, report
 from alkit.studies.acquisition.running import COLUMNS, Results, Run, run_study
 from alkit.studies.acquisition.settings import Function, Settings

@@ -5,10 +5,10 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.units import Hartree
+from gfn2 import LEVEL, single_point
 
 from alkit.errors import LabelError
 from alkit.simulators.references import ATOM_ENERGIES
-from alkit.simulators.single_point import LEVEL, single_point
 from alkit.simulators.xtb import XTBSimulator
 
 

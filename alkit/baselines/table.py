@@ -1,0 +1,34 @@
+"""The baselines that there are, as a table."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from alkit.baselines.base import BASELINES, GROUPS, REGISTRY, Baseline, BaselineSpec, create_baseline
+from alkit.errors import ConfigError
+
+_ASKED = {"ase": "calculator: 'module:Class'", "dataset": "property: name"}
+
+
+def baselines_table() -> Table:
+    """Names, tiers, what they say of atoms, and whether they can be computed here."""
+    table = Table(title="baselines")
+    for column in ("name", "tier", "inputs", "here"):
+        table.add_column(column, overflow="fold")
+    for group, parts in GROUPS.items():
+        table.add_row(group, "", "", f"{' and '.join(parts)}, their mean")
+    for name in BASELINES:
+        cls: type[Baseline] = REGISTRY.find(name)
+        seen = ", ".join((*cls.atom_inputs, *cls.pair_inputs, *cls.whole_inputs))
+        tier = f"{cls.tier} ({cls.learned_from})" if cls.learned_from else cls.tier
+        table.add_row(name, tier, seen, _here(name))
+    return table
+
+
+def _here(name: str) -> str:
+    if name in _ASKED:
+        return f"{{kind: {name}, {_ASKED[name]}}}"
+    try:
+        return f"yes; {create_baseline(BaselineSpec.of(name)).version}"
+    except ConfigError as error:
+        return f"no: {error}"

@@ -1,0 +1,213 @@
+"""Labels needed for chemical accuracy: test MAE of U0 (eV) by number of labels, tier by tier.
+
+    python benchmarks/data_efficiency.py [--rows pretrained semi-empirical ...] [--sizes 50 100 300]
+        [--seeds 5] [--test 2000] [--out runs/efficiency] [--keep]
+
+Data: ``qm9_12k.npz``. Test molecules: 10,000 to 11,999; the labels of seed s are drawn from molecules 0 to
+9,999. Settings were chosen on molecules 0 to 4,999 alone. Every label counts; nothing sets any apart.
+``--keep`` keeps the models, which `alkit score` reads. Finished fits are kept in --out, and the same command
+goes on; it ends with a table, and with a figure beside the published curves of SchNet and FCHL18.
+"""
+
+import argparse
+import csv
+import json
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from alkit.baselines.base import level_of, specs_of
+from alkit.baselines.cache import BaselineCache
+from alkit.datasets import Dataset
+from alkit.datasets.qm9 import import_qm9
+from alkit.files import replace_file
+from alkit.models.graphs import GraphBuilder, inputs_of
+from alkit.models.metrics import error_metrics
+from alkit.models.store import Provenance
+from alkit.molecules.molecule import Molecule, without_stereo
+from alkit.standalone.placing import calling_workers
+from alkit.units import CHEMICAL_ACCURACY
+from surrogate import ModelSettings, TrainingSettings, fit_surrogate
+from surrogate.fitting import folds_for
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data" / "qm9_12k.npz"
+TRAINING, TEST = 10_000, range(10_000, 12_000)
+# Published MAE of U0 without a baseline, eV: SchNet (https://doi.org/10.1063/1.5019779, 50,000 and more;
+# schnetpack's pipeline at 1,000 here), FCHL18 (https://doi.org/10.1063/1.5020710).
+PUBLISHED = {"FCHL18, direct": {1000: 0.064, 2000: 0.043}, "SchNet, direct": {1000: 0.133, 50_000: 0.026}}
+GFN = ["gfn1", "gfn2"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One curve of the table."""
+
+    representation: str
+    baseline: list[str] = field(default_factory=list)
+    inputs: bool = True
+    members: int = 5
+    model: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = {
+    "pretrained": Row("kernel", ["aimnet2"]),
+    "pretrained, energy alone": Row("kernel", ["aimnet2"], inputs=False),
+    "pretrained + xtb": Row("kernel", ["aimnet2", *GFN]),
+    "semi-empirical": Row("kernel", GFN),
+    "semi-empirical, energies alone": Row("kernel", GFN, inputs=False),
+    "gfn2": Row("kernel", ["gfn2"]),
+    "gfn1": Row("kernel", ["gfn1"]),
+    "direct": Row("kernel"),
+    "pretrained, committee": Row("committee", ["aimnet2"]),
+    "semi-empirical, committee": Row("committee", GFN),
+    "semi-empirical, SchNet": Row("schnet", GFN),
+    "semi-empirical, PaiNN": Row("painn", GFN, model={"gaussians": 20}),
+    "pretrained, PaiNN": Row("painn", ["aimnet2"], model={"gaussians": 20}),
+}
+NETWORKS = {"features": 64, "elements": ("H", "C", "N", "O")}
+HOW = {"epochs": 150, "batch_size": 16, "ema": 0.99, "device": "cpu"}
+METRICS = ("mae", "rmse", "coverage_90", "spearman", "ence", "miscalibration_area")
+
+
+def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Path, *, keep: bool) -> None:
+    """Fit one model, test it, and write its figures."""
+    path = out / "fits" / f"{name.replace(', ', '_').replace(' ', '-')}_{size}_{seed}.json"
+    if path.exists():
+        return
+    row, begun = ROWS[name], time.perf_counter()
+    specs = specs_of([{"kind": kind} for kind in row.baseline])
+    settings = ModelSettings(
+        representation=row.representation,  # type: ignore[arg-type]
+        inputs=inputs_of(specs) if row.inputs and specs else (),
+        baseline=level_of(specs),
+        **NETWORKS | row.model,
+    )
+    builder = GraphBuilder(settings, "dataset", baselines=specs)
+    chosen = np.random.default_rng([seed, 19]).permutation(TRAINING)[:size]
+    truth = data.atomization("u0")
+
+    def graphs(rows: Any) -> list[Any]:
+        molecules = [Molecule(data.smiles[i], data.numbers(i), data.positions(i), "dataset") for i in rows]
+        with closing(BaselineCache(out / "baselines.sqlite")) as cache, calling_workers(1, 120.0) as call_all:
+            found = builder.graphs(molecules, call_all=call_all, cache=cache)
+        return [one for one in found if not isinstance(one, Exception)]
+
+    training = graphs(chosen)
+    groups = [without_stereo(data.smiles[i]) for i in chosen]
+    model = fit_surrogate(
+        settings,
+        TrainingSettings(**HOW),
+        training=(training, truth[chosen]),
+        members=row.members,
+        seed=seed,
+        left_out=folds_for(settings, groups, row.members),
+    )
+    predicted = model.predict(graphs(test), device="cpu")
+    found = error_metrics(truth[list(test)], predicted.mean, predicted.std, predicted.calibration)
+    if keep:
+        folder = out / "models" / path.stem
+        Provenance("dataset", 0, 10, f"{data.level} u0", size, baselines=specs).save(folder)
+        model.save(folder)
+    content = {key: found[key] for key in METRICS} | {
+        "row": name, "labels": size, "seed": seed, "seconds": time.perf_counter() - begun,
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda part: part.write_text(json.dumps(content)))
+    print(json.dumps(content), flush=True)
+
+
+def table(results: list[dict[str, Any]], names: list[str]) -> Table:
+    """Mean and spread over seeds."""
+    found = Table(title="test MAE of U0, eV, mean ± spread over seeds; chemical accuracy is 0.0434 eV")
+    for column in (
+        "row",
+        "labels",
+        "seeds",
+        "MAE",
+        "RMSE",
+        "coverage of 90 %",
+        "Spearman",
+        "ENCE",
+        "seconds",
+    ):
+        found.add_column(column)
+    for name in names:
+        for size in sorted({one["labels"] for one in results if one["row"] == name}):
+            rows = [one for one in results if (one["row"], one["labels"]) == (name, size)]
+
+            def mean(key: str, rows: list[dict[str, Any]] = rows) -> float:
+                return float(np.mean([one[key] for one in rows]))
+
+            spread = float(np.std([one["mae"] for one in rows], ddof=1)) if len(rows) > 1 else float("nan")
+            mark = " *" if mean("mae") <= CHEMICAL_ACCURACY else ""
+            error = f"{mean('mae'):.4f} ± {spread:.4f}{mark}"
+            found.add_row(
+                name, str(size), str(len(rows)), error, f"{mean('rmse'):.3f}",
+                f"{100 * mean('coverage_90'):.1f}", f"{mean('spearman'):.2f}", f"{mean('ence'):.2f}",
+                f"{mean('seconds'):.0f}",
+            )  # fmt: skip
+    return found
+
+
+def figure(results: list[dict[str, Any]], names: list[str], path: Path) -> None:
+    """Learning curves beside the published ones."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    drawing, axes = pyplot.subplots(figsize=(7.5, 5), layout="constrained")
+    for name in names:
+        sizes = sorted({one["labels"] for one in results if one["row"] == name})
+        columns = [[one["mae"] for one in results if (one["row"], one["labels"]) == (name, n)] for n in sizes]
+        if sizes:
+            means, spreads = [np.mean(c) for c in columns], [np.std(c) for c in columns]
+            axes.errorbar(sizes, means, spreads, marker="o", capsize=3, label=name)
+    for name, curve in PUBLISHED.items():
+        axes.plot(
+            list(curve), list(curve.values()), "k--", marker="s", linewidth=1, label=f"{name} (published)"
+        )
+    axes.axhline(CHEMICAL_ACCURACY, color="gray", linewidth=1)
+    axes.text(axes.get_xlim()[0], CHEMICAL_ACCURACY, " chemical accuracy", va="bottom", color="gray")
+    axes.set(xscale="log", yscale="log", xlabel="labels of the target level", ylabel="test MAE of U0, eV")
+    axes.legend(fontsize=8)
+    drawing.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=["pretrained", "semi-empirical"])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[50, 100, 300])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--test", type=int, default=len(TEST))
+    parser.add_argument("--out", type=Path, default=Path("runs/efficiency"))
+    parser.add_argument("--keep", action="store_true")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    database = arguments.out / "qm9.db"
+    if not database.exists():
+        import_qm9(DATA, database)
+    data = Dataset.open(database)
+    for size in arguments.sizes:
+        for seed in range(arguments.seeds):
+            for name in arguments.rows:
+                measure(name, size, seed, data, TEST[: arguments.test], arguments.out, keep=arguments.keep)
+    results = [json.loads(path.read_text()) for path in sorted((arguments.out / "fits").glob("*.json"))]
+    with (arguments.out / "efficiency.csv").open("w", newline="") as file:
+        rows = csv.DictWriter(file, ["row", "labels", "seed", *METRICS, "seconds"])
+        rows.writeheader()
+        rows.writerows(results)
+    names = [name for name in ROWS if any(one["row"] == name for one in results)]
+    Console(width=140, highlight=False).print(table(results, names))
+    figure(results, names, arguments.out / "efficiency.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""One way to fit and to load a surrogate, whatever its representation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surrogate.calibration import Calibration
+from surrogate.committee import Committee
+from surrogate.ensemble import Ensemble, OnMember
+from surrogate.ensemble_files import read_described
+from surrogate.errors import SurrogateError
+from surrogate.folds import each_alone, left_out
+from surrogate.inputs import Graph
+from surrogate.kernel import KernelModel
+from surrogate.prediction import Prediction
+from surrogate.settings import ModelSettings, Representation, TrainingSettings
+from surrogate.targets import AtomReferences
+
+# Labels up to which `auto` takes the kernel alone, and those from which it takes networks alone. Measured by
+# benchmarks/data_efficiency.py.
+_KERNEL_UP_TO, _NETWORKS_FROM = 1000, 4000
+
+
+class Surrogate(Protocol):
+    """What `Ensemble`, `KernelModel` and `Committee` have in common."""
+
+    settings: ModelSettings
+    calibration: Calibration
+
+    @property
+    def references(self) -> AtomReferences: ...
+    @property
+    def members(self) -> Sequence[Any]: ...
+    @property
+    def histories(self) -> list[Any]: ...
+    def predict(
+        self, graphs: Sequence[Graph], *, device: str = "auto", on_batch: Callable[[int], None] | None = None
+    ) -> Prediction: ...
+    def out_of_fold(
+        self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
+    ) -> Prediction: ...
+    def gain(self, errors: NDArray, samples: NDArray) -> float: ...
+    def save(self, folder: Path) -> None: ...
+
+
+def chosen_representation(settings: ModelSettings, labels: int) -> Representation:
+    """What ``auto`` stands for with so many labels; any other as it is."""
+    if settings.representation != "auto":
+        return settings.representation
+    return "kernel" if labels <= _KERNEL_UP_TO else "committee" if labels < _NETWORKS_FROM else "schnet"
+
+
+def folds_for(settings: ModelSettings, groups: Sequence[Hashable], members: int) -> NDArray[np.bool_]:
+    """``(n, folds)``, the folds that `fit_surrogate` takes: a kernel leaves out one molecule at a time, which
+    costs it nothing; networks as many as their members can.
+
+    Args:
+        groups: of each molecule; what is of one group, such as stereoisomers, is in one fold.
+
+    Raises:
+        SurrogateError: too few members or molecules.
+    """
+    if chosen_representation(settings, len(groups)) == "kernel":
+        return each_alone(groups)
+    return left_out(groups, members)
+
+
+def fit_surrogate(
+    settings: ModelSettings,
+    training_settings: TrainingSettings,
+    *,
+    training: tuple[Sequence[Graph], NDArray],
+    validation: tuple[Sequence[Graph], NDArray] | None = None,
+    members: int,
+    seed: int,
+    left_out: NDArray[np.bool_] | None = None,
+    drawn: NDArray[np.bool_] | None = None,
+    warm_start: Surrogate | None = None,
+    on_epoch: OnMember | None = None,
+) -> Surrogate:
+    """A surrogate of the representation that the settings name; the arguments are those of `Ensemble.fit`.
+
+    Raises:
+        SurrogateError: settings or labels that cannot be learned from; a validation set for a kernel or a
+            committee, which need none.
+    """
+    kind = chosen_representation(settings, len(training[0]))
+    settings = replace(settings, representation=kind)
+    if kind in ("schnet", "painn"):
+        start = warm_start if isinstance(warm_start, Ensemble) else None
+        return Ensemble.fit(
+            settings, training_settings, training=training, validation=validation, members=members, seed=seed,
+            left_out=left_out, drawn=drawn, warm_start=start, on_epoch=on_epoch,
+        )  # fmt: skip
+    if validation is not None:
+        raise SurrogateError(f"representation is {kind}, which needs no validation set; use folds.")
+    if kind == "kernel":
+        return KernelModel.fit(settings, training_settings, training=training, left_out=left_out, drawn=drawn)
+    if left_out is None:
+        raise SurrogateError("A committee needs left_out, the folds that weigh its parts.")
+    start = warm_start.networks if isinstance(warm_start, Committee) else None
+    return Committee.fit(
+        settings, training_settings, training=training, members=members, seed=seed, left_out=left_out,
+        drawn=drawn, warm_start=start, on_epoch=on_epoch,
+    )  # fmt: skip
+
+
+def load_surrogate(folder: Path) -> Surrogate:
+    """Read what a surrogate's ``save`` wrote; weights are read as data, never as code.
+
+    Raises:
+        SurrogateError: no model in the folder, one of another format, or one that cannot be read.
+    """
+    readers: dict[str, Any] = {
+        "schnet": Ensemble.read,
+        "painn": Ensemble.read,
+        "kernel": KernelModel.read,
+        "committee": Committee.read,
+    }
+    return cast(Surrogate, read_described(Path(folder), readers))

@@ -1,0 +1,369 @@
+"""A Gaussian process for few labels: no label is set apart, and no network is trained.
+
+The energy beyond references and baseline is a sum over atoms (`surrogate.atom_kernel`), plus a linear part on
+numbers of the molecule, plus what each element adds. With sizes by the marginal likelihood and errors by
+leaving out each label in turn, in closed form, every label is learned from.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from surrogate.atom_kernel import (
+    AtomsOf,
+    Described,
+    Descriptor,
+    atom_sums,
+    input_sums,
+    kernel,
+    place_sums,
+    self_kernel,
+)
+from surrogate.calibration import Calibration
+from surrogate.checks import check_inputs
+from surrogate.ensemble_files import FORMAT, check_calibration, element_numbers, read_calibration
+from surrogate.errors import SurrogateError
+from surrogate.files import write_whole
+from surrogate.inputs import Graph
+from surrogate.likelihood import ATOM_PRIOR, Sizes, covariance, fit_sizes, leave_out
+from surrogate.prediction import Prediction
+from surrogate.sealing import sealed
+from surrogate.settings import ModelSettings, TrainingSettings
+from surrogate.standard import Standard
+from surrogate.targets import AtomReferences, baselines, checked_labels
+
+MOST_LABELS = 5000  # the work grows with their third power
+_LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0), (1.5, 2.2, 3.2, 5.0)
+_SAMPLED = 300  # labels that lengths are chosen on; sizes are fitted to all
+_WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
+_SEED = 0
+_LEAST = 1e-6  # of a deviation
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """The linear part: numbers of a molecule, each less its mean and over its deviation in training."""
+
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: NDArray[np.float64]) -> _Linear:
+        spread = values.std(axis=0)
+        return cls(values.mean(axis=0), np.where(spread > _LEAST, spread, np.inf))
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(n, j)``; a column that never varied is zero."""
+        width = max(int(np.isfinite(self.deviations).sum()), 1)
+        found: NDArray[np.float64] = (values - self.means) / self.deviations / np.sqrt(width)
+        return found
+
+
+def _numbers(graphs: Sequence[Graph], described: Described) -> NDArray[np.float64]:
+    """``(n, j)``, of the linear part: sums of inputs, inputs of the molecule, and how far each baseline is
+    from their mean, so that their weights are learned, drawn to equal ones."""
+    n = len(graphs)
+    apart = [np.array(graph.baselines[1:]) - graph.baseline for graph in graphs]
+    whole = [np.concatenate([graph.whole_inputs, one]) for graph, one in zip(graphs, apart, strict=True)]
+    return np.hstack([input_sums(described, n), np.array(whole).reshape(n, -1)])
+
+
+@dataclass(eq=False)
+class KernelModel:
+    """A fitted process; `fit`, `predict`, `save` and `load` as `surrogate.Ensemble` has them."""
+
+    settings: ModelSettings
+    references: AtomReferences
+    descriptor: Descriptor
+    linear: _Linear
+    lengths: tuple[float, float]
+    unit: float  # mean of the kernel of a training molecule with itself
+    sizes: Sizes
+    training: Described
+    numbers: NDArray[np.float64]  # (n, j), of the training molecules, standardised
+    rests: NDArray[np.float64]  # (n,) eV
+    calibration: Calibration = field(default_factory=Calibration)
+    histories: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        n = len(self.rests)
+        atoms = kernel(self.training, n, self.training, n, self.lengths) / self.unit
+        counts = atom_sums(self.training, n)
+        matrix = covariance(self.sizes, atoms, self.numbers @ self.numbers.T, counts @ counts.T)
+        matrix[np.diag_indices(n)] += self.sizes.noise**2
+        self._inverse = cho_solve(cho_factor(matrix, lower=True), np.eye(n))
+        self._weights = self._inverse @ self.rests
+        self._counts = counts
+
+    @classmethod
+    def fit(
+        cls,
+        settings: ModelSettings,
+        training_settings: TrainingSettings,
+        *,
+        training: tuple[Sequence[Graph], NDArray],
+        left_out: NDArray[np.bool_] | None = None,
+        drawn: NDArray[np.bool_] | None = None,
+    ) -> KernelModel:
+        """Fit to all labels; calibrate on those that are left out in turn.
+
+        Args:
+            training: graphs and ``(n,)`` labels, eV.
+            left_out: ``(n, folds)``, which fold each molecule leaves with; each by itself by default.
+            drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate.
+
+        Raises:
+            SurrogateError: too many labels or none, inputs that are missing, or labels that are not finite.
+        """
+        graphs, labels = training
+        if len(graphs) > MOST_LABELS:
+            raise SurrogateError(
+                f"representation is kernel, which takes {MOST_LABELS} labels at most; with {len(graphs)} use "
+                "schnet or painn."
+            )
+        check_inputs(settings, graphs)
+        numbers = element_numbers(settings)
+        rests = checked_labels(graphs, labels) - baselines(graphs, settings.baseline)
+        references = AtomReferences.fit(numbers, graphs, rests, kind=training_settings.references)
+        rests = rests - references(graphs)
+        descriptor = Descriptor.fit(numbers, graphs)
+        described = descriptor(graphs)
+        raw = _numbers(graphs, described)
+        linear = _Linear.fit(raw)
+        lengths = _choose_lengths(described, linear(raw), rests)
+        n = len(graphs)
+        atoms, counts = kernel(described, n, described, n, lengths), atom_sums(described, n)
+        unit = float(np.diag(atoms).mean())
+        _, sizes = fit_sizes(rests, atoms / unit, linear(raw) @ linear(raw).T, counts @ counts.T)
+        model = cls(
+            settings, references, descriptor, linear, lengths, unit, sizes, described, linear(raw), rests
+        )
+        errors, deviations = model._left_out(left_out)
+        chosen = np.ones(n, dtype=bool) if drawn is None else drawn
+        model.calibration = Calibration.fit(
+            errors[chosen], np.zeros((1, int(chosen.sum()))), {"gp": deviations[chosen]}
+        )
+        return model
+
+    @property
+    def members(self) -> tuple[()]:
+        """None: nothing is averaged."""
+        return ()
+
+    def predict(
+        self,
+        graphs: Sequence[Graph],
+        *,
+        device: str = "auto",
+        on_batch: Callable[[int], None] | None = None,
+    ) -> Prediction:
+        """Energies in eV; ``samples`` are joint draws in pairs about the mean.
+
+        Args:
+            device: for the sake of one signature; a kernel runs on the processor.
+            on_batch: called with the number of molecules that are done.
+
+        Raises:
+            SurrogateError: an element that the model was not built for, or a baseline of another level.
+        """
+        check_inputs(self.settings, graphs)
+        offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
+        n = len(graphs)
+        described = self.descriptor(graphs)
+        raw = self.linear(_numbers(graphs, described)) if n else np.zeros((0, self.numbers.shape[1]))
+        cross = self._cross(described, raw, n)
+        variance = self._prior(described, raw, n) - np.einsum("ij,jk,ik->i", cross, self._inverse, cross)
+        deviations = np.sqrt(np.maximum(variance, 0) + self.sizes.noise**2)
+        samples = cross @ self._weights + offsets + self._draws(described, raw, cross, n)
+        if on_batch:
+            on_batch(n)
+        return self._prediction(samples, deviations, self._embeddings(described, raw, n))
+
+    def out_of_fold(
+        self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
+    ) -> Prediction:
+        """Energies of the training molecules in eV, each by a process that has not seen its fold.
+
+        Args:
+            graphs, left_out: as `fit` was given them.
+
+        Raises:
+            SurrogateError: they are others.
+        """
+        if len(graphs) != len(self.rests) or len(left_out) != len(graphs):
+            raise SurrogateError(
+                f"The model was fitted to {len(self.rests)} molecules; {len(graphs)} are given to leave out."
+            )
+        errors, deviations = self._left_out(left_out)
+        offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
+        means = self.rests + errors + offsets
+        embeddings = self._embeddings(self.training, self.numbers, len(graphs))
+        return self._prediction(means[None], deviations, embeddings)
+
+    def gain(self, errors: NDArray, samples: NDArray) -> float:
+        """1: what is left out is missed by one label of many, see `Ensemble.gain`."""
+        return 1.0
+
+    def _prediction(self, samples: NDArray, deviations: NDArray, embeddings: NDArray) -> Prediction:
+        return Prediction(
+            samples, self.calibration(samples, {"gp": deviations}), embeddings, self.calibration
+        )
+
+    def _left_out(self, left_out: NDArray[np.bool_] | None) -> tuple[NDArray, NDArray]:
+        n = len(self.rests)
+        if left_out is None:
+            folds = [np.array([i]) for i in range(n)]
+        else:
+            _, fold = np.unique(left_out, axis=0, return_inverse=True)
+            folds = [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
+        return leave_out(self._inverse, self._weights, folds)
+
+    def _cross(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
+        atoms = kernel(described, n, self.training, len(self.rests), self.lengths) / self.unit
+        return covariance(self.sizes, atoms, raw @ self.numbers.T, atom_sums(described, n) @ self._counts.T)
+
+    def _prior(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
+        atoms = self_kernel(described, n, self.lengths) / self.unit
+        counts = (atom_sums(described, n) ** 2).sum(axis=1)
+        return covariance(self.sizes, atoms, (raw**2).sum(axis=1), counts)
+
+    def _draws(self, described: Described, raw: NDArray, cross: NDArray, n: int) -> NDArray[np.float64]:
+        """``(s, n)`` eV: joint draws less the mean, by Matheron's rule: a draw of the prior by random waves
+        (Rahimi and Recht, NIPS 2007), less what it would be predicted as."""
+        rng = np.random.default_rng(_SEED)
+        ours, theirs = np.zeros((_PAIRS, len(self.rests))), np.zeros((_PAIRS, n))
+        for number in self.descriptor.numbers:
+            known, new = self.training[number], described[number]
+            width = known.places.shape[1] + known.inputs.shape[1]
+            waves, phases = rng.normal(size=(width, _WAVES)), rng.uniform(0, 2 * np.pi, _WAVES)
+            weights = rng.normal(size=(_WAVES, _PAIRS)) * np.sqrt(2 / _WAVES / self.unit) * self.sizes.atoms
+            for atoms, out in ((known, ours), (new, theirs)):
+                scaled = np.hstack([atoms.places / self.lengths[0], atoms.inputs / self.lengths[1]])
+                np.add.at(out.T, atoms.molecules, np.cos(scaled @ waves + phases) @ weights)
+        slopes = rng.normal(size=(self.numbers.shape[1], _PAIRS)) * self.sizes.linear
+        each = rng.normal(size=(self._counts.shape[1], _PAIRS)) * ATOM_PRIOR
+        noise = rng.normal(size=ours.shape) * self.sizes.noise
+        ours += (self.numbers @ slopes + self._counts @ each).T + noise
+        theirs += (raw @ slopes + atom_sums(described, n) @ each).T
+        apart = theirs - ours @ self._inverse @ cross.T
+        return np.concatenate([apart, -apart])
+
+    def _embeddings(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float32]:
+        """``(n, d)``: what the kernel is linear in where its lengths are long; eV for a weight of 1."""
+        size = self.sizes.atoms / np.sqrt(self.unit)
+        parts = [
+            place_sums(described, n) * size / self.lengths[0],
+            input_sums(described, n) * size / self.lengths[1],
+            raw * self.sizes.linear,
+            atom_sums(described, n) * size,
+        ]
+        return np.hstack(parts).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write ``kernel.npz`` and then ``ensemble.json``, so that a folder with it is complete."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray] = {
+            "rests": self.rests,
+            "numbers": self.numbers,
+            "means": self.linear.means,
+            "deviations": self.linear.deviations,
+        }
+        for number in self.descriptor.numbers:
+            atoms = self.training[number]
+            arrays |= {
+                f"basis_{number}": self.descriptor.bases[number],
+                f"places_{number}": atoms.places,
+                f"inputs_{number}": atoms.inputs,
+                f"molecules_{number}": atoms.molecules,
+            }
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **arrays)
+        write_whole(folder / "kernel.npz", content.getbuffer())
+        description = {
+            "format": FORMAT,
+            "model": self.settings.as_dict(),
+            "references": asdict(self.references),
+            "standard": self.descriptor.standard.as_dict(),
+            "lengths": list(self.lengths),
+            "unit": self.unit,
+            "sizes": list(self.sizes),
+            "calibration": asdict(self.calibration),
+        }
+        write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
+
+    @classmethod
+    def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> KernelModel:
+        """From a folder and its description.
+
+        Raises:
+            SurrogateError: a file is missing.
+            ValueError, KeyError, TypeError: the description or the arrays are damaged.
+        """
+        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        calibration = read_calibration(description["calibration"], description["format"])
+        check_calibration(calibration, references, {"gp"})
+        try:
+            with np.load(folder / "kernel.npz", allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise SurrogateError(f"{folder / 'kernel.npz'} is missing; the model is not complete.") from None
+        except OSError as error:
+            raise SurrogateError(f"{folder / 'kernel.npz'} cannot be read ({error}).") from None
+        numbers = tuple(element_numbers(settings))
+        standard = Standard.from_dict(description["standard"])
+        training = {z: AtomsOf(*(arrays[f"{name}_{z}"] for name in _OF_ATOMS)) for z in numbers}
+        lengths, sizes = tuple(map(float, description["lengths"])), Sizes(*map(float, description["sizes"]))
+        values = [*lengths, *sizes, float(description["unit"])]
+        if len(lengths) != 2 or not all(np.isfinite(one) and one > 0 for one in values):
+            raise ValueError(f"lengths, sizes and unit are {values}")
+        if not all(np.isfinite(arrays[name]).all() for name in ("rests", "numbers")):
+            raise ValueError("kernel.npz holds numbers that are not finite")
+        return cls(
+            settings,
+            references,
+            Descriptor(numbers, standard, {z: arrays[f"basis_{z}"] for z in numbers}),
+            _Linear(arrays["means"], arrays["deviations"]),
+            (lengths[0], lengths[1]),
+            float(description["unit"]),
+            sizes,
+            training,
+            arrays["numbers"],
+            arrays["rests"],
+            calibration,
+        )
+
+
+_OF_ATOMS = ("places", "inputs", "molecules")
+
+
+def _choose_lengths(described: Described, linear: NDArray, rests: NDArray) -> tuple[float, float]:
+    """Those with the largest marginal likelihood, on some of the labels where they are many."""
+    n = len(rests)
+    chosen = np.sort(np.random.default_rng(_SEED).permutation(n)[:_SAMPLED])
+    part = {number: _of(atoms, chosen) for number, atoms in described.items()}
+    m = len(chosen)
+    lines, counts = linear[chosen] @ linear[chosen].T, atom_sums(part, m)
+    best, found = np.inf, (_LENGTHS[0][0], _LENGTHS[1][0])
+    seen = described[next(iter(described))].inputs.shape[1] > 0
+    for lengths in product(_LENGTHS[0], _LENGTHS[1] if seen else _LENGTHS[1][:1]):
+        atoms = kernel(part, m, part, m, lengths)
+        value, _ = fit_sizes(rests[chosen], atoms / np.diag(atoms).mean(), lines, counts @ counts.T)
+        if value < best:
+            best, found = value, lengths
+    return found
+
+
+def _of(atoms: AtomsOf, molecules: NDArray[np.intp]) -> AtomsOf:
+    """Those of some molecules, ascending, counted anew."""
+    rows = np.flatnonzero(np.isin(atoms.molecules, molecules))
+    return AtomsOf(atoms.places[rows], atoms.inputs[rows], np.searchsorted(molecules, atoms.molecules[rows]))

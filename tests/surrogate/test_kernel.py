@@ -1,0 +1,225 @@
+"""surrogate.kernel: a process that is exact, moves with nothing, and survives the disk."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.collections import g2
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF
+
+from surrogate import (
+    Ensemble,
+    ModelSettings,
+    SurrogateError,
+    TrainingSettings,
+    fit_surrogate,
+    graph_3d,
+    load_surrogate,
+)  # fmt: skip
+from surrogate.atom_kernel import AtomsOf, kernel, self_kernel
+from surrogate.fitting import chosen_representation, folds_for
+from surrogate.folds import each_alone
+from surrogate.kernel import KernelModel
+from surrogate.likelihood import fit_sizes, leave_out
+
+KERNEL = ModelSettings(representation="kernel", elements=("H", "C", "N", "O"), features=16, gaussians=8)
+NAMES = [name for name in g2.names if set(molecule(name).numbers) <= {1, 6, 7, 8} and len(molecule(name)) > 2]
+MOLECULES = [molecule(name) for name in NAMES]
+
+
+def graphs_of(molecules: list[Atoms], **more) -> list:
+    return [graph_3d(atoms.numbers, atoms.positions, cutoff=5.0, **more) for atoms in molecules]
+
+
+def labels_of(molecules: list[Atoms]) -> np.ndarray:
+    """Something smooth that is a sum over atoms and pairs."""
+    found = []
+    for atoms in molecules:
+        distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
+        found.append(-(atoms.numbers**0.5).sum() - (np.exp(-distances)).sum())
+    return np.array(found)
+
+
+GRAPHS, LABELS = graphs_of(MOLECULES), labels_of(MOLECULES)
+
+
+def fitted(count: int = 50, settings: ModelSettings = KERNEL) -> KernelModel:
+    return KernelModel.fit(settings, TrainingSettings(), training=(GRAPHS[:count], LABELS[:count]))
+
+
+def test_it_learns_and_knows_how_well() -> None:
+    model = fitted()
+    predicted = model.predict(GRAPHS[50:])
+    errors = np.abs(predicted.mean - LABELS[50:])
+    trivial = np.abs(model.references(GRAPHS[50:]) - LABELS[50:])
+    assert errors.mean() < 0.5 * trivial.mean()
+    low, high = predicted.interval(0.9)
+    assert np.mean((low <= LABELS[50:]) & (LABELS[50:] <= high)) > 0.6
+    assert predicted.samples.shape == (16, len(GRAPHS) - 50)
+    assert np.isfinite(predicted.embeddings).all()
+
+
+def test_turning_moving_and_renumbering_change_nothing() -> None:
+    model, turned = fitted(), []
+    for atoms in MOLECULES[50:55]:
+        other = atoms[np.random.default_rng(0).permutation(len(atoms))]
+        other.rotate(40, (1, 2, 3))
+        other.translate((3, 1, 2))
+        turned.append(other)
+    np.testing.assert_allclose(
+        model.predict(graphs_of(turned)).mean, model.predict(GRAPHS[50:55]).mean, atol=1e-4
+    )
+
+
+def test_leaving_out_in_closed_form_is_leaving_out() -> None:
+    rng = np.random.default_rng(1)
+    points, labels = rng.normal(size=(12, 2)), rng.normal(size=12)
+    matrix = RBF(1.3)(points) + 0.1 * np.eye(12)
+    inverse = np.linalg.inv(matrix)
+    folds = [np.array([0, 3]), np.array([1]), np.array([2, 4, 5]), np.arange(6, 12)]
+    errors, deviations = leave_out(inverse, inverse @ labels, folds)
+    for rows in folds:
+        rest = np.setdiff1d(np.arange(12), rows)
+        process = GaussianProcessRegressor(RBF(1.3), alpha=0.1, optimizer=None).fit(
+            points[rest], labels[rest]
+        )
+        mean, deviation = process.predict(points[rows], return_std=True)
+        np.testing.assert_allclose(errors[rows], mean - labels[rows], atol=1e-8)
+        np.testing.assert_allclose(deviations[rows] ** 2, deviation**2 + 0.1, atol=1e-8)
+
+
+def test_the_kernel_is_the_sum_over_pairs_of_atoms() -> None:
+    rng = np.random.default_rng(2)
+    atoms = {
+        1: AtomsOf(rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), np.array([0, 0, 1, 2, 2])),
+        6: AtomsOf(rng.normal(size=(2, 3)), rng.normal(size=(2, 2)), np.array([1, 2])),
+    }
+    expected = np.zeros((3, 3))
+    for part in atoms.values():
+        gaussians = RBF([0.7] * 3 + [1.9] * 2)(np.hstack([part.places, part.inputs]))
+        np.add.at(expected, (part.molecules[:, None], part.molecules[None]), gaussians)
+    np.testing.assert_allclose(kernel(atoms, 3, atoms, 3, (0.7, 1.9)), expected, rtol=1e-5)
+    np.testing.assert_allclose(self_kernel(atoms, 3, (0.7, 1.9)), np.diag(expected), rtol=1e-5)
+
+
+def test_sizes_are_where_the_likelihood_is_flat() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(40, 2))
+    atoms, linear, counts = RBF(1.0)(points), points @ points.T, np.ones((40, 40))
+    labels = rng.multivariate_normal(np.zeros(40), 0.5 * atoms + 0.01 * np.eye(40))
+    best, sizes = fit_sizes(labels, atoms, linear, counts)
+    for k in range(3):
+        for factor in (0.9, 1.1):
+            other = list(sizes)
+            other[k] *= factor
+            matrix = other[0] ** 2 * atoms + other[1] ** 2 * linear + other[2] ** 2 * np.eye(40) + counts
+            value = 0.5 * labels @ np.linalg.solve(matrix, labels) + 0.5 * np.linalg.slogdet(matrix)[1]
+            assert value > best - 0.3  # the weak pulls are the rest
+
+
+def test_draws_are_about_the_mean_and_as_wide_as_the_process_says() -> None:
+    model = fitted(25)
+    predicted = model.predict(GRAPHS[25:])
+    means = (predicted.samples[:8] + predicted.samples[8:]) / 2
+    np.testing.assert_allclose(means, np.broadcast_to(predicted.mean, means.shape), rtol=1e-9)
+    known = model.predict(GRAPHS[:25])
+    assert known.samples.std(axis=0).mean() < predicted.samples.std(axis=0).mean()
+
+
+def test_it_survives_the_disk(tmp_path) -> None:
+    model = fitted()
+    model.save(tmp_path)
+    again = load_surrogate(tmp_path)
+    for before, after in (
+        (model.predict(GRAPHS[40:]), again.predict(GRAPHS[40:])),
+        (
+            model.out_of_fold(GRAPHS[:50], each_alone(range(50))),
+            again.out_of_fold(GRAPHS[:50], each_alone(range(50))),
+        ),
+    ):
+        np.testing.assert_allclose(after.mean, before.mean, atol=1e-9)
+        np.testing.assert_allclose(after.std, before.std, rtol=1e-9)
+        np.testing.assert_allclose(after.embeddings, before.embeddings)
+    with pytest.raises(SurrogateError, match="cannot be used here"):
+        Ensemble.load(tmp_path)
+    (tmp_path / "kernel.npz").write_bytes(b"text")
+    with pytest.raises(SurrogateError):
+        load_surrogate(tmp_path)
+    (tmp_path / "kernel.npz").unlink()
+    with pytest.raises(SurrogateError, match="is missing"):
+        load_surrogate(tmp_path)
+
+
+def test_inputs_and_baselines_are_learned_from(tmp_path) -> None:
+    """A hidden charge makes the label; one of two baselines is right and the other is not."""
+    rng = np.random.default_rng(4)
+    graphs, labels = [], []
+    for atoms, label in zip(MOLECULES, LABELS, strict=True):
+        hidden = rng.normal(size=(len(atoms), 1)) * 0.3
+        nothing = np.zeros((len(atoms), len(atoms), 0))
+        wrong = label + rng.normal()
+        graphs.append(
+            graph_3d(
+                atoms.numbers, atoms.positions, cutoff=5.0, inputs=[(hidden, nothing, np.zeros(0))],
+                baselines=[label, wrong], baseline_level="two",
+            )
+        )  # fmt: skip
+        labels.append(label + hidden.sum())
+    settings = ModelSettings(
+        representation="kernel", elements=KERNEL.elements, inputs=("aimnet2-b973c",), baseline="two"
+    )
+    known = (graphs[:50], np.array(labels)[:50])
+    model = KernelModel.fit(settings, TrainingSettings(), training=known)
+    errors = np.abs(model.predict(graphs[50:]).mean - np.array(labels)[50:])
+    assert errors.mean() < 0.1
+    nothing = np.zeros((len(MOLECULES[0]), len(MOLECULES[0]), 0))
+    inputs = [(np.zeros((len(MOLECULES[0]), 1)), nothing, np.zeros(0))]
+    without = graphs_of(MOLECULES[:1], inputs=inputs, baselines=[-1.0], baseline_level="another")
+    with pytest.raises(SurrogateError, match="learns on top of two"):
+        model.predict(without)
+
+
+def test_what_it_refuses() -> None:
+    with pytest.raises(SurrogateError, match="needs no validation set"):
+        fit_surrogate(
+            KERNEL, TrainingSettings(), training=(GRAPHS[:20], LABELS[:20]), members=3, seed=0,
+            validation=(GRAPHS[20:30], LABELS[20:30]),
+        )  # fmt: skip
+    with pytest.raises(SurrogateError, match="sees a geometry"):
+        ModelSettings(mode="2d", representation="kernel")
+    with pytest.raises(SurrogateError, match="5000 labels at most"):
+        KernelModel.fit(KERNEL, TrainingSettings(), training=(GRAPHS[:1] * 5001, np.zeros(5001)))
+    with pytest.raises(SurrogateError, match="are given to leave out"):
+        fitted(20).out_of_fold(GRAPHS[:10], each_alone(range(10)))
+
+
+def test_auto_follows_the_number_of_labels() -> None:
+    auto = ModelSettings(representation="auto")
+    assert [chosen_representation(auto, n) for n in (50, 1000, 1001, 4000)] == [
+        "kernel", "kernel", "committee", "schnet",
+    ]  # fmt: skip
+    assert folds_for(auto, ["a", "b", "a"], 3).shape == (3, 2)
+
+
+def test_a_committee_is_at_least_about_as_good_as_its_parts(tmp_path) -> None:
+    settings = ModelSettings(
+        representation="committee", elements=KERNEL.elements, features=16, gaussians=10, interactions=1
+    )
+    how = TrainingSettings(epochs=40, batch_size=8)
+    left_out = folds_for(settings, NAMES[:50], 3)
+    model = fit_surrogate(
+        settings, how, training=(GRAPHS[:50], LABELS[:50]), members=3, seed=1, left_out=left_out
+    )
+    assert 0 <= model.share <= 1
+    predicted = model.predict(GRAPHS[50:])
+    errors = [
+        np.abs(part.predict(GRAPHS[50:]).mean - LABELS[50:]).mean() for part in (model.kernel, model.networks)
+    ]
+    assert np.abs(predicted.mean - LABELS[50:]).mean() < 1.2 * min(errors)
+    assert np.isfinite(predicted.std).all()
+    out = model.out_of_fold(GRAPHS[:50], left_out)
+    model.save(tmp_path)
+    again = load_surrogate(tmp_path)
+    np.testing.assert_allclose(again.predict(GRAPHS[50:]).std, predicted.std, rtol=1e-5)
+    np.testing.assert_allclose(again.out_of_fold(GRAPHS[:50], left_out).mean, out.mean, atol=1e-4)
