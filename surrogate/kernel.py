@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ _LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0), (1.5, 2.2, 3.2, 5.0)
 _SAMPLED = 300  # labels that lengths are chosen on; sizes are fitted to all
 _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
+_FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
 _LEAST = 1e-6  # of a deviation
 
 
@@ -69,13 +70,12 @@ class _Linear:
         return found
 
 
-def _numbers(graphs: Sequence[Graph], described: Described) -> NDArray[np.float64]:
-    """``(n, j)``, of the linear part: sums of inputs, inputs of the molecule, and how far each baseline is
-    from their mean, so that their weights are learned, drawn to equal ones."""
-    n = len(graphs)
+def _numbers(graphs: Sequence[Graph]) -> NDArray[np.float64]:
+    """``(n, j)``, of the linear part: inputs of the molecule, and how far each baseline is from their mean:
+    so are weights of baselines learned, drawn to equal ones."""
     apart = [np.array(graph.baselines[1:]) - graph.baseline for graph in graphs]
     whole = [np.concatenate([graph.whole_inputs, one]) for graph, one in zip(graphs, apart, strict=True)]
-    return np.hstack([input_sums(described, n), np.array(whole).reshape(n, -1)])
+    return np.array(whole, dtype=np.float64).reshape(len(graphs), -1)
 
 
 @dataclass(eq=False)
@@ -138,7 +138,7 @@ class KernelModel:
         rests = rests - references(graphs)
         descriptor = Descriptor.fit(numbers, graphs)
         described = descriptor(graphs)
-        raw = _numbers(graphs, described)
+        raw = _numbers(graphs)
         linear = _Linear.fit(raw)
         lengths = _choose_lengths(described, linear(raw), rests)
         n = len(graphs)
@@ -150,9 +150,8 @@ class KernelModel:
         )
         errors, deviations = model._left_out(left_out)
         chosen = np.ones(n, dtype=bool) if drawn is None else drawn
-        model.calibration = Calibration.fit(
-            errors[chosen], np.zeros((1, int(chosen.sum()))), {"gp": deviations[chosen]}
-        )
+        found = Calibration.fit(errors[chosen], np.zeros((1, int(chosen.sum()))), {"gp": deviations[chosen]})
+        model.calibration = replace(found, scale=found.scale * model._optimism(errors))
         return model
 
     @property
@@ -180,7 +179,7 @@ class KernelModel:
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         n = len(graphs)
         described = self.descriptor(graphs)
-        raw = self.linear(_numbers(graphs, described)) if n else np.zeros((0, self.numbers.shape[1]))
+        raw = self.linear(_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
         cross = self._cross(described, raw, n)
         variance = self._prior(described, raw, n) - np.einsum("ij,jk,ik->i", cross, self._inverse, cross)
         deviations = np.sqrt(np.maximum(variance, 0) + self.sizes.noise**2)
@@ -213,6 +212,15 @@ class KernelModel:
     def gain(self, errors: NDArray, samples: NDArray) -> float:
         """1: what is left out is missed by one label of many, see `Ensemble.gain`."""
         return 1.0
+
+    def _optimism(self, errors: NDArray) -> float:
+        """How much larger errors must be than leaving out one by one says, as a factor: lengths and sizes
+        have seen all labels, and leaving out a fifth shows where that counts."""
+        n = len(errors)
+        fifths = [np.arange(n)[k::_FIFTHS] for k in range(_FIFTHS)]
+        others, _ = leave_out(self._inverse, self._weights, fifths)
+        expected = np.abs(others).mean() * (1 - 1 / _FIFTHS) ** _USUAL_SLOPE
+        return max(1.0, float(expected / max(np.abs(errors).mean(), _LEAST)))
 
     def _prediction(self, samples: NDArray, deviations: NDArray, embeddings: NDArray) -> Prediction:
         return Prediction(

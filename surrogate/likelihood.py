@@ -14,7 +14,8 @@ ATOM_PRIOR = 1.0  # eV: what an atom of an element may add beyond its reference
 _BOUNDS = (-8.0, 4.0)  # of logarithms of deviations in eV
 _LEAST_NOISE = 2e-3  # eV
 # Weak pulls on logarithms, in nats per square: for what a few labels do not say.
-_PULLS = ((0.0, 0.02), (-1.0, 0.02), (float(np.log(0.02)), 0.05))
+# The linear part has to earn its size: with 50 labels it fits what is not there.
+_PULLS = ((0.0, 0.02), (float(np.log(0.02)), 1.0), (float(np.log(0.02)), 0.05))
 
 
 class Sizes(NamedTuple):

@@ -35,11 +35,13 @@ class LabelSource:
         return LabelCache(default_path() if where is None else where, self.simulator)
 
     @cached_property
-    def baselines(self) -> BaselineCache:
-        """Baselines shared with other campaigns; the campaign's own where labels are not shared."""
+    def baselines(self) -> BaselineCache | None:
+        """Baselines shared with other campaigns; the campaign's own where labels are not shared, and none
+        before it has a folder."""
         where = self._config.simulator.cache
         if where == "none":
-            return BaselineCache(self._folder / BASELINES_FILE)
+            own = self._folder / BASELINES_FILE
+            return BaselineCache(own) if (self._folder / "ledger.sqlite").exists() else None
         return BaselineCache(beside(default_path() if where is None else where))
 
     def close(self, *, wait: bool) -> None:
@@ -50,7 +52,7 @@ class LabelSource:
         finally:
             if "cache" in self.__dict__ and self.cache is not None:
                 self.cache.close()
-            if "baselines" in self.__dict__:
+            if "baselines" in self.__dict__ and self.baselines is not None:
                 self.baselines.close()
 
     @property

@@ -42,7 +42,7 @@ class MoleculeStore:
         ledger: Ledger,
         progress: CampaignProgress,
         engine: Callable[[], Engine],
-        cache: Callable[[], BaselineCache],
+        cache: Callable[[], BaselineCache | None],
     ):
         self._config, self._ledger, self._progress = config, ledger, progress
         self._engine, self._cache = engine, cache
@@ -152,6 +152,8 @@ class MoleculeStore:
     ) -> dict[str, LabelError | DataError]:
         """Compute baselines of placed molecules; those that have none."""
         failed: dict[str, LabelError | DataError] = {}
+        if not specs:
+            return failed
         wanted = [key for key in smiles if any((key, spec) not in self._readings for spec in specs)]
         if advance and len(wanted) < len(smiles):
             advance(len(smiles) - len(wanted))

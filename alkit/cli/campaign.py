@@ -33,7 +33,9 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
         campaign_report.rounds_table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}")
     )
     if result.metrics:
-        out.print(campaign_report.campaign_verdict(result.metrics))
+        out.print(
+            campaign_report.campaign_verdict(result.metrics, campaign_report.tier_of_campaign(started.config))
+        )
         _print_more(out, started.config, result.metrics, result.folder)
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
 

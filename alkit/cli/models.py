@@ -99,6 +99,8 @@ def train(
 ) -> None:
     """Train a surrogate on labels you have; a random tenth validates (networks), another tests."""
     from alkit.cli.baseline import baselines_of
+    from alkit.models.graphs import tier
+    from alkit.models.store import load_model
     from alkit.reporting import campaign_report
     from alkit.standalone import training
 
@@ -129,7 +131,9 @@ def train(
         timeout=timeout,
     )
     console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
-    console.print(campaign_report.campaign_verdict([metrics]))
+    ensemble, provenance = load_model(out)
+    on = tier(ensemble.settings, provenance.baselines)
+    console.print(campaign_report.campaign_verdict([metrics], on))
 
 
 def score(

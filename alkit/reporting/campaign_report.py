@@ -14,8 +14,10 @@ from rich import box
 from rich.table import Table
 
 from alkit.acquisition.scores import heavy_atoms
+from alkit.baselines.base import specs_of
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
+from alkit.models.graphs import model_settings, tier
 from alkit.reporting import forecast, plots
 from alkit.reporting import html as pages
 from alkit.reporting.savings import Curve, labels_ratio
@@ -31,9 +33,16 @@ _FEW_TESTED = 30  # molecules: the mean error of fewer says little without its i
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
 _COUNTED: tuple[Role, ...] = ("training", "validation")
 _COLUMNS = ("mae", "rmse", "q95", "max")
+_WHAT = {
+    "schnet": "{} SchNets",
+    "painn": "{} PaiNNs",
+    "kernel": "a Gaussian process",
+    "committee": "a Gaussian process and {} SchNets",
+    "auto": "a Gaussian process, and {} SchNets with many labels",
+}
 _LEARNING = {
     "direct": "the label directly",
-    "delta": "the label less GFN2-xTB at the input geometry",
+    "delta": "the label less its baseline at the input geometry",
     "pretrain": "the label, from weights trained on GFN2-xTB",
 }
 
@@ -77,10 +86,10 @@ def rounds_table(metrics: Sequence[Mapping[str, float]], title: str) -> Table:
     """The rounds as a terminal table that fits 80 columns: errors on the test set, a line in each unit."""
     shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
     delta = "baseline_xtb" in metrics[-1]
-    names = ("elements", "bonds", "xtb") if delta else ("mean", "elements", "bonds")  # 80 columns hold three
+    names = ("elements", "bonds", "baseline") if delta else ("mean", "elements", "bonds")
     for heading in ("round", "labels", "", *_COLUMNS, "R²", *names):
         shown.add_column(heading.upper() if heading in ("mae", "rmse") else heading, justify="right")
-    baselines = [f"baseline_{name}" for name in names]
+    baselines = [f"baseline_{'xtb' if name == 'baseline' else name}" for name in names]
     for row in map(_row, metrics):
         energies = [row[name] for name in _COLUMNS], [row[name] for name in baselines]
         shown.add_row(row["round"], row["labels"], "eV", *energies[0], row["r2"], *energies[1])
@@ -197,22 +206,28 @@ def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     )
 
 
-def campaign_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
-    """What the numbers mean, in a sentence."""
+def tier_of_campaign(config: CampaignConfig) -> str:
+    """What the surrogate knows beside its labels, in words."""
+    return tier(model_settings(config), specs_of(config.surrogate.baseline))
+
+
+def campaign_verdict(metrics: Sequence[Mapping[str, float]], on: str = "") -> str:
+    """What the numbers mean, in a sentence, ``on`` which tier."""
     last = metrics[-1]
-    # Delta learning starts from xTB, so that counting elements alone is no measure of it.
+    # Delta learning starts from the baseline, so that counting elements alone is no measure of it.
     trivial = last.get("baseline_xtb", last["baseline_elements"])
-    name = "GFN2-xTB with element counts" if "baseline_xtb" in last else "counting elements"
+    name = "the baseline with element counts" if "baseline_xtb" in last else "counting elements"
+    said = f" Tier: {on}." if on else ""
     mae = f"{last['mae']:.3f} eV{_interval(last)}"
     if last["mae"] > trivial:
         return (
             f"The surrogate is trained and saved, and no better than {name}: its test MAE is {mae}, theirs "
-            f"{trivial:.3f} eV. Give it more labels or epochs."
+            f"{trivial:.3f} eV. Give it more labels or epochs.{said}"
         )
     gain = trivial / last["mae"]
     return (
         f"With {last['labels']:.0f} labels the test MAE is {mae} ({_accuracy(last)}), {gain:.1f} times below "
-        f"{name}."
+        f"{name}.{said}"
     )
 
 
@@ -336,18 +351,20 @@ def _facts(
     surrogate = config.surrogate
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
-    network = {"schnet": "SchNets", "painn": "PaiNNs"}[surrogate.representation]
+    verdict = "no round has been evaluated yet"
+    if metrics:
+        verdict = campaign_verdict(metrics, tier_of_campaign(config))
     heads = f" of {surrogate.heads} heads" if surrogate.heads > 1 else ""
     learning = _LEARNING[surrogate.learning]
     if cheap := metrics[-1].get("cheap_labels") if metrics else None:
         learning += f" ({cheap:.0f} cheap labels, not counted)"
     return [
-        ("verdict", campaign_verdict(metrics) if metrics else "no round has been evaluated yet"),
+        ("verdict", verdict),
         *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),
         *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
         *([("guard", said)] if (said := guard_verdict(metrics)) else []),
         *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),
-        ("surrogate", f"{surrogate.members} {network}{heads}, {mode}, {surrogate.features} features"),
+        ("surrogate", f"{_WHAT[surrogate.representation].format(surrogate.members)}{heads}, {mode}"),
         ("learns", learning),
         ("acquisition", config.acquisition.name),
         ("proposer", config.proposer.kind),

@@ -18,7 +18,7 @@ _SIZE, _DPI = (5.6, 4.2), 160
 _TRIVIAL = {
     "baseline_elements": ("element counts", "-"),
     "baseline_bonds": ("bond counts", "--"),
-    "baseline_xtb": ("xTB and element counts", ":"),
+    "baseline_xtb": ("baseline and element counts", ":"),
 }
 
 

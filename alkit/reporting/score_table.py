@@ -19,7 +19,7 @@ _SCORED = {
     "ence": "ENCE",
     "miscalibration_area": "miscalibration area",
     "baseline_elements": "MAE of its energies per element, eV",
-    "baseline_xtb": "MAE of GFN2-xTB with energies per element, eV",
+    "baseline_xtb": "MAE of the baseline with energies per element, eV",
 }
 
 
