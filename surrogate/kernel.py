@@ -7,6 +7,7 @@ leaving out each label in turn, in closed form, every label is learned from.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -306,6 +307,7 @@ class KernelModel:
             "unit": self.unit,
             "sizes": list(self.sizes),
             "calibration": asdict(self.calibration),
+            "arrays": hashlib.sha256(content.getvalue()).hexdigest(),
         }
         write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
 
@@ -320,13 +322,7 @@ class KernelModel:
         references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
         calibration = read_calibration(description["calibration"], description["format"])
         check_calibration(calibration, references, {"gp"})
-        try:
-            with np.load(folder / "kernel.npz", allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise SurrogateError(f"{folder / 'kernel.npz'} is missing; the model is not complete.") from None
-        except OSError as error:
-            raise SurrogateError(f"{folder / 'kernel.npz'} cannot be read ({error}).") from None
+        arrays = _read_arrays(folder / "kernel.npz", description["arrays"])
         numbers = tuple(element_numbers(settings))
         standard = Standard.from_dict(description["standard"])
         training = {z: AtomsOf(*(arrays[f"{name}_{z}"] for name in _OF_ATOMS)) for z in numbers}
@@ -349,6 +345,20 @@ class KernelModel:
             arrays["rests"],
             calibration,
         )
+
+
+def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
+    """The arrays that a description with this hash was written beside."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
+    except OSError as error:
+        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise SurrogateError(f"{path} is damaged: it is not what was written with its ensemble.json.")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 _OF_ATOMS = ("places", "inputs", "molecules")

@@ -1,5 +1,6 @@
-"""`alkit baseline list` and `check`."""
+"""`alkit baseline list`, `check` and `add`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,27 @@ def check(
     console, _ = open_console()
     for spec in specs_of(baselines_of(names)):
         console.print(f"{spec.kind}: {create_baseline(spec).check()}", soft_wrap=True)
+
+
+@baseline.command()
+def add(
+    data: Annotated[Path, typer.Argument(help="Data set that `alkit data import` wrote.")],
+    names: Annotated[list[str], typer.Argument(help="Names, or mappings, as for `check`.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes that compute at once.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds that a molecule may take.")] = 120.0,
+) -> None:
+    """Compute baselines of a data set ahead; campaigns and commands find them in the cache."""
+    from alkit.standalone.baselines import add_baselines
+
+    console, progress = open_console()
+    good, reasons, cache = add_baselines(
+        data, baselines_of(names), progress, workers=workers, timeout=timeout
+    )
+    without = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    console.print(
+        f"{good} molecules of {data} have {', '.join(names)} in {cache}; without: {without or 'none'}",
+        soft_wrap=True,
+    )
 
 
 def baselines_of(names: list[str]) -> list[dict[str, Any]]:

@@ -143,8 +143,10 @@ def test_it_survives_the_disk(tmp_path) -> None:
         np.testing.assert_allclose(after.embeddings, before.embeddings)
     with pytest.raises(SurrogateError, match="cannot be used here"):
         Ensemble.load(tmp_path)
-    (tmp_path / "kernel.npz").write_bytes(b"text")
-    with pytest.raises(SurrogateError):
+    content = bytearray((tmp_path / "kernel.npz").read_bytes())
+    content[len(content) // 2] ^= 1  # one bit
+    (tmp_path / "kernel.npz").write_bytes(content)
+    with pytest.raises(SurrogateError, match="is damaged"):
         load_surrogate(tmp_path)
     (tmp_path / "kernel.npz").unlink()
     with pytest.raises(SurrogateError, match="is missing"):
@@ -178,6 +180,41 @@ def test_inputs_and_baselines_are_learned_from(tmp_path) -> None:
     without = graphs_of(MOLECULES[:1], inputs=inputs, baselines=[-1.0], baseline_level="another")
     with pytest.raises(SurrogateError, match="learns on top of two"):
         model.predict(without)
+
+
+@pytest.mark.parametrize("representation", ["schnet", "painn"])
+def test_networks_see_standardised_inputs(representation: str, tmp_path) -> None:
+    """Inputs of another unit or origin are the same to them, and the scale is kept with the model."""
+    rng = np.random.default_rng(5)
+    settings = ModelSettings(
+        representation=representation, elements=KERNEL.elements, inputs=("aimnet2-wb97m",), features=16,
+        gaussians=8, interactions=1,
+    )  # fmt: skip
+    hidden = [rng.normal(size=(len(atoms), 1)) for atoms in MOLECULES]
+
+    def graphs(scale: float, origin: float) -> list:
+        return [
+            graph_3d(
+                atoms.numbers, atoms.positions, cutoff=5.0,
+                inputs=[(scale * one + origin, np.zeros((len(atoms), len(atoms), 0)), np.zeros(0))],
+            )
+            for atoms, one in zip(MOLECULES, hidden, strict=True)
+        ]  # fmt: skip
+
+    def model(known: list) -> Ensemble:
+        return Ensemble.fit(
+            settings, TrainingSettings(epochs=2, device="cpu"), training=(known[:40], LABELS[:40]),
+            validation=(known[40:50], LABELS[40:50]), members=2, seed=0,
+        )  # fmt: skip
+
+    first, other = graphs(1.0, 0.0), graphs(50.0, 7.0)
+    fitted_first = model(first)
+    expected = fitted_first.predict(first[50:]).mean
+    np.testing.assert_allclose(model(other).predict(other[50:]).mean, expected, atol=1e-3)
+    fitted_first.save(tmp_path)
+    np.testing.assert_allclose(load_surrogate(tmp_path).predict(first[50:]).mean, expected, atol=1e-9)
+    changed = graphs(1.0, 0.5)
+    assert np.abs(fitted_first.predict(changed[50:]).mean - expected).max() > 1e-4
 
 
 def test_what_it_refuses() -> None:

@@ -7,13 +7,15 @@ import pytest
 from ase.build import molecule
 
 from alkit.baselines.base import BASELINES, BaselineSpec, create_baseline, level_of, specs_of, tier_of
-from alkit.baselines.cache import BaselineCache
+from alkit.baselines.cache import BaselineCache, beside
 from alkit.baselines.calculator import ASEBaseline
 from alkit.baselines.computing import read_all
 from alkit.baselines.gfn import GFN1, GFN2
 from alkit.cli.app import main
+from alkit.datasets.store import Record, create_database
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
+from alkit.storage.label_cache import default_path
 
 WATER = molecule("H2O")
 
@@ -144,3 +146,21 @@ def test_only_the_published_weights_are_run(tmp_path) -> None:
     (tmp_path / "w.jpt").write_bytes(b"a program of somebody else's")
     with pytest.raises(ConfigError, match="is not the published aimnet2_b973c_ens"):
         create_baseline(BaselineSpec.of("aimnet2-b973c", {"weights": str(tmp_path / "w.jpt")}))
+
+
+def test_a_data_set_is_computed_ahead_and_once(tmp_path, capsys, monkeypatch) -> None:
+    records = [
+        Record(smiles, placed(name).numbers, placed(name).positions, {"energy_U0": -10.0 * k})
+        for k, (smiles, name) in enumerate((("CO", "CH3OH"), ("CC=O", "CH3CHO"), ("CC", "C2H6")), start=1)
+    ]
+    create_database(
+        tmp_path / "d.db", records, units={"energy_U0": "eV"}, level="x", geometry="dataset", source="test",
+        atomization=True,
+    )  # fmt: skip
+    for _ in range(2):
+        with pytest.raises(SystemExit) as ended:
+            main(["baseline", "add", str(tmp_path / "d.db"), "gfn2", "--workers", "1"])
+        assert ended.value.code == 0
+        assert "3 molecules of" in capsys.readouterr().out.replace("\n", " ")
+    cache = BaselineCache(beside(default_path()))
+    assert cache._db.execute("SELECT COUNT(*) FROM readings").fetchone() == (3,)
