@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -26,11 +27,14 @@ from alkit.baselines.base import level_of, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.datasets import Dataset
 from alkit.datasets.qm9 import import_qm9
+from alkit.errors import DataError, LabelError
 from alkit.files import replace_file
+from alkit.models.geometries import make_geometry
 from alkit.models.graphs import GraphBuilder, inputs_of
 from alkit.models.metrics import error_metrics
 from alkit.models.store import Provenance
-from alkit.molecules.molecule import Molecule, without_stereo
+from alkit.molecules.molecule import Molecule
+from alkit.simulators.identity import stereoisomer
 from alkit.standalone.placing import calling_workers
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate import ModelSettings, TrainingSettings, fit_surrogate
@@ -54,6 +58,7 @@ class Row:
     inputs: bool = True
     members: int = 5
     model: dict[str, Any] = field(default_factory=dict)
+    geometry: str = "dataset"  # or xtb: from the stereo SMILES alone
 
 
 ROWS = {
@@ -70,10 +75,33 @@ ROWS = {
     "semi-empirical, SchNet": Row("schnet", GFN),
     "semi-empirical, PaiNN": Row("painn", GFN, model={"gaussians": 20}),
     "pretrained, PaiNN": Row("painn", ["aimnet2"], model={"gaussians": 20}),
+    "pretrained, no DFT geometry": Row("kernel", ["aimnet2"], geometry="xtb"),
+    "semi-empirical, no DFT geometry": Row("kernel", GFN, geometry="xtb"),
 }
 NETWORKS = {"features": 64, "elements": ("H", "C", "N", "O")}
 HOW = {"epochs": 150, "batch_size": 16, "ema": 0.99, "device": "cpu"}
 METRICS = ("mae", "rmse", "coverage_90", "spearman", "ence", "miscalibration_area")
+
+
+def molecule(data: Dataset, i: int, geometry: str, out: Path) -> Molecule | Exception:
+    """In the data set's geometry, or in one made from its stereo SMILES, which is kept."""
+    own = Molecule(data.smiles[i], data.numbers(i), data.positions(i), "dataset")
+    if geometry == "dataset":
+        return own
+    path = out / "geometries" / geometry / f"{i}.json"
+    if not path.exists():
+        smiles = stereoisomer(own.smiles, own.numbers, own.positions) or own.smiles
+        try:
+            made = make_geometry(smiles, geometry=geometry)
+            content = {"smiles": made.smiles, "z": made.numbers.tolist(), "r": made.positions.tolist()}
+        except (DataError, LabelError) as error:
+            content = {"error": str(error)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda part: part.write_text(json.dumps(content)))
+    kept = json.loads(path.read_text())
+    if "error" in kept:
+        return DataError(kept["error"])
+    return Molecule(kept["smiles"], np.array(kept["z"]), np.array(kept["r"]), geometry)
 
 
 def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Path, *, keep: bool) -> None:
@@ -89,34 +117,38 @@ def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Pa
         baseline=level_of(specs),
         **NETWORKS | row.model,
     )
-    builder = GraphBuilder(settings, "dataset", baselines=specs)
+    builder = GraphBuilder(settings, row.geometry, baselines=specs)
     chosen = np.random.default_rng([seed, 19]).permutation(TRAINING)[:size]
     truth = data.atomization("u0")
 
-    def graphs(rows: Any) -> list[Any]:
-        molecules = [Molecule(data.smiles[i], data.numbers(i), data.positions(i), "dataset") for i in rows]
+    def graphs(rows: Any) -> tuple[list[Any], NDArray]:
+        """Of those that have a geometry and a baseline, and their labels."""
         with closing(BaselineCache(out / "baselines.sqlite")) as cache, calling_workers(1, 120.0) as call_all:
+            molecules = [molecule(data, i, row.geometry, out) for i in rows]
             found = builder.graphs(molecules, call_all=call_all, cache=cache)
-        return [one for one in found if not isinstance(one, Exception)]
+        good = [not isinstance(one, Exception) for one in found]
+        return [one for one in found if not isinstance(one, Exception)], truth[np.array(rows)[good]]
 
-    training = graphs(chosen)
-    groups = [without_stereo(data.smiles[i]) for i in chosen]
+    training, labels = graphs(chosen)
+    groups = list(range(len(training)))  # no two molecules are stereoisomers
     model = fit_surrogate(
         settings,
         TrainingSettings(**HOW),
-        training=(training, truth[chosen]),
+        training=(training, labels),
         members=row.members,
         seed=seed,
         left_out=folds_for(settings, groups, row.members),
     )
-    predicted = model.predict(graphs(test), device="cpu")
-    found = error_metrics(truth[list(test)], predicted.mean, predicted.std, predicted.calibration)
+    tested, expected = graphs(test)
+    predicted = model.predict(tested, device="cpu")
+    found = error_metrics(expected, predicted.mean, predicted.std, predicted.calibration)
     if keep:
         folder = out / "models" / path.stem
-        Provenance("dataset", 0, 10, f"{data.level} u0", size, baselines=specs).save(folder)
+        Provenance(row.geometry, 0, 10, f"{data.level} u0", size, baselines=specs).save(folder)
         model.save(folder)
     content = {key: found[key] for key in METRICS} | {
-        "row": name, "labels": size, "seed": seed, "seconds": time.perf_counter() - begun,
+        "row": name, "labels": size, "seed": seed, "tested": len(tested),
+        "seconds": time.perf_counter() - begun,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: part.write_text(json.dumps(content)))
@@ -201,7 +233,9 @@ def main() -> None:
                 measure(name, size, seed, data, TEST[: arguments.test], arguments.out, keep=arguments.keep)
     results = [json.loads(path.read_text()) for path in sorted((arguments.out / "fits").glob("*.json"))]
     with (arguments.out / "efficiency.csv").open("w", newline="") as file:
-        rows = csv.DictWriter(file, ["row", "labels", "seed", *METRICS, "seconds"])
+        rows = csv.DictWriter(
+            file, ["row", "labels", "seed", "tested", *METRICS, "seconds"], extrasaction="ignore"
+        )
         rows.writeheader()
         rows.writerows(results)
     names = [name for name in ROWS if any(one["row"] == name for one in results)]

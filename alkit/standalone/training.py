@@ -10,6 +10,7 @@ import numpy as np
 from alkit.baselines.base import level_of, specs_of
 from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
+from alkit.errors import ConfigError
 from alkit.files import made
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies, inputs_of
@@ -82,6 +83,10 @@ def train_model(
         folds_of(members)  # refuses too few before the work
     with made(out):  # what cannot be written to is found out before the work
         specs = specs_of(baseline)
+        if specs != specs_of([{"kind": "gfn2"}]) and learning != "delta" and not baseline_inputs:
+            raise ConfigError(
+                "--baseline is given, and nothing uses it; add --learning delta or --baseline-inputs."
+            )
         if baseline_inputs:
             model = model | {"inputs": (*model.get("inputs", ()), *inputs_of(specs))}
         how = ModelSettings(**model, baseline=level_of(specs) if learning == "delta" else "")

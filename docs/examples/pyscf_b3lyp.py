@@ -1,6 +1,6 @@
 """A simulator of your own, and a costly second level: B3LYP/6-31G(2df,p), next to QM9's, with PySCF.
 
-    pip install pyscf
+    pip install 'alkit[dft]'
 
     simulator:
       kind: ./docs/examples/pyscf_b3lyp.py:B3LYP
@@ -28,7 +28,13 @@ class PySCF(Calculator):
     """Density functional theory as an ASE calculator: energy in eV, forces in eV/Angstrom."""
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's own convention
-    default_parameters = {"xc": "b3lyp", "basis": "6-31g(2df,p)", "grid": 4, "max_iterations": 100}  # noqa: RUF012
+    default_parameters = {  # noqa: RUF012
+        "xc": "b3lyp",
+        "basis": "6-31g(2df,p)",
+        "grid": 4,
+        "max_iterations": 100,
+        "density_fit": False,
+    }
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
@@ -46,6 +52,8 @@ class PySCF(Calculator):
         field = dft.UKS(molecule) if molecule.spin else dft.RKS(molecule)
         field.xc, field.conv_tol, field.max_cycle = given.xc, 1e-10, given.max_iterations
         field.grids.level = given.grid
+        if given.density_fit:
+            field = field.density_fit()
         # The density of the step before is the best guess, as long as the molecule is the same.
         same = not {"numbers", "initial_charges", "initial_magmoms"} & set(system_changes)
         energy = field.kernel(dm0=self._density if same else None)
@@ -61,33 +69,36 @@ class PySCF(Calculator):
 
 @dataclass(kw_only=True)
 class B3LYP(RelaxingSimulator):
-    """``basis``: by PySCF's name. Everything else as alkit's own simulators have it.
+    """``basis``: by PySCF's name. ``density_fit``: Coulomb energies by density fitting, several times faster
+    and equal to about 1 meV. Everything else as alkit's own simulators have it.
 
     Not quite QM9's level, and so not called the same: the program behind QM9 takes six d and seven f
     functions, PySCF six and ten, or five and seven. Of water's atomization energy that is 9 meV.
     """
 
     basis: str = "6-31g(2df,p)"
+    density_fit: bool = False
     hessian: str = "central"  # the grid's noise is too much for the short step of forward differences
 
     def method_name(self):
-        return f"B3LYP/{self.basis.replace('g', 'G')} (Cartesian)"
+        fitted = ", density fitting" if self.density_fit else ""
+        return f"B3LYP/{self.basis.replace('g', 'G')} (Cartesian{fitted})"
 
     def new_calculator(self):
-        return PySCF(basis=self.basis)
+        return PySCF(basis=self.basis, density_fit=self.density_fit)
 
     def free_atoms(self, molecule):
         if unknown := sorted(set(molecule.numbers.tolist()) - set(UNPAIRED)):
             raise LabelError("unsupported_element", f"{molecule.smiles}: no free atom for Z = {unknown}")
         try:
-            return sum(_free_atom(z, self.basis) for z in molecule.numbers.tolist())
+            return sum(_free_atom(z, self.basis, self.density_fit) for z in molecule.numbers.tolist())
         except LabelError as error:
             said = f"{molecule.smiles}: no energy of a free atom: {error.detail}"
             raise LabelError("unsupported_element", said) from error
 
 
 @cache
-def _free_atom(number, basis):
+def _free_atom(number, basis, density_fit):
     """Total energy in eV of one free atom in its ground-state multiplicity, computed once per process."""
-    atom = Atoms([number], magmoms=[UNPAIRED[number]], calculator=PySCF(basis=basis))
+    atom = Atoms([number], magmoms=[UNPAIRED[number]], calculator=PySCF(basis=basis, density_fit=density_fit))
     return single_point(System(atom))["total_energy"]
