@@ -23,8 +23,8 @@ from surrogate.settings import ModelSettings, Representation, TrainingSettings
 from surrogate.targets import AtomReferences
 
 # Labels up to which `auto` takes the kernel alone: with 700 on GFN1- and GFN2-xTB it has 0.028 eV, where the
-# best networks with 1,000 on GFN2-xTB have 0.042 (docs/decisions/024). Beyond, its work grows with their third
-# power; where networks alone are enough was not measured.
+# best networks with 1,000 on GFN2-xTB have 0.042 (docs/decisions/024). Beyond, its work grows with their
+# third power; where networks alone are enough was not measured.
 _KERNEL_UP_TO, _NETWORKS_FROM = 1000, 4000
 
 

@@ -11,6 +11,7 @@ import io
 import sqlite3
 import threading
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,26 +34,33 @@ def beside(label_cache: Path) -> Path:
 
 
 class BaselineCache:
-    """Readings in the file ``path``, made if need be; for all threads of this process.
+    """Readings in the file ``path``, made with the first of them; for all threads of this process.
 
-    Raises:
-        CampaignError: the file cannot be used.
+    Every method raises `CampaignError` where the file cannot be used.
     """
 
     def __init__(self, path: Path):
         self.path, self._lock = path, threading.Lock()
+
+    @cached_property
+    def _db(self) -> sqlite3.Connection:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False)
-            self._db.execute(_SCHEMA)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self.path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False)
+            db.execute(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise self._unusable(error) from None
+        return db
 
     def close(self) -> None:
-        self._db.close()
+        """Close the file, if it was opened."""
+        if "_db" in self.__dict__:
+            self._db.close()
 
     def get(self, spec: BaselineSpec, baseline: Baseline, molecule: Molecule) -> Reading | None:
         """What was computed before, or None."""
+        if "_db" not in self.__dict__ and not self.path.exists():
+            return None
         key = _key(spec, baseline, molecule)
         try:
             with self._lock:

@@ -13,7 +13,7 @@ from alkit.baselines.computing import read_all
 from alkit.baselines.gfn import GFN1, GFN2
 from alkit.cli.app import main
 from alkit.datasets.store import Record, create_database
-from alkit.errors import ConfigError, LabelError
+from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.storage.label_cache import default_path
 
@@ -164,3 +164,14 @@ def test_a_data_set_is_computed_ahead_and_once(tmp_path, capsys, monkeypatch) ->
         assert "3 molecules of" in capsys.readouterr().out.replace("\n", " ")
     cache = BaselineCache(beside(default_path()))
     assert cache._db.execute("SELECT COUNT(*) FROM readings").fetchone() == (3,)
+
+
+def test_a_cache_that_holds_nothing_is_no_file(tmp_path) -> None:
+    cache = BaselineCache(tmp_path / "no" / "b.sqlite")
+    assert read_all((), [placed("H2O", "O")], cache=cache) == [()]
+    assert cache.get(BaselineSpec.of("gfn2"), GFN2(), placed("H2O", "O")) is None
+    cache.close()
+    assert not (tmp_path / "no").exists()
+    (tmp_path / "text").write_text("no database, and long enough to be looked at as one" * 10)
+    with pytest.raises(CampaignError, match="cannot be used"):
+        BaselineCache(tmp_path / "text").get(BaselineSpec.of("gfn2"), GFN2(), placed("H2O", "O"))
