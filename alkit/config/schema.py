@@ -206,8 +206,8 @@ class SurrogateConfig(Section):
         given = self.baseline != type(self).model_fields["baseline"].default
         if given and self.learning != "delta" and not self.baseline_inputs:
             raise ValueError(
-                f"baseline is given, but learning is {self.learning} and baseline_inputs false, so that nothing "
-                "uses it; set learning: delta or baseline_inputs: true"
+                f"baseline is given, but learning is {self.learning} and baseline_inputs false: "
+                "nothing uses it; set learning: delta or baseline_inputs: true"
             )
         if self.baseline_inputs and self.mode == "2d":
             raise ValueError("baseline_inputs belong to a geometry; use mode: 3d")
