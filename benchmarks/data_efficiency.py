@@ -211,8 +211,8 @@ def figure(results: list[dict[str, Any]], names: list[str], path: Path) -> None:
     axes.axhline(CHEMICAL_ACCURACY, color="gray", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="labels of the target level", ylabel="test MAE of U0, eV")
     axes.annotate(
-        "chemical accuracy", (1, CHEMICAL_ACCURACY), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-        color="gray",
+        "chemical accuracy", (1, CHEMICAL_ACCURACY), xycoords=("axes fraction", "data"), ha="right",
+        va="bottom", color="gray",
     )  # fmt: skip
     for axis, ticks in (
         (axes.xaxis, (50, 100, 300, 1000, 10_000)),
