@@ -4,7 +4,7 @@
         [--seeds 5] [--test 2000] [--out runs/efficiency] [--keep]
 
 Data: ``qm9_12k.npz``. Test molecules: 10,000 to 11,999; the labels of seed s are drawn from molecules 0 to
-9,999. Settings were chosen on molecules 0 to 4,999 alone. Every label counts; nothing sets any apart.
+9,999. Settings were chosen on molecules 0 to 9,999 alone. Every label counts; nothing sets any apart.
 ``--keep`` keeps the models, which `alkit score` reads. Finished fits are kept in --out, and the same command
 goes on; it ends with a table, and with a figure beside the published curves of SchNet and FCHL18.
 """
