@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,12 +12,16 @@ from numpy.typing import NDArray
 
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.ensemble import Ensemble, OnMember
-from surrogate.ensemble_files import FORMAT, check_calibration, read_calibration, read_described
-from surrogate.files import write_whole
+from surrogate.ensemble_files import (
+    FORMAT,
+    check_calibration,
+    read_calibration,
+    read_described,
+    write_described,
+)
 from surrogate.inputs import Graph
 from surrogate.kernel import KernelModel
 from surrogate.prediction import Prediction
-from surrogate.sealing import sealed
 from surrogate.settings import ModelSettings, TrainingSettings
 from surrogate.targets import AtomReferences
 
@@ -139,7 +142,7 @@ class Committee:
             "share": self.share,
             "calibration": asdict(self.calibration),
         }
-        write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
+        write_described(folder, description)
 
     @classmethod
     def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> Committee:

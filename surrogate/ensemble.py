@@ -1,6 +1,5 @@
 """A deep ensemble of SchNets: mean, calibrated uncertainty and embeddings of molecules."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,16 +21,16 @@ from surrogate.ensemble_files import (
     read_calibration,
     read_described,
     read_weights,
+    write_described,
 )
 from surrogate.errors import SurrogateError
-from surrogate.files import write_weights, write_whole
+from surrogate.files import write_weights
 from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, unseen
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
 from surrogate.prediction import Prediction
 from surrogate.schnet import build_model
-from surrogate.sealing import sealed
 from surrogate.settings import ModelSettings, TrainingSettings, pick_device
 from surrogate.stack import evaluate_heads, evaluate_members, pooled, variances
 from surrogate.standard import Standard
@@ -264,7 +263,7 @@ class Ensemble:
         }
         if self.standard is not None:
             description["standard"] = self.standard.as_dict()
-        write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
+        write_described(folder, description)
 
     @classmethod
     def load(cls, folder: Path) -> "Ensemble":

@@ -10,8 +10,8 @@ import numpy as np
 
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.errors import SurrogateError
-from surrogate.files import read_whole
-from surrogate.sealing import unsealed
+from surrogate.files import read_whole, write_whole
+from surrogate.sealing import sealed, unsealed
 from surrogate.settings import ModelSettings
 from surrogate.targets import AtomReferences
 
@@ -57,6 +57,11 @@ def read_calibration(description: dict[str, Any], form: int) -> Calibration:
         typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
         return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
     return Calibration(**{**description, "scores": tuple(description["scores"])})
+
+
+def write_described(folder: Path, description: dict[str, Any]) -> None:
+    """Write ``ensemble.json`` with its seal, the last of a model's files: a folder with it is complete."""
+    write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
 
 
 def read_described(folder: Path, readers: Mapping[str, Callable[..., Model]]) -> Model:

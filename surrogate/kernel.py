@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
@@ -32,13 +31,18 @@ from surrogate.atom_kernel import (
 )
 from surrogate.calibration import Calibration
 from surrogate.checks import check_inputs
-from surrogate.ensemble_files import FORMAT, check_calibration, element_numbers, read_calibration
+from surrogate.ensemble_files import (
+    FORMAT,
+    check_calibration,
+    element_numbers,
+    read_calibration,
+    write_described,
+)
 from surrogate.errors import SurrogateError
 from surrogate.files import write_whole
 from surrogate.inputs import Graph
 from surrogate.likelihood import ATOM_PRIOR, Sizes, covariance, fit_sizes, leave_out
 from surrogate.prediction import Prediction
-from surrogate.sealing import sealed
 from surrogate.settings import ModelSettings, TrainingSettings
 from surrogate.standard import Standard
 from surrogate.targets import AtomReferences, baselines, checked_labels
@@ -309,7 +313,7 @@ class KernelModel:
             "calibration": asdict(self.calibration),
             "arrays": hashlib.sha256(content.getvalue()).hexdigest(),
         }
-        write_whole(folder / "ensemble.json", json.dumps(sealed(description), indent=2).encode())
+        write_described(folder, description)
 
     @classmethod
     def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> KernelModel:
@@ -382,6 +386,6 @@ def _choose_lengths(described: Described, linear: NDArray, rests: NDArray) -> tu
 
 
 def _of(atoms: AtomsOf, molecules: NDArray[np.intp]) -> AtomsOf:
-    """Those of some molecules, ascending, counted anew."""
+    """Those of some molecules, ascending, counted from 0 among these."""
     rows = np.flatnonzero(np.isin(atoms.molecules, molecules))
     return AtomsOf(atoms.places[rows], atoms.inputs[rows], np.searchsorted(molecules, atoms.molecules[rows]))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from alkit.errors import AlkitError, ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
-from alkit.plugins import Registry, nearest
+from alkit.plugins import Registry
 from alkit.simulators.base import Level
 
 BASELINES = {
@@ -82,7 +82,6 @@ class Baseline(ABC):
         inputs: the name of what it says of atoms, as the surrogate's settings have it; empty if nothing.
         atom_inputs, pair_inputs, whole_inputs: names of the columns of a `Reading`.
         by_torch: whether it runs where the surrogate runs, in batches, and never in a worker.
-        geometry_matters: whether its energy depends on the geometry.
     """
 
     tier: ClassVar[str]
@@ -205,11 +204,6 @@ def tier_of(specs: Sequence[BaselineSpec]) -> str:
     learned = sorted({one.learned_from for one in made if one.learned_from})
     said = f" ({'; '.join(learned)})" if learned else ""
     return f"{tiers[0]}{said}" if tiers else "no baseline"
-
-
-def unknown_baseline(name: str) -> str:
-    """Which names there are, the nearest first."""
-    return nearest(name, [*BASELINES, *GROUPS])
 
 
 def _frozen(value: Any) -> Any:
