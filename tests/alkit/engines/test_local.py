@@ -214,7 +214,9 @@ def test_ctrl_c_while_the_workers_are_starting_is_as_quiet(script) -> None:
     time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert err.count("Traceback") == 1
+    # The script's own, which may come in a chain: it may be in the middle of an import by then.
+    assert err.count("KeyboardInterrupt") == 1
+    assert "spawn_main" not in err
 
 
 def test_closing_while_other_workers_are_starting_is_as_quiet(
