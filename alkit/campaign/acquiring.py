@@ -15,7 +15,7 @@ from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_
 from alkit.campaign.proposing import recorded, save_values
 from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
-from alkit.errors import CampaignError, ConfigError, LabelError
+from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
 from alkit.simulators.references import ATOM_ENERGIES
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _METHOD = "GFN2-xTB"
-_COMMIT_EVERY = 50
 _FEWEST_TIMED = 10
 
 
@@ -82,18 +81,14 @@ def xtb_energies(state: RoundState) -> dict[str, float]:
     A candidate that has none is rejected with the reason; a labelled molecule that has none is left out.
     """
     screened = state.ledger.candidates(round_=state.round, status=("screened",))
-    molecules, energies = [*screened, *(c for c, _ in counted_labels(state))], dict[str, float]()
-    with state.progress.steps(f"{_METHOD} of candidates", len(molecules)) as advance:
-        for k, candidate in enumerate(molecules, start=1):
-            try:
-                energies[candidate.smiles] = state.molecules.gfn2_energy(candidate.smiles)
-            except LabelError as error:
-                if candidate.status == "screened":
-                    state.ledger.mark(candidate.id, "rejected", reason=error.reason, detail=error.detail)
-            if k % _COMMIT_EVERY == 0:
-                state.ledger.commit()  # a large pool takes minutes, and a kill must cost seconds
-            advance(1)
-    return energies
+    smiles = [c.smiles for c in (*screened, *(c for c, _ in counted_labels(state)))]
+    with state.progress.steps(f"{_METHOD} of candidates", len(smiles)) as advance:
+        failed = state.molecules.place(smiles, advance, also=(GFN2,))
+    for candidate in screened:
+        if error := failed.get(candidate.smiles):
+            reason, detail = words_of(error)
+            state.ledger.mark(candidate.id, "rejected", reason=reason, detail=detail)
+    return {one: state.molecules.gfn2_energy(one) for one in smiles if one not in failed}
 
 
 def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[Candidate], Pool]:

@@ -13,7 +13,7 @@ from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, gen
 from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
 from alkit.campaign.round_state import RoundState
 from alkit.files import replace_file
-from alkit.models.graphs import training_settings
+from alkit.models.graphs import training_settings, unseen_elements
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Candidate
@@ -38,11 +38,12 @@ def _train_surrogate(state: RoundState) -> None:
         start = load_surrogate(state.path("model", round_=state.round - 1))
     elif surrogate.learning == "pretrain":
         start = pretraining.pretrained(state)
+    learned = _learnable(state, training)
     with state.progress.steps("training", surrogate.members * surrogate.epochs) as advance:
         ensemble = fit_surrogate(
             builder.settings,
             training_settings(state.config),
-            training=_learnable(state, training),
+            training=learned,
             validation=_learnable(state, validation) if validation else None,
             members=surrogate.members,
             seed=state.seed("train"),
@@ -55,8 +56,16 @@ def _train_surrogate(state: RoundState) -> None:
     counted = len(training) + len(validation)
     level = str(state.ledger.level)
     provenance = Provenance(
-        builder.geometry, builder.seed, builder.conformers, level, counted, baselines=builder.baselines
+        builder.geometry,
+        builder.seed,
+        builder.conformers,
+        level,
+        counted,
+        baselines=builder.baselines,
+        unseen=unseen_elements(builder.settings.elements, learned[0]),
     )
+    if provenance.warning:
+        state.progress.say(provenance.warning, style="yellow")
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 

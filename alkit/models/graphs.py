@@ -223,6 +223,14 @@ def tier(settings: ModelSettings, baselines: Sequence[BaselineSpec]) -> str:
     return "no baseline"
 
 
+def unseen_elements(elements: Sequence[str], graphs: Sequence[Graph]) -> tuple[str, ...]:
+    """Those of ``elements`` that no graph has: a surrogate knows no shift of theirs against the baseline."""
+    from ase.data import chemical_symbols
+
+    seen = {int(number) for graph in graphs for number in np.unique(graph.numbers)}
+    return tuple(symbol for symbol in elements if chemical_symbols.index(symbol) not in seen)
+
+
 def baseline_energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
     """``(n,)`` eV: the energies that a delta model learns on top of."""
     return np.array([graph.baseline for graph in graphs], dtype=np.float64)

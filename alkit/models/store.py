@@ -29,6 +29,7 @@ class Provenance:
         labels: how many labels it has seen, validation included.
         energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
         baselines: that it learns on top of or sees, where its settings name any.
+        unseen: elements that it is built for and no label has, see `alkit.models.graphs.unseen_elements`.
     """
 
     geometry: str
@@ -38,6 +39,7 @@ class Provenance:
     labels: int
     energy: str = "atomization"
     baselines: tuple[BaselineSpec, ...] = (BaselineSpec.of("gfn2"),)
+    unseen: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises ValueError for values that no model has."""
@@ -50,6 +52,16 @@ class Provenance:
             raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
         if self.energy not in ("atomization", "total"):
             raise ValueError(f"energy is {self.energy!r}")
+        if not all(isinstance(symbol, str) for symbol in self.unseen):
+            raise ValueError(f"unseen is {self.unseen!r}")
+
+    @property
+    def warning(self) -> str:
+        """What the labels cannot say; empty if nothing."""
+        if not self.unseen:
+            return ""
+        names = ", ".join(self.unseen)
+        return f"No label has {names}: the energy of a molecule with it is a guess, its interval too narrow."
 
     def save(self, folder: Path) -> None:
         replace_file(folder / _FILE, lambda path: _dump(path, sealed(self._as_dict())))
@@ -62,7 +74,7 @@ class Provenance:
         """What `save` wrote; models of earlier revisions know GFN2-xTB alone, and do not name it."""
         if "baselines" in values:
             values = values | {"baselines": specs_of(values["baselines"])}
-        return cls(**values)
+        return cls(**values | {"unseen": tuple(values.get("unseen", ()))})
 
 
 def load_model(folder: Path) -> "tuple[Surrogate, Provenance]":

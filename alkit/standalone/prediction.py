@@ -75,6 +75,8 @@ def predict_file(
             call_all=stack.enter_context(calling_workers(workers, timeout)),
             cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
         )
+        if provenance.warning:
+            progress.say(provenance.warning, style="yellow")
         good, failed = _write(predicted, islice(names, done, None) if names else None, add, progress)
     return good, failed, f"{provenance.energy} energies, {provenance.level}"
 

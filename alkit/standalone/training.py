@@ -13,7 +13,7 @@ from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import ConfigError
 from alkit.files import made
 from alkit.models import metrics as evaluation
-from alkit.models.graphs import baseline_energies, inputs_of
+from alkit.models.graphs import baseline_energies, inputs_of, unseen_elements
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import without_stereo
@@ -135,9 +135,18 @@ def _fit(
             on_epoch=lambda member, epoch, row: advance(1),
         )
     labels = len(fit) + len(validation)
-    Provenance(
-        source.geometry, seed, CONFORMERS, source.level, labels, baselines=source.builder.baselines
-    ).save(out)
+    provenance = Provenance(
+        source.geometry,
+        seed,
+        CONFORMERS,
+        source.level,
+        labels,
+        baselines=source.builder.baselines,
+        unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
+    )
+    if provenance.warning:
+        progress.say(provenance.warning, style="yellow")
+    provenance.save(out)
     ensemble.save(out)
     metrics = _test_metrics(ensemble, source, fit + validation, test)
     return metrics | {"round": 0, "labels": labels, "test_size": len(test)}

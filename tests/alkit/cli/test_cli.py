@@ -220,6 +220,21 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert (code, len(out.split())) == (0, 25)
 
 
+def test_an_element_that_no_label_has_is_said(alkit, tmp_path):
+    lines = [f"{'C' * n}O,{-12.2 * n - 9.2:.1f}" for n in range(2, 22)]
+    (tmp_path / "labels.csv").write_text("\n".join(["smiles,u0", *lines, "CCF,-30.0"]))
+    settings = ["--features", 8, "--epochs", 1, "--members", 2, "--mode", "2d"]
+    for seed in range(20):  # the one molecule with fluorine is tested in one of them
+        code, _, err = alkit("train", "labels.csv", *settings, "--seed", seed, "--out", f"model{seed}")
+        assert code == 0
+        if "No label has F" in err:
+            break
+    assert "No label has F" in err
+    (tmp_path / "new.smi").write_text("CCF\n")
+    code, _, err = alkit("predict", f"model{seed}", "new.smi")
+    assert "No label has F" in err
+
+
 def test_generator_train_evaluate_generate(alkit, tmp_path):
     from rdkit import Chem
 

@@ -5,7 +5,7 @@ import pytest
 from gfn2 import LEVEL, single_point
 
 from alkit.config.loading import check_config
-from alkit.models.graphs import GFN2, GraphBuilder, model_settings, training_settings
+from alkit.models.graphs import GFN2, GraphBuilder, model_settings, training_settings, unseen_elements
 from alkit.molecules.conformers import embed
 from surrogate import SurrogateError
 
@@ -51,6 +51,13 @@ def test_graphs_are_what_the_settings_say(given: dict, needed: bool) -> None:
 def test_settings_that_exclude_each_other(given: dict, sentence: str) -> None:
     with pytest.raises(SurrogateError, match=sentence):
         model_settings(config(**given))
+
+
+def test_elements_that_no_label_has_are_found() -> None:
+    builder = GraphBuilder(model_settings(config()), "mmff")
+    graphs = [builder.graph(embed(smiles)) for smiles in ("CO", "CC")]
+    assert unseen_elements(("H", "C", "N", "O", "F"), graphs) == ("N", "F")
+    assert unseen_elements(("C",), graphs) == ()
 
 
 def test_training_settings_are_the_campaigns() -> None:
