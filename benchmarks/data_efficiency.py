@@ -10,15 +10,18 @@ goes on; it ends with a table, and with a figure beside the published curves of 
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -35,6 +38,8 @@ from alkit.models.metrics import error_metrics
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.identity import stereoisomer
+from alkit.simulators.optimizer import relax
+from alkit.simulators.xtb import XTBSimulator
 from alkit.standalone.placing import calling_workers
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate import ModelSettings, TrainingSettings, fit_surrogate
@@ -61,7 +66,7 @@ class Row:
     inputs: bool = True
     members: int = 5
     model: dict[str, Any] = field(default_factory=dict)
-    geometry: str = "dataset"  # or xtb: from the stereo SMILES alone
+    geometry: str = "dataset"  # or gfn2: from the stereo SMILES alone
 
 
 ROWS = {
@@ -73,13 +78,15 @@ ROWS = {
     "gfn2": Row("kernel", ["gfn2"]),
     "gfn1": Row("kernel", ["gfn1"]),
     "direct": Row("kernel"),
+    "direct, SchNet": Row("schnet"),
+    "direct, PaiNN": Row("painn", model={"gaussians": 20}),
     "pretrained, committee": Row("committee", ["aimnet2"]),
     "semi-empirical, committee": Row("committee", GFN),
     "semi-empirical, SchNet": Row("schnet", GFN),
     "semi-empirical, PaiNN": Row("painn", GFN, model={"gaussians": 20}),
     "pretrained, PaiNN": Row("painn", ["aimnet2"], model={"gaussians": 20}),
-    "pretrained, no DFT geometry": Row("kernel", ["aimnet2"], geometry="xtb"),
-    "semi-empirical, no DFT geometry": Row("kernel", GFN, geometry="xtb"),
+    "pretrained, no DFT geometry": Row("kernel", ["aimnet2"], geometry="gfn2"),
+    "semi-empirical, no DFT geometry": Row("kernel", GFN, geometry="gfn2"),
 }
 NETWORKS = {"features": 64, "elements": ("H", "C", "N", "O")}
 HOW = {"epochs": 150, "batch_size": 16, "ema": 0.99, "device": "cpu"}
@@ -156,6 +163,30 @@ def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: part.write_text(json.dumps(content)))
     print(json.dumps(content), flush=True)
+
+
+def conformer_floor(data: Dataset, rows: Sequence[int], out: Path) -> dict[str, float]:
+    """What is left of the choice of a conformer: GFN2-xTB energy at the minimum that alkit finds, less that at
+    the minimum that the data set's geometry relaxes to, eV."""
+    found = []
+    for i in rows:
+        ours, theirs = molecule(data, i, "gfn2", out), molecule(data, i, "dataset", out)
+        if isinstance(ours, Molecule) and isinstance(theirs, Molecule):
+            energies = []
+            for one in (ours, theirs):
+                atoms = Atoms(one.numbers, one.positions, calculator=XTBSimulator().new_calculator())
+                with contextlib.suppress(LabelError):
+                    relax(atoms, fmax=0.02, max_steps=300)
+                    energies.append(atoms.get_potential_energy())
+            if len(energies) == 2:
+                found.append(energies[0] - energies[1])
+    differences = np.array(found)
+    return {
+        "molecules": len(found),
+        "same": float((np.abs(differences) < 0.005).mean()),
+        "mean": float(differences.mean()),
+        "floor": float(np.abs(differences - np.median(differences)).mean()),
+    }
 
 
 def table(results: list[dict[str, Any]], names: list[str]) -> Table:
@@ -253,6 +284,11 @@ def main() -> None:
     names = [name for name in ROWS if any(one["row"] == name for one in results)]
     Console(width=140, highlight=False).print(table(results, names))
     figure(results, names, arguments.out / "efficiency.png")
+    if any(ROWS[name].geometry != "dataset" for name in arguments.rows):
+        print(
+            "conformers (GFN2-xTB, eV):",
+            conformer_floor(data, TEST[: min(100, arguments.test)], arguments.out),
+        )
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ class SurrogateConfig(Section):
         "mmff", description="Where 3d geometries come from, in training and screening alike."
     )
     conformers: Annotated[PositiveInt, Field(le=1000)] = Field(
-        10, description="mmff, xtb: the lowest of this many; labels start from it."
+        10, description="mmff, xtb, gfn2: the lowest of this many; labels start from it."
     )
     layout: Layout = Field(_MODEL.layout, description="Distances of 2d mode.")
     chemistry: bool = Field(False, description="2d: what the SMILES says of atoms and bonds as inputs.")

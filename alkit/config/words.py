@@ -8,9 +8,11 @@ from typing import Literal
 Target = Literal["u0", "energy"]
 Learning = Literal["direct", "delta", "pretrain"]
 Embedding = Literal["etkdg", "mmff"]  # geometries that RDKit makes from a SMILES
-SmilesGeometry = Literal["etkdg", "mmff", "xtb"]  # geometries that alkit makes from a SMILES
-ModelGeometry = Literal["mmff", "etkdg", "xtb", "dataset"]  # geometries that a surrogate can be trained on
-Geometry = Literal["etkdg", "mmff", "xtb", "dataset", "given"]
+SmilesGeometry = Literal["etkdg", "mmff", "xtb", "gfn2"]  # geometries that alkit makes from a SMILES
+ModelGeometry = Literal[
+    "mmff", "etkdg", "xtb", "gfn2", "dataset"
+]  # geometries that a surrogate can be trained on
+Geometry = Literal["etkdg", "mmff", "xtb", "gfn2", "dataset", "given"]
 Engine = Literal["local", "parsl", "dask"]
 Features = Literal["embeddings", "soap"]
 Energy = Literal["atomization", "total"]

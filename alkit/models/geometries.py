@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import get_args
 
@@ -11,7 +12,7 @@ from ase.calculators.calculator import CalculationFailed
 from alkit.config.words import SmilesGeometry
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
-from alkit.molecules.conformers import CONFORMERS, embed
+from alkit.molecules.conformers import CONFORMERS, embed, minima
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
 from alkit.simulators.optimizer import relax
@@ -24,6 +25,7 @@ FROM_SMILES = get_args(SmilesGeometry)
 # Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less
 # than 1 meV in energy.
 _FMAX, _MAX_STEPS, _MAX_ITERATIONS = 0.02, 300, 250
+_RELAXED = 3  # conformers, the lowest by a single point
 
 
 def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
@@ -31,24 +33,26 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
 
     Args:
         smiles: canonical or not.
-        geometry: ``etkdg`` or ``mmff`` (see `alkit.molecules.conformers`), or ``xtb``: the lowest MMFF94
-            conformer relaxed with GFN2-xTB.
+        geometry: ``etkdg`` or ``mmff`` (see `alkit.molecules.conformers`); ``xtb``: the lowest MMFF94
+            conformer relaxed with GFN2-xTB; ``gfn2``: the lowest of all by GFN2-xTB, relaxed with it.
         seed: the campaign's.
         conformers: of which the lowest is taken.
 
     Raises:
         ConfigError: xtb needs a binding of GFN2-xTB, and none is installed.
         DataError: the SMILES is none that alkit covers, or no such source.
-        LabelError: ``embed_failed``, ``mmff_failed``, and for xtb ``unsupported_element``,
+        LabelError: ``embed_failed``, ``mmff_failed``, and for xtb and gfn2 ``unsupported_element``,
             ``scf_not_converged``, ``not_relaxed`` or ``identity_changed``.
     """
     if geometry not in FROM_SMILES:
         raise DataError(
             f"geometry {geometry!r} cannot be made from a SMILES; use one of {', '.join(FROM_SMILES)}"
         )
-    first = "mmff" if geometry == "xtb" else geometry
-    molecule = embed(smiles, geometry=first, seed=seed, conformers=conformers)
-    return _relaxed(molecule) if geometry == "xtb" else molecule
+    if geometry == "xtb":
+        return _relaxed(embed(smiles, seed=seed, conformers=conformers), geometry)[1]
+    if geometry == "gfn2":
+        return _lowest(minima(smiles, seed=seed, conformers=conformers), geometry)
+    return embed(smiles, geometry=geometry, seed=seed, conformers=conformers)
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,38 @@ class Placing:
         return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
 
 
-def _relaxed(molecule: Molecule) -> Molecule:
-    require_binding("geometry xtb")
+def _lowest(conformers: list[Molecule], geometry: str) -> Molecule:
+    """Relax those that are lowest by a single point; the lowest that keeps its bonds."""
+    found, problems = [], list[LabelError]()
+    for molecule in sorted(conformers, key=_energy)[:_RELAXED] if len(conformers) > 1 else conformers:
+        try:
+            found.append(_relaxed(molecule, geometry))
+        except LabelError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _energy(molecule: Molecule) -> float:
+    """eV; infinite where the calculation fails, so that such a conformer comes last."""
+    try:
+        with one_thread():
+            return _atoms(molecule).get_potential_energy()
+    except CalculationFailed:
+        return math.inf
+
+
+def _atoms(molecule: Molecule) -> Atoms:
     atoms = Atoms(molecule.numbers, molecule.positions)
     atoms.calc = XTBSimulator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS).new_calculator()
+    return atoms
+
+
+def _relaxed(molecule: Molecule, geometry: str) -> tuple[float, Molecule]:
+    """The energy in eV at the minimum that a conformer belongs to, and the molecule there."""
+    require_binding(f"geometry {geometry}")
+    atoms = _atoms(molecule)
     try:
         with one_thread():
             relax(atoms, fmax=_FMAX, max_steps=_MAX_STEPS)
@@ -81,4 +113,5 @@ def _relaxed(molecule: Molecule) -> Molecule:
         raise LabelError(
             "identity_changed", f"the relaxed geometry no longer has the bonds of {molecule.smiles}"
         )
-    return Molecule(molecule.smiles, molecule.numbers, atoms.positions.copy(), "xtb")
+    relaxed = Molecule(molecule.smiles, molecule.numbers, atoms.positions.copy(), geometry)
+    return float(atoms.get_potential_energy()), relaxed

@@ -116,8 +116,8 @@ class GraphBuilder:
         Raises:
             ConfigError: a baseline, or the binding that geometries need, is not there.
         """
-        if self.settings.mode == "3d" and self.geometry == "xtb":
-            require_binding("geometry xtb")
+        if self.settings.mode == "3d" and self.geometry in ("xtb", "gfn2"):
+            require_binding(f"geometry {self.geometry}")
         for spec in self.needed:
             create_baseline(spec)
 

@@ -24,7 +24,7 @@ class Provenance:
     Attributes:
         geometry: source of 3D geometries, the same in training and prediction.
         seed: of the embedding.
-        conformers: of which ``mmff`` and ``xtb`` take the lowest.
+        conformers: of which ``mmff``, ``xtb`` and ``gfn2`` take the lowest.
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
         energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.

@@ -17,6 +17,7 @@ EMBEDDABLE = get_args(Embedding)
 _EMBED_TRIES = 4
 _BOUNDS_TRIES = 3  # for each conformer
 _MMFF_ITERATIONS = 2000
+_SAME = 1e-3  # kcal/mol: minima that are no farther apart are one
 # Spread of relaxed GFN2-xTB energies over seeds, 60 molecules of six and seven heavy atoms: 1.03 kcal/mol
 # from one conformer, 0.43 from the lowest of 5, 0.27 from the lowest of 10 (docs/decisions/008).
 CONFORMERS = 10
@@ -70,9 +71,29 @@ def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int
     if geometry == "mmff" and not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
         geometry = "etkdg"
     ids = _embed(mol, key, molecule_seed(seed, key), conformers if geometry == "mmff" else 1)
-    best = _lowest_mmff(mol, key) if geometry == "mmff" else ids[0]
+    best = min(_relaxed_by_mmff(mol, key))[1] if geometry == "mmff" else ids[0]
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
     return Molecule(key, numbers, mol.GetConformer(best).GetPositions(), geometry)
+
+
+def minima(smiles: str, *, seed: int = 0, conformers: int = CONFORMERS) -> list[Molecule]:
+    """The distinct MMFF94 minima of as many ETKDG conformers, the lowest first; the same for the same seed.
+
+    The first is what `embed` gives, and the only one where MMFF94 has no parameters. Raises as `embed` does.
+    """
+    from rdkit.Chem import rdForceFieldHelpers
+
+    key = canonical(smiles, ions=True)
+    mol = with_hydrogens(key)
+    if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+        return [embed(key, seed=seed, conformers=conformers)]
+    _embed(mol, key, molecule_seed(seed, key), conformers)
+    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    kept: list[tuple[float, int]] = []
+    for energy, i in sorted(_relaxed_by_mmff(mol, key)):
+        if not kept or energy - kept[-1][0] > _SAME:
+            kept.append((energy, i))
+    return [Molecule(key, numbers, mol.GetConformer(i).GetPositions(), "mmff") for _, i in kept]
 
 
 def _embed(mol: Any, smiles: str, seed: int, conformers: int) -> list[int]:
@@ -127,8 +148,8 @@ def _from_bounds(mol: Any, smiles: str, seed: int, conformers: int) -> list[int]
     return kept
 
 
-def _lowest_mmff(mol: Any, smiles: str) -> int:
-    """Relax all conformers; the id of the lowest that converged."""
+def _relaxed_by_mmff(mol: Any, smiles: str) -> list[tuple[float, int]]:
+    """Relax all conformers; energies (kcal/mol) and ids of those that converged, at least one."""
     from rdkit import rdBase
     from rdkit.Chem import rdForceFieldHelpers
 
@@ -138,4 +159,4 @@ def _lowest_mmff(mol: Any, smiles: str) -> int:
     converged = [(energy, i) for (status, energy), i in zip(ends, ids, strict=True) if status == 0]
     if not converged:
         raise LabelError("mmff_failed", f"MMFF94 did not converge for {smiles} in {_MMFF_ITERATIONS} steps")
-    return min(converged)[1]
+    return converged

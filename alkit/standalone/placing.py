@@ -22,7 +22,7 @@ def calling_workers(workers: int, timeout: float) -> Iterator[CallAll]:
 
         def call_all(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
             small = len(items) <= _FEW and all(len(str(one)) <= _SHORT for one in items)
-            quick = not isinstance(function, Placing) or function.geometry != "xtb"
+            quick = not isinstance(function, Placing) or function.geometry not in ("xtb", "gfn2")
             return call_here(function, items) if small and quick else engine.call_all(function, items)
 
         yield call_all

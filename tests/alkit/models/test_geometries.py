@@ -6,8 +6,8 @@ from ase import Atoms
 
 from alkit.errors import DataError, LabelError
 from alkit.models.geometries import FROM_SMILES, make_geometry
-from alkit.molecules.conformers import embed
-from alkit.simulators.optimizer import max_force
+from alkit.molecules.conformers import embed, minima
+from alkit.simulators.optimizer import max_force, relax
 from alkit.simulators.xtb import XTBSimulator
 
 
@@ -33,8 +33,32 @@ def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
     np.testing.assert_array_equal(make_geometry("CCO", geometry="xtb", seed=4).positions, found.positions)
 
 
+def test_gfn2_is_the_lowest_of_all_minima() -> None:
+    """Of 2-fluoroethanol's conformers: gauche, with its hydrogen bond."""
+
+    def energy(geometry: str) -> float:
+        found = make_geometry("OCCF", geometry=geometry)
+        atoms = Atoms(found.numbers, found.positions)
+        atoms.calc = XTBSimulator().new_calculator()
+        assert found.geometry == geometry
+        return atoms.get_potential_energy()
+
+    each = []
+    for start in minima("OCCF"):
+        atoms = Atoms(start.numbers, start.positions)
+        atoms.calc = XTBSimulator().new_calculator()
+        relax(atoms, fmax=0.02, max_steps=300)
+        each.append(atoms.get_potential_energy())
+    assert len(each) > 2
+    assert energy("gfn2") == pytest.approx(min(each), abs=1e-4)
+    assert energy("gfn2") <= energy("xtb") + 1e-4
+    again = [make_geometry("OCCF", geometry="gfn2").positions for _ in range(2)]
+    np.testing.assert_array_equal(*again)
+    assert make_geometry("[H][H]", geometry="gfn2").geometry == "gfn2"  # MMFF94 has no parameters
+
+
 def test_what_cannot_be_placed_is_named() -> None:
-    assert FROM_SMILES == ("etkdg", "mmff", "xtb")
+    assert FROM_SMILES == ("etkdg", "mmff", "xtb", "gfn2")
     with pytest.raises(DataError, match="geometry 'dataset' cannot be made from a SMILES"):
         make_geometry("CCO", geometry="dataset")
     with pytest.raises(DataError, match="not a SMILES"):
