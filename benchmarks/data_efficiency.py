@@ -166,8 +166,8 @@ def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Pa
 
 
 def conformer_floor(data: Dataset, rows: Sequence[int], out: Path) -> dict[str, float]:
-    """What is left of the choice of a conformer: GFN2-xTB energy at the minimum that alkit finds, less that at
-    the minimum that the data set's geometry relaxes to, eV."""
+    """What the choice of a conformer leaves: the GFN2-xTB energy (eV) at the minimum that alkit finds, less
+    that at the minimum that the data set's geometry relaxes to."""
     found = []
     for i in rows:
         ours, theirs = molecule(data, i, "gfn2", out), molecule(data, i, "dataset", out)
