@@ -9,9 +9,7 @@ Target = Literal["u0", "energy"]
 Learning = Literal["direct", "delta", "pretrain"]
 Embedding = Literal["etkdg", "mmff"]  # geometries that RDKit makes from a SMILES
 SmilesGeometry = Literal["etkdg", "mmff", "xtb", "gfn2"]  # geometries that alkit makes from a SMILES
-ModelGeometry = Literal[
-    "mmff", "etkdg", "xtb", "gfn2", "dataset"
-]  # geometries that a surrogate can be trained on
+ModelGeometry = Literal["mmff", "etkdg", "xtb", "gfn2", "dataset"]  # what a surrogate can be trained on
 Geometry = Literal["etkdg", "mmff", "xtb", "gfn2", "dataset", "given"]
 Engine = Literal["local", "parsl", "dask"]
 Features = Literal["embeddings", "soap"]
