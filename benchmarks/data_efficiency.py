@@ -2,6 +2,7 @@
 
     python benchmarks/data_efficiency.py [--rows pretrained semi-empirical ...] [--sizes 50 100 300]
         [--seeds 5] [--test 2000] [--out runs/efficiency] [--keep]
+    python benchmarks/data_efficiency.py --ablation --sizes 300 --seeds 3
 
 Data: ``qm9_12k.npz``. Test molecules: 10,000 to 11,999; the labels of seed s are drawn from molecules 0 to
 9,999. Settings were chosen on molecules 0 to 9,999 alone. Every label counts; nothing sets any apart.
@@ -88,6 +89,14 @@ ROWS = {
     "pretrained, no DFT geometry": Row("kernel", ["aimnet2"], geometry="gfn2"),
     "semi-empirical, no DFT geometry": Row("kernel", GFN, geometry="gfn2"),
 }
+# One lever at a time: what each of these rows changes in the first one.
+ABLATION = {
+    "semi-empirical": (
+        "direct", "gfn1", "gfn2", "semi-empirical, energies alone", "semi-empirical, SchNet",
+        "semi-empirical, PaiNN", "semi-empirical, committee",
+    ),
+    "pretrained": ("pretrained, energy alone", "pretrained + xtb", "pretrained, PaiNN", "pretrained, committee"),
+}  # fmt: skip
 NETWORKS = {"features": 64, "elements": ("H", "C", "N", "O")}
 HOW = {"epochs": 150, "batch_size": 16, "ema": 0.99, "device": "cpu"}
 METRICS = ("mae", "rmse", "coverage_90", "spearman", "ence", "miscalibration_area")
@@ -163,6 +172,27 @@ def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda part: part.write_text(json.dumps(content)))
     print(json.dumps(content), flush=True)
+
+
+def ablation(results: list[dict[str, Any]]) -> Table:
+    """MAE of each row beside that of the row it changes, seed by seed."""
+    found = Table(title="one lever at a time: test MAE of U0, eV, and its ratio to the first row of its part")
+    for column in ("row", "labels", "seeds", "MAE", "ratio ± spread"):
+        found.add_column(column)
+    errors = {(one["row"], one["labels"], one["seed"]): one["mae"] for one in results}
+    for first, others in ABLATION.items():
+        for name in (first, *others):
+            for size in sorted({labels for row, labels, _ in errors if row == name}):
+                seeds = [s for row, n, s in errors if (row, n) == (name, size) and (first, size, s) in errors]
+                if seeds:
+                    ratios = [errors[name, size, s] / errors[first, size, s] for s in seeds]
+                    mean = float(np.mean([errors[name, size, s] for s in seeds]))
+                    spread = f" ± {np.std(ratios, ddof=1):.2f}" if len(seeds) > 1 else ""
+                    found.add_row(
+                        name, str(size), str(len(seeds)), f"{mean:.4f}", f"{np.mean(ratios):.2f}{spread}"
+                    )
+        found.add_section()
+    return found
 
 
 def conformer_floor(data: Dataset, rows: Sequence[int], out: Path) -> dict[str, float]:
@@ -264,7 +294,10 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=len(TEST))
     parser.add_argument("--out", type=Path, default=Path("runs/efficiency"))
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--ablation", action="store_true", help="every row of it, and its table")
     arguments = parser.parse_args()
+    if arguments.ablation:
+        arguments.rows = [name for first, others in ABLATION.items() for name in (first, *others)]
     arguments.out.mkdir(parents=True, exist_ok=True)
     database = arguments.out / "qm9.db"
     if not database.exists():
@@ -282,7 +315,10 @@ def main() -> None:
         rows.writeheader()
         rows.writerows(results)
     names = [name for name in ROWS if any(one["row"] == name for one in results)]
-    Console(width=140, highlight=False).print(table(results, names))
+    console = Console(width=140, highlight=False)
+    console.print(table(results, names))
+    if arguments.ablation:
+        console.print(ablation(results))
     figure(results, names, arguments.out / "efficiency.png")
     if any(ROWS[name].geometry != "dataset" for name in arguments.rows):
         print(
