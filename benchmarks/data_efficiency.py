@@ -95,7 +95,9 @@ ABLATION = {
         "direct", "gfn1", "gfn2", "semi-empirical, energies alone", "semi-empirical, SchNet",
         "semi-empirical, PaiNN", "semi-empirical, committee",
     ),
-    "pretrained": ("pretrained, energy alone", "pretrained + xtb", "pretrained, PaiNN", "pretrained, committee"),
+    "pretrained": (
+        "pretrained, energy alone", "pretrained + xtb", "pretrained, PaiNN", "pretrained, committee",
+    ),
 }  # fmt: skip
 NETWORKS = {"features": 64, "elements": ("H", "C", "N", "O")}
 HOW = {"epochs": 150, "batch_size": 16, "ema": 0.99, "device": "cpu"}
