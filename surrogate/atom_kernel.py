@@ -2,7 +2,7 @@
 
 An atom is its surroundings (SOAP, Bartók, Kondor, Csányi, https://doi.org/10.1103/PhysRevB.87.184115, by
 DScribe, https://doi.org/10.1016/j.cpc.2019.106949) and its further inputs, standardised. The energy is a sum
-over atoms; so is the kernel.
+over atoms; so is the kernel. An intensive property is a mean over atoms, and so is its kernel (``mean``).
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ class AtomsOf:
 
 Described = dict[int, AtomsOf]
 """By atomic number."""
+Lengths = tuple[float, float]
+"""Of the Gaussians in surroundings and in inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,29 +154,46 @@ def _stacked(parts: list[NDArray], width: int) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
 
-def atom_sums(described: Described, count: int) -> NDArray[np.float64]:
+def sizes_of(described: Described, count: int, *, mean: bool) -> NDArray[np.float64]:
+    """``(count,)``: what sums over atoms are divided by: the number of atoms, or 1."""
+    if not mean:
+        return np.ones(count)
+    atoms = sum(np.bincount(atoms.molecules, minlength=count) for atoms in described.values())
+    return np.maximum(np.asarray(atoms, dtype=np.float64), 1)
+
+
+def atom_sums(described: Described, count: int, *, mean: bool = False) -> NDArray[np.float64]:
     """``(count, e)``: atoms of each element."""
     columns = [np.bincount(atoms.molecules, minlength=count) for atoms in described.values()]
-    return np.stack(columns, axis=1).astype(np.float64)
+    return np.stack(columns, axis=1) / sizes_of(described, count, mean=mean)[:, None]
 
 
-def input_sums(described: Described, count: int) -> NDArray[np.float64]:
+def input_sums(described: Described, count: int, *, mean: bool = False) -> NDArray[np.float64]:
     """``(count, e * k)``: standardised inputs, summed over the atoms of each element."""
-    return np.hstack([_summed(atoms.inputs, atoms.molecules, count) for atoms in described.values()])
+    sums = np.hstack([_summed(atoms.inputs, atoms.molecules, count) for atoms in described.values()])
+    return sums / sizes_of(described, count, mean=mean)[:, None]
 
 
-def place_sums(described: Described, count: int) -> NDArray[np.float64]:
+def place_sums(described: Described, count: int, *, mean: bool = False) -> NDArray[np.float64]:
     """``(count, e * c)``: surroundings, summed over the atoms of each element."""
-    return np.hstack([_summed(atoms.places, atoms.molecules, count) for atoms in described.values()])
+    sums = np.hstack([_summed(atoms.places, atoms.molecules, count) for atoms in described.values()])
+    return sums / sizes_of(described, count, mean=mean)[:, None]
 
 
 def kernel(
-    first: Described, rows: int, second: Described, columns: int, lengths: tuple[float, float]
+    first: Described,
+    rows: int,
+    second: Described,
+    columns: int,
+    lengths: Lengths,
+    *,
+    mean: bool = False,
 ) -> NDArray[np.float64]:
     """``(rows, columns)``: the kernel between molecules.
 
     Args:
         lengths: of the Gaussians in surroundings and in inputs.
+        mean: over pairs of atoms, and not their sum.
     """
     found = np.zeros((rows, columns))
     for start in range(0, rows, _CHUNK):
@@ -183,10 +202,14 @@ def kernel(
             found[start:stop] += _block(
                 atoms.part(start, stop), stop - start, second[number], columns, lengths
             )
+    found /= sizes_of(first, rows, mean=mean)[:, None]
+    found /= sizes_of(second, columns, mean=mean)
     return found
 
 
-def self_kernel(described: Described, count: int, lengths: tuple[float, float]) -> NDArray[np.float64]:
+def self_kernel(
+    described: Described, count: int, lengths: Lengths, *, mean: bool = False
+) -> NDArray[np.float64]:
     """``(count,)``: the kernel of each molecule with itself."""
     found = np.zeros(count)
     for atoms in described.values():
@@ -195,12 +218,10 @@ def self_kernel(described: Described, count: int, lengths: tuple[float, float]) 
             same = part.molecules[:, None] == part.molecules[None]
             sums = (_gaussians(part, part, lengths) * same).sum(axis=1)
             np.add.at(found, start + part.molecules, sums)
-    return found
+    return found / sizes_of(described, count, mean=mean) ** 2
 
 
-def _block(
-    first: AtomsOf, rows: int, second: AtomsOf, columns: int, lengths: tuple[float, float]
-) -> NDArray[np.float64]:
+def _block(first: AtomsOf, rows: int, second: AtomsOf, columns: int, lengths: Lengths) -> NDArray[np.float64]:
     """Summed over the atoms of one element in both molecules."""
     if not len(first.molecules) or not len(second.molecules):
         return np.zeros((rows, columns))
@@ -208,7 +229,7 @@ def _block(
     return _summed(by_row.T, second.molecules, columns).T
 
 
-def _gaussians(first: AtomsOf, second: AtomsOf, lengths: tuple[float, float]) -> NDArray[np.float32]:
+def _gaussians(first: AtomsOf, second: AtomsOf, lengths: Lengths) -> NDArray[np.float32]:
     left = np.hstack([first.places / lengths[0], first.inputs / lengths[1]])
     right = np.hstack([second.places / lengths[0], second.inputs / lengths[1]])
     exponents = left @ right.T

@@ -38,6 +38,8 @@ class EnsembleCalculator(Calculator):
                 "The model sees more or less than a geometry (2d mode, a baseline or xtb inputs), so it "
                 "is no function of one; train in 3d mode and directly."
             )
+        if settings.intensive:
+            raise SurrogateError(f"The model's pooling is {settings.pooling}: its property is no energy.")
         self.ensemble = ensemble
 
     def calculate(

@@ -169,7 +169,8 @@ class Ensemble:
                 batch = data.batch(range(len(data)))
                 atoms.append(evaluate_members(self.members[:1], batch)[1][0])
                 molecules.append(start + batch[MOLECULE_OF_ATOM])
-        return LastLayerGP.fit(torch.cat(atoms), torch.cat(molecules), seed=seed)
+        mean = self.settings.intensive
+        return LastLayerGP.fit(torch.cat(atoms), torch.cat(molecules), seed=seed, mean=mean)
 
     def predict(
         self,
@@ -215,8 +216,9 @@ class Ensemble:
             batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
             with torch.inference_mode():
                 outputs, atoms = evaluate_heads(members, batch)
-                embedded = pooled(atoms, batch).transpose(0, 1).flatten(1)
-                sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data))]
+                mean = self.settings.intensive
+                embedded = pooled(atoms, batch, mean=mean).transpose(0, 1).flatten(1)
+                sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data), mean=mean)]
                 if "variance" in names:
                     sources.append(variances(members, atoms, batch))
             arrays = [source.double().cpu().numpy() for source in sources]
@@ -256,7 +258,7 @@ class Ensemble:
             "format": FORMAT,
             "model": self.settings.as_dict(),
             "members": len(self.members),
-            "references": asdict(self.references),
+            "references": self.references.as_dict(),
             "scale": self.scale,
             "gp": self.gp is not None,
             "calibration": asdict(self.calibration),
@@ -282,7 +284,7 @@ class Ensemble:
             SurrogateError: weights that cannot be read.
             ValueError, KeyError, TypeError: the description is damaged.
         """
-        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        references = AtomReferences.of(description["references"])
         calibration = read_calibration(description["calibration"], description["format"])
         if type(description["members"]) is not int or type(description.get("gp", False)) is not bool:
             raise TypeError("members is a whole number, gp true or false")
@@ -332,14 +334,18 @@ def _prepare(
         prediction = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
         learned = prediction.mean - baselines(training[0], settings.baseline)
     references = AtomReferences.fit(
-        element_numbers(settings), training[0], rests[0] - learned, kind=how.references
+        element_numbers(settings),
+        training[0],
+        rests[0] - learned,
+        kind=how.references,
+        mean=settings.intensive,
     )
     rests = [rest - references(graphs) for rest, (graphs, _) in zip(rests, sets, strict=True)]
     numbers = element_numbers(settings)
     standard = Standard.fit(numbers, training[0]) if Standard.wanted(settings.inputs) else None
     ensemble = Ensemble(settings, references, [], standard=standard)
     if scale is None:
-        scale = per_atom_deviation(training[0], rests[0]) if how.scale else 1.0
+        scale = per_atom_deviation(training[0], rests[0], mean=settings.intensive) if how.scale else 1.0
     data = [
         GraphDataset(ensemble._seen(graphs), settings, rest / scale, left_out)
         for rest, (graphs, _) in zip(rests, sets, strict=True)

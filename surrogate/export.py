@@ -70,6 +70,8 @@ def to_schnetpack(
             further inputs.
     """
     settings = ensemble.settings
+    if settings.intensive:
+        raise SurrogateError(f"The model's pooling is {settings.pooling}; schnetpack's forces need a sum.")
     if settings.mode == "2d" or settings.baseline or settings.inputs:
         what = "2d mode" if settings.mode == "2d" else "a baseline or xtb inputs"
         raise SurrogateError(

@@ -23,11 +23,13 @@ from surrogate.atom_kernel import (
     AtomsOf,
     Described,
     Descriptor,
+    Lengths,
     atom_sums,
     input_sums,
     kernel,
     place_sums,
     self_kernel,
+    sizes_of,
 )
 from surrogate.calibration import Calibration
 from surrogate.checks import check_inputs
@@ -91,7 +93,7 @@ class KernelModel:
     references: AtomReferences
     descriptor: Descriptor
     linear: _Linear
-    lengths: tuple[float, float]
+    lengths: Lengths
     unit: float  # mean of the kernel of a training molecule with itself
     sizes: Sizes
     training: Described
@@ -101,9 +103,9 @@ class KernelModel:
     histories: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        n = len(self.rests)
-        atoms = kernel(self.training, n, self.training, n, self.lengths) / self.unit
-        counts = atom_sums(self.training, n)
+        n, mean = len(self.rests), self.settings.intensive
+        atoms = kernel(self.training, n, self.training, n, self.lengths, mean=mean) / self.unit
+        counts = atom_sums(self.training, n, mean=mean)
         matrix = covariance(self.sizes, atoms, self.numbers @ self.numbers.T, counts @ counts.T)
         matrix[np.diag_indices(n)] += self.sizes.noise**2
         self._inverse = cho_solve(cho_factor(matrix, lower=True), np.eye(n))
@@ -139,15 +141,18 @@ class KernelModel:
         check_inputs(settings, graphs)
         numbers = element_numbers(settings)
         rests = checked_labels(graphs, labels) - baselines(graphs, settings.baseline)
-        references = AtomReferences.fit(numbers, graphs, rests, kind=training_settings.references)
+        references = AtomReferences.fit(
+            numbers, graphs, rests, kind=training_settings.references, mean=settings.intensive
+        )
         rests = rests - references(graphs)
         descriptor = Descriptor.fit(numbers, graphs)
         described = descriptor(graphs)
         raw = _numbers(graphs)
         linear = _Linear.fit(raw)
-        lengths = _choose_lengths(described, linear(raw), rests)
-        n = len(graphs)
-        atoms, counts = kernel(described, n, described, n, lengths), atom_sums(described, n)
+        n, mean = len(graphs), settings.intensive
+        lengths = _choose_lengths(described, linear(raw), rests, mean=mean)
+        atoms = kernel(described, n, described, n, lengths, mean=mean)
+        counts = atom_sums(described, n, mean=mean)
         unit = float(np.diag(atoms).mean())
         _, sizes = fit_sizes(rests, atoms / unit, linear(raw) @ linear(raw).T, counts @ counts.T)
         model = cls(
@@ -159,10 +164,7 @@ class KernelModel:
         model.calibration = replace(found, scale=found.scale * model._optimism(errors))
         return model
 
-    @property
-    def members(self) -> tuple[()]:
-        """None: nothing is averaged."""
-        return ()
+    members = ()  # nothing is averaged
 
     def predict(
         self,
@@ -242,12 +244,15 @@ class KernelModel:
         return leave_out(self._inverse, self._weights, folds)
 
     def _cross(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
-        atoms = kernel(described, n, self.training, len(self.rests), self.lengths) / self.unit
-        return covariance(self.sizes, atoms, raw @ self.numbers.T, atom_sums(described, n) @ self._counts.T)
+        mean = self.settings.intensive
+        atoms = kernel(described, n, self.training, len(self.rests), self.lengths, mean=mean) / self.unit
+        counts = atom_sums(described, n, mean=mean) @ self._counts.T
+        return covariance(self.sizes, atoms, raw @ self.numbers.T, counts)
 
     def _prior(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
-        atoms = self_kernel(described, n, self.lengths) / self.unit
-        counts = (atom_sums(described, n) ** 2).sum(axis=1)
+        mean = self.settings.intensive
+        atoms = self_kernel(described, n, self.lengths, mean=mean) / self.unit
+        counts = (atom_sums(described, n, mean=mean) ** 2).sum(axis=1)
         return covariance(self.sizes, atoms, (raw**2).sum(axis=1), counts)
 
     def _draws(self, described: Described, raw: NDArray, cross: NDArray, n: int) -> NDArray[np.float64]:
@@ -263,22 +268,25 @@ class KernelModel:
             for atoms, out in ((known, ours), (new, theirs)):
                 scaled = np.hstack([atoms.places / self.lengths[0], atoms.inputs / self.lengths[1]])
                 np.add.at(out.T, atoms.molecules, np.cos(scaled @ waves + phases) @ weights)
+        mean = self.settings.intensive
+        ours /= sizes_of(self.training, len(self.rests), mean=mean)
+        theirs /= sizes_of(described, n, mean=mean)
         slopes = rng.normal(size=(self.numbers.shape[1], _PAIRS)) * self.sizes.linear
         each = rng.normal(size=(self._counts.shape[1], _PAIRS)) * ATOM_PRIOR
         noise = rng.normal(size=ours.shape) * self.sizes.noise
         ours += (self.numbers @ slopes + self._counts @ each).T + noise
-        theirs += (raw @ slopes + atom_sums(described, n) @ each).T
+        theirs += (raw @ slopes + atom_sums(described, n, mean=mean) @ each).T
         apart = theirs - ours @ self._inverse @ cross.T
         return np.concatenate([apart, -apart])
 
     def _embeddings(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float32]:
         """``(n, d)``: what the kernel is linear in where its lengths are long; eV for a weight of 1."""
-        size = self.sizes.atoms / np.sqrt(self.unit)
+        size, mean = self.sizes.atoms / np.sqrt(self.unit), self.settings.intensive
         parts = [
-            place_sums(described, n) * size / self.lengths[0],
-            input_sums(described, n) * size / self.lengths[1],
+            place_sums(described, n, mean=mean) * size / self.lengths[0],
+            input_sums(described, n, mean=mean) * size / self.lengths[1],
             raw * self.sizes.linear,
-            atom_sums(described, n) * size,
+            atom_sums(described, n, mean=mean) * size,
         ]
         return np.hstack(parts).astype(np.float32)
 
@@ -305,7 +313,7 @@ class KernelModel:
         description = {
             "format": FORMAT,
             "model": self.settings.as_dict(),
-            "references": asdict(self.references),
+            "references": self.references.as_dict(),
             "standard": self.descriptor.standard.as_dict(),
             "lengths": list(self.lengths),
             "unit": self.unit,
@@ -323,7 +331,7 @@ class KernelModel:
             SurrogateError: a file is missing.
             ValueError, KeyError, TypeError: the description or the arrays are damaged.
         """
-        references = AtomReferences(**{k: tuple(v) for k, v in description["references"].items()})
+        references = AtomReferences.of(description["references"])
         calibration = read_calibration(description["calibration"], description["format"])
         check_calibration(calibration, references, {"gp"})
         arrays = _read_arrays(folder / "kernel.npz", description["arrays"])
@@ -355,10 +363,10 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
     """The arrays that a description with this hash was written beside."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
     except OSError as error:
-        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
+        raise SurrogateError(
+            f"{path} cannot be read ({error.strerror}); the model is not complete."
+        ) from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise SurrogateError(f"{path} is damaged: it is not what was written with its ensemble.json.")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
@@ -368,17 +376,16 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
 _OF_ATOMS = ("places", "inputs", "molecules")
 
 
-def _choose_lengths(described: Described, linear: NDArray, rests: NDArray) -> tuple[float, float]:
+def _choose_lengths(described: Described, linear: NDArray, rests: NDArray, *, mean: bool) -> Lengths:
     """Those with the largest marginal likelihood, on some of the labels where they are many."""
-    n = len(rests)
-    chosen = np.sort(np.random.default_rng(_SEED).permutation(n)[:_SAMPLED])
+    chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rests))[:_SAMPLED])
     part = {number: _of(atoms, chosen) for number, atoms in described.items()}
     m = len(chosen)
-    lines, counts = linear[chosen] @ linear[chosen].T, atom_sums(part, m)
+    lines, counts = linear[chosen] @ linear[chosen].T, atom_sums(part, m, mean=mean)
     best, found = np.inf, (_LENGTHS[0][0], _LENGTHS[1][0])
     seen = described[next(iter(described))].inputs.shape[1] > 0
     for lengths in product(_LENGTHS[0], _LENGTHS[1] if seen else _LENGTHS[1][:1]):
-        atoms = kernel(part, m, part, m, lengths)
+        atoms = kernel(part, m, part, m, lengths, mean=mean)
         value, _ = fit_sizes(rests[chosen], atoms / np.diag(atoms).mean(), lines, counts @ counts.T)
         if value < best:
             best, found = value, lengths

@@ -41,13 +41,14 @@ class LastLayerGP:
     factor: Tensor
 
     @classmethod
-    def fit(cls, atoms: Tensor, molecules: Tensor, *, seed: int) -> "LastLayerGP":
+    def fit(cls, atoms: Tensor, molecules: Tensor, *, seed: int, mean: bool = False) -> "LastLayerGP":
         """Labels do not enter: the posterior variance of a Gaussian process depends on where they are alone.
 
         Args:
             atoms: ``(n, f)`` features of the training molecules' atoms.
             molecules: ``(n,)`` number of each atom's molecule, ascending.
             seed: of the Fourier features.
+            mean: whether the property is a mean over atoms, and so is the kernel.
         """
         generator = torch.Generator().manual_seed(seed)
         atoms, molecules = atoms.detach().cpu(), molecules.cpu()
@@ -68,18 +69,19 @@ class LastLayerGP:
         for first, last in pairwise([*edges, len(atoms)]):
             if first < last:
                 part = molecules[first:last] - molecules[first]
-                pooled = process._pooled(atoms[first:last].double(), part, int(part[-1]) + 1)
+                pooled = process._pooled(atoms[first:last].double(), part, int(part[-1]) + 1, mean=mean)
                 precision += pooled.T @ pooled / _NOISE
         return cls(shift, width, frequencies, phases, torch.linalg.cholesky(precision)).to(torch.float32)
 
-    def __call__(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:
+    def __call__(self, atoms: Tensor, molecules: Tensor, count: int, *, mean: bool = False) -> Tensor:
         """``(count,)`` standard deviations, in units of one atom's prior one.
 
         Args:
             atoms: ``(n, f)``.
             molecules: ``(n,)`` number of each atom's molecule, below ``count``.
+            mean: as `fit` was given it.
         """
-        pooled = self._pooled(atoms, molecules, count)
+        pooled = self._pooled(atoms, molecules, count, mean=mean)
         solved = torch.linalg.solve_triangular(self.factor, pooled.T, upper=False)
         return solved.norm(dim=0)
 
@@ -89,10 +91,11 @@ class LastLayerGP:
         variances = deviations**2
         return np.sqrt(variances / np.maximum(1 - variances / _NOISE, _LEAST_LEFT))
 
-    def _pooled(self, atoms: Tensor, molecules: Tensor, count: int) -> Tensor:
+    def _pooled(self, atoms: Tensor, molecules: Tensor, count: int, *, mean: bool) -> Tensor:
         waves = torch.cos(((atoms - self.shift) / self.width) @ self.frequencies + self.phases)
         waves = waves * (2 / len(self.phases)) ** 0.5
-        return waves.new_zeros(count, waves.shape[1]).index_add(0, molecules, waves)
+        sums = waves.new_zeros(count, waves.shape[1]).index_add(0, molecules, waves)
+        return sums / molecules.bincount(minlength=count).clamp(min=1)[:, None] if mean else sums
 
     def to(self, where: torch.dtype | torch.device) -> "LastLayerGP":
         """The same on another device, or in another precision."""

@@ -12,6 +12,7 @@ from surrogate.inputs import input_widths
 from surrogate.settings import ModelSettings
 
 VARIANCE = "variance"
+_keys = schnetpack.properties
 # Atom and pair inputs of the batch that this thread has at hand: a network serves several threads at once.
 _further: ContextVar[tuple[Tensor, Tensor]] = ContextVar("further inputs")
 
@@ -39,14 +40,60 @@ def build_model(settings: ModelSettings, *, seed: int) -> nn.Module:
             if pairs:
                 representation.radial_basis = _RadialBasis(radial_basis, pairs)
             representation = _WithInputs(representation)
-        head = schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=TARGET, n_out=settings.heads)
-        heads = [head]
+        heads = [_head(settings, TARGET, settings.heads)]
         if "variance" in settings.uncertainty:
-            heads.append(schnetpack.atomistic.Atomwise(n_in=settings.features, output_key=VARIANCE))
+            heads.append(_head(settings, VARIANCE, 1))
         # No PairwiseDistances module: batches carry the pair vectors, which 2D mode has no positions for.
         return schnetpack.model.NeuralNetworkPotential(
             representation=representation, input_modules=[], output_modules=heads
         )
+
+
+def _head(settings: ModelSettings, key: str, outputs: int) -> nn.Module:
+    if settings.pooling == "attention":
+        return AttentionHead(settings.features, key, outputs)
+    mode = "avg" if settings.pooling == "mean" else "sum"
+    return schnetpack.atomistic.Atomwise(
+        n_in=settings.features, output_key=key, n_out=outputs, aggregation_mode=mode
+    )
+
+
+class AttentionHead(nn.Module):
+    """A molecule's value as a weighted mean of its atoms', with weights that are learned: schnetpack's
+    ``Atomwise`` with a second network, whose softmax over the atoms weighs them (Lee et al., ICML 2019,
+    https://doi.org/10.48550/arXiv.1810.00825)."""
+
+    aggregation_mode = "attention"
+
+    def __init__(self, features: int, key: str, outputs: int):
+        super().__init__()
+        self.key = key
+        self.outnet = schnetpack.nn.build_mlp(n_in=features, n_out=outputs)
+        self.gate: Any = schnetpack.nn.build_mlp(n_in=features, n_out=1)
+        self.gate[-1].register_parameter("bias", None)  # a softmax does not see it
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        atoms = inputs["scalar_representation"]
+        molecules, count = inputs[_keys.idx_m], len(inputs[_keys.n_atoms])
+        weights = attention(self.gate(atoms)[None], molecules, count)[0]
+        values = weights * self.outnet(atoms)
+        sums = values.new_zeros(count, values.shape[1]).index_add(0, molecules, values)
+        return inputs | {self.key: sums.squeeze(-1)}
+
+
+def attention(gates: Tensor, molecules: Tensor, count: int) -> Tensor:
+    """``(s, n, 1)`` weights, whose sum over the atoms of each of ``count`` molecules is 1.
+
+    Args:
+        gates: ``(s, n, 1)``.
+        molecules: ``(n,)``, which molecule each atom is of.
+    """
+    index = molecules[None, :, None].expand_as(gates)
+    shape = (len(gates), count, 1)
+    largest = gates.new_zeros(shape).scatter_reduce(1, index, gates.detach(), "amax", include_self=False)
+    weights = (gates - largest.gather(1, index)).exp()
+    sums = gates.new_zeros(shape).index_add(1, molecules, weights)
+    return weights / sums.gather(1, index)
 
 
 class _WithInputs(nn.Module):

@@ -11,6 +11,7 @@ Mode = Literal["2d", "3d"]
 Representation = Literal["schnet", "painn", "kernel", "committee", "auto"]
 Layout = Literal["topological", "depiction"]
 Input = Literal["chemistry", "xtb", "gfn1", "gfn2", "aimnet2-b973c", "aimnet2-wb97m"]
+Pooling = Literal["sum", "mean", "attention"]
 Uncertainty = Literal["ensemble", "gp", "variance"]
 References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
@@ -64,6 +65,9 @@ class ModelSettings:
         heads: outputs of one network. Several differ in the last layer alone, and are trained by the
             likelihood of the labels under their mean and spread: a shallow ensemble (Kellner and Ceriotti,
             https://doi.org/10.48550/arXiv.2402.16621).
+        pooling: how a molecule's value comes from its atoms': ``sum`` for an extensive property, such as an
+            energy; ``mean``, or a weighted mean whose weights are learned (``attention``, of networks alone),
+            for an intensive one.
         uncertainty: sources of the uncertainty estimate: the spread of the ``ensemble``, a Gaussian process
             (``gp``) on the last atom features, a second head that learns the ``variance`` of errors, or
             several, each weighted by how well it ranks the validation errors.
@@ -80,7 +84,13 @@ class ModelSettings:
     cutoff: float = 5.0
     elements: tuple[str, ...] = ("H", "C", "N", "O", "F")
     heads: int = 1
+    pooling: Pooling = "sum"
     uncertainty: tuple[Uncertainty, ...] = ("ensemble", "gp")
+
+    @property
+    def intensive(self) -> bool:
+        """Whether a molecule's value is a mean over its atoms."""
+        return self.pooling != "sum"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elements", tuple(self.elements))
@@ -89,6 +99,15 @@ class ModelSettings:
         _check_choice("mode", self.mode, get_args(Mode))
         _check_choice("representation", self.representation, get_args(Representation))
         _check_choice("layout", self.layout, get_args(Layout))
+        _check_choice("pooling", self.pooling, get_args(Pooling))
+        if self.pooling != "sum" and self.baseline:
+            raise SurrogateError(
+                f"pooling is {self.pooling!r}, of an intensive property; a baseline is an energy, a sum."
+            )
+        if self.pooling == "attention" and self.representation not in ("schnet", "painn"):
+            raise SurrogateError(
+                f"pooling is 'attention', which {self.representation} has not; use mean, or schnet or painn."
+            )
         for name in self.inputs:
             _check_choice("inputs", name, get_args(Input))
         for kind in self.uncertainty:
@@ -125,8 +144,9 @@ class ModelSettings:
             raise SurrogateError(f"gaussians is {self.gaussians}; a radial basis has 2 at least.")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; one head is left out, which models and studies of earlier revisions do not name."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("heads", 1)}
+        """Plain values; one head and a sum are left out, which earlier revisions do not name."""
+        usual = {("heads", "1"), ("pooling", "sum")}
+        return {name: value for name, value in asdict(self).items() if (name, str(value)) not in usual}
 
 
 @dataclass(frozen=True)

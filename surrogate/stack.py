@@ -23,7 +23,7 @@ from surrogate.batches import (
 )
 from surrogate.compat import schnetpack
 from surrogate.convolution import STENCIL, Pairs, convolve, knots
-from surrogate.schnet import heads_by_schnetpack, network_of
+from surrogate.schnet import attention, heads_by_schnetpack, network_of
 
 _keys = schnetpack.properties
 _SMALLEST = 1e-8  # variance; keeps logarithms finite
@@ -47,19 +47,20 @@ def evaluate_heads(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Te
 def variances(members: Sequence[Any], atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """``(s, b)`` variances of the outputs' errors, as the second heads have learned them.
 
-    A molecule's is the sum of its atoms'. The features are taken as they are: the heads that learn to tell
-    errors have no part in making them (Nix and Weigend, ICNN 1994, https://doi.org/10.1109/ICNN.1994.374138).
+    A molecule's comes from its atoms' as its value does. The features are taken as they are: the heads that
+    learn to tell errors have no part in making them (Nix and Weigend, ICNN 1994,
+    https://doi.org/10.1109/ICNN.1994.374138).
     """
-    each = functional.softplus(
-        _through([member.output_modules[1].outnet for member in members], atoms.detach())
-    )
-    return pooled(each, batch)[..., 0] + _SMALLEST
+    heads, atoms = [member.output_modules[1] for member in members], atoms.detach()
+    each = functional.softplus(_through([head.outnet for head in heads], atoms))
+    return _aggregated(heads, each, atoms, batch)[..., 0] + _SMALLEST
 
 
-def pooled(atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """``(s, b, features)``: sums over the atoms of each molecule."""
+def pooled(atoms: Tensor, batch: dict[str, Tensor], *, mean: bool = False) -> Tensor:
+    """``(s, b, features)``: sums over the atoms of each molecule, or their means."""
     sums = atoms.new_zeros(len(atoms), len(batch[_keys.n_atoms]), atoms.shape[2])
-    return sums.index_add(1, batch[_keys.idx_m], atoms)
+    sums = sums.index_add(1, batch[_keys.idx_m], atoms)
+    return sums / batch[_keys.n_atoms][:, None] if mean else sums
 
 
 def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -84,8 +85,18 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         # The first of these is linear in what is known of atoms, which is far less than there are atoms.
         sent = _dense(into, atoms) if depth else _described(_dense(into, known), batch)
         atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
-    energies = _through([member.output_modules[0].outnet for member in members], atoms)
-    return pooled(energies, batch).transpose(1, 2), atoms
+    heads = [member.output_modules[0] for member in members]
+    energies = _through([head.outnet for head in heads], atoms)
+    return _aggregated(heads, energies, atoms, batch).transpose(1, 2), atoms
+
+
+def _aggregated(heads: Sequence[Any], values: Tensor, atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """``(s, b, h)`` of molecules from ``(s, n, h)`` of atoms, as the heads' ``aggregation_mode`` says."""
+    mode = heads[0].aggregation_mode
+    if mode == "attention":
+        gates = _through([head.gate for head in heads], atoms)
+        values = values * attention(gates, batch[_keys.idx_m], len(batch[_keys.n_atoms]))
+    return pooled(values, batch, mean=mode == "avg")
 
 
 def _known(networks: Sequence[Any], batch: dict[str, Tensor]) -> Tensor:

@@ -1,7 +1,8 @@
-"""What the network learns: the energy beyond a sum over its atoms."""
+"""What the network learns: the property beyond what its atoms alone would give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,21 @@ _FEWEST = 2  # molecules for each element, to tell what is left from what was fi
 
 @dataclass(frozen=True, eq=False)
 class AtomReferences:
-    """Energy per element (eV) whose sum over a molecule is subtracted before training and added after.
+    """Energy per element (eV) whose sum over a molecule is subtracted before training and added after; or,
+    of an intensive property, a value per element whose mean over its atoms is.
 
     The fit is a ridge regression on element counts, drawn towards one shared energy per atom instead of
     towards zero: an element that the sample lacks, or has once, gets that shared value and never blows up.
+
+    Attributes:
+        numbers: atomic numbers.
+        energies: eV, or the unit of the property, one for each of them.
+        mean: whether the mean over atoms is taken, and not the sum.
     """
 
     numbers: tuple[int, ...]
     energies: tuple[float, ...]
+    mean: bool = False
 
     @classmethod
     def fit(
@@ -33,6 +41,7 @@ class AtomReferences:
         *,
         kind: str = "elements",
         ridge: float = 1e-2,
+        mean: bool = False,
     ) -> "AtomReferences":
         """Least squares with a small ridge.
 
@@ -42,6 +51,7 @@ class AtomReferences:
             energies: ``(n,)`` eV.
             kind: ``elements``; or ``mean``, the shared energy per atom alone; or ``none``, zeros.
             ridge: weight of the pull towards the shared value, in molecules.
+            mean: of an intensive property.
 
         Raises:
             SurrogateError: no molecules, or energies that are not finite or not one per molecule.
@@ -49,30 +59,53 @@ class AtomReferences:
         if len(graphs) == 0:
             raise SurrogateError("There is no labelled molecule to fit; at least one is needed.")
         energies = checked_labels(graphs, energies)
-        counts = element_counts(numbers, graphs)
+        counts = _counted(numbers, graphs, mean=mean)
         if kind == "none":
-            return cls(tuple(numbers), (0.0,) * len(numbers))
+            return cls(tuple(numbers), (0.0,) * len(numbers), mean)
         shared = energies.sum() / counts.sum()
         if kind == "mean":
-            return cls(tuple(numbers), (float(shared),) * len(numbers))
+            return cls(tuple(numbers), (float(shared),) * len(numbers), mean)
         left = counts.T @ counts + ridge * np.eye(len(numbers))
         right = counts.T @ (energies - shared * counts.sum(axis=1))
-        return cls(tuple(numbers), tuple((shared + np.linalg.solve(left, right)).tolist()))
+        return cls(tuple(numbers), tuple((shared + np.linalg.solve(left, right)).tolist()), mean)
 
     def __call__(self, graphs: Sequence[Graph]) -> NDArray[np.float64]:
-        """``(n,)`` eV: the sum of references of each molecule."""
-        return element_counts(self.numbers, graphs) @ np.array(self.energies)
+        """``(n,)`` eV: the sum of references of each molecule, or their mean."""
+        return _counted(self.numbers, graphs, mean=self.mean) @ np.array(self.energies)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; a sum is left out, which models of earlier revisions do not name."""
+        return {"numbers": self.numbers, "energies": self.energies} | ({"mean": True} if self.mean else {})
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "AtomReferences":
+        """What `as_dict` gave, from a file.
+
+        Raises:
+            KeyError, TypeError: it is damaged.
+        """
+        if set(values) - {"numbers", "energies", "mean"} or type(values.get("mean", False)) is not bool:
+            raise TypeError("references are numbers and energies, and whether their mean is taken")
+        return cls(tuple(values["numbers"]), tuple(values["energies"]), values.get("mean", False))
 
 
-def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray) -> float:
-    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero.
+def _counted(numbers: Sequence[int], graphs: Sequence[Graph], *, mean: bool) -> NDArray[np.float64]:
+    """``(n, len(numbers))``: atoms of each element, or their share of the molecule."""
+    counts = element_counts(numbers, graphs)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) if mean else counts
+
+
+def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray, *, mean: bool = False) -> float:
+    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero. Values of an
+    intensive property (``mean``) are not divided.
 
     1 eV, schnetpack's own unit, where there are hardly more molecules than elements: references fitted to
     them leave next to nothing, and that says nothing of others.
     """
     if len(graphs) < _FEWEST * len({int(z) for graph in graphs for z in graph.numbers}):
         return 1.0
-    deviation = float(np.std(rests / np.array([len(graph) for graph in graphs])))
+    sizes = 1 if mean else np.array([len(graph) for graph in graphs])
+    deviation = float(np.std(rests / sizes))
     return max(deviation, _SMALLEST_DEVIATION)
 
 

@@ -133,10 +133,12 @@ def campaign_schema() -> None:
 def _print_more(out: Any, config: Any, metrics: Any, folder: Path) -> None:
     """What else there is to say of a campaign: its twin, how far it has to go, what goes wrong."""
     from alkit.reporting import campaign_report
+    from alkit.reporting.levers import missing_lever
 
     twin = campaign_report.twin_verdict(metrics, campaign_report.twin_metrics(folder))
     guard = campaign_report.guard_verdict(metrics)
-    for said in (twin, campaign_report.forecast_of(config, metrics), guard and f"Guard: {guard}."):
+    forecast, lever = campaign_report.forecast_of(config, metrics), missing_lever(config, metrics)
+    for said in (twin, forecast, lever, guard and f"Guard: {guard}."):
         if said:
             out.print(said)
 

@@ -20,6 +20,7 @@ from alkit.files import replace_file, write_text
 from alkit.models.graphs import model_settings, tier
 from alkit.reporting import forecast, plots
 from alkit.reporting import html as pages
+from alkit.reporting.levers import missing_lever, near_label
 from alkit.reporting.savings import Curve, labels_ratio
 from alkit.storage.ledger import Ledger, Role
 from alkit.storage.round_metrics import RoundMetrics
@@ -208,7 +209,8 @@ def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
 
 def tier_of_campaign(config: CampaignConfig) -> str:
     """What the surrogate knows beside its labels, in words."""
-    return tier(model_settings(config), specs_of(config.surrogate.baseline))
+    said = tier(model_settings(config), specs_of(config.surrogate.baseline))
+    return "; ".join(part for part in (said, near_label(config)) if part)
 
 
 def campaign_verdict(metrics: Sequence[Mapping[str, float]], on: str = "") -> str:
@@ -362,6 +364,7 @@ def _facts(
         ("verdict", verdict),
         *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),
         *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
+        *([("lever", said)] if (said := missing_lever(config, metrics)) else []),
         *([("guard", said)] if (said := guard_verdict(metrics)) else []),
         *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),
         ("surrogate", f"{_WHAT[surrogate.representation].format(surrogate.members)}{heads}, {mode}"),

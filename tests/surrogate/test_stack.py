@@ -53,6 +53,12 @@ CASES = {
         [graph_2d(s, cutoff=5.0, chemistry=True) for s in SMILES],
     ),
     "painn": (ModelSettings(representation="painn", features=16), geometries(6)),
+    "mean": (ModelSettings(features=32, pooling="mean"), geometries(12)),
+    "attention": (ModelSettings(features=32, pooling="attention", heads=3), geometries(12)),
+    "painn, attention": (
+        ModelSettings(representation="painn", features=16, pooling="attention"),
+        geometries(6),
+    ),
 }
 
 

@@ -1,0 +1,57 @@
+"""What a campaign leaves unused that takes labels off its way to chemical accuracy, and what is no gain."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alkit.config.schema import CampaignConfig
+from alkit.units import CHEMICAL_ACCURACY
+
+_METHODS = {"GFN1-xTB": "gfn1", "GFN2-xTB": "gfn2"}
+_OWN = {"xtb": "GFN2-xTB", "tblite": "GFN2-xTB"}  # method of a simulator that does not name one
+_KERNEL_UP_TO = 1000  # labels
+
+
+def label_method(config: CampaignConfig) -> str:
+    """The baseline that is the labels' own method, by name; empty if none is."""
+    section = config.simulator
+    method = section.settings.get("method", _OWN.get(section.kind, ""))
+    return _METHODS.get(str(method), "")
+
+
+def near_label(config: CampaignConfig) -> str:
+    """Says that a baseline is the labels' own method, without relaxation; empty otherwise."""
+    own, surrogate = label_method(config), config.surrogate
+    used = {str(one["kind"]) for one in surrogate.baseline}
+    if surrogate.learning == "delta" and own in used:
+        return f"{own} is the labels' own method, at another geometry: it is nearly the label itself"
+    return ""
+
+
+def missing_lever(config: CampaignConfig, metrics: Sequence[Mapping[str, Any]]) -> str:
+    """What the campaign does not use and would lower its error most, in a sentence; empty where it has
+    reached its aim, or uses all. Measured in docs/decisions/024."""
+    surrogate = config.surrogate
+    aim = config.stop.target_mae or CHEMICAL_ACCURACY
+    if not metrics or metrics[-1]["mae"] <= aim:
+        return ""
+    if surrogate.mode == "2d":
+        return "What is missing: a geometry (surrogate.mode: 3d), and a baseline on it."
+    keys: dict[str, str] = {}
+    if surrogate.learning != "delta":
+        keys |= {"surrogate.learning": "delta", "surrogate.baseline": _cheaper_than(label_method(config))}
+    if not surrogate.baseline_inputs:
+        keys |= {"surrogate.baseline_inputs": "true"}
+    if surrogate.representation in ("schnet", "painn") and metrics[-1]["labels"] <= _KERNEL_UP_TO:
+        keys |= {"surrogate.representation": "kernel"}
+        if config.start.validation:
+            keys |= {"start.validation": "0"}  # a kernel sets no labels apart
+    if not keys:
+        return ""
+    said = " ".join(f"--set {key}={value}" for key, value in keys.items())
+    why = "a baseline" if "surrogate.learning" in keys else "more of what the baseline says"
+    return f"What is missing: {why}. In a new folder, try {said} (docs/baselines.md)."
+
+
+def _cheaper_than(own: str) -> str:
+    """A baseline for labels of one's own level: never the labels' method itself."""
+    return {"gfn2": "gfn1", "gfn1": "gfn2"}.get(own, "[gfn1,gfn2]")
