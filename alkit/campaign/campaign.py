@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from alkit.acquisition.base import adapt, resolve
 from alkit.baselines.base import create_baseline
-from alkit.campaign import acquiring, build_proposers, target_set, trying
+from alkit.campaign import acquiring, build_proposers, folder, target_set, trying
+from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
 from alkit.campaign.tracked_runs import CampaignRuns
-from alkit.config import loading, moving
+from alkit.config import loading
 from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
-from alkit.files import absolute, locked, refuse_links, replace_file, sweep, write_text
+from alkit.files import absolute
 from alkit.models.graphs import GFN2, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
@@ -32,7 +31,6 @@ from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
 from surrogate.settings import pick_device
 
-_LEDGER = "ledger.sqlite"
 _REJECTING = ("screen", "predict")  # stages that may leave no candidate
 
 
@@ -149,7 +147,8 @@ class Campaign:
                 return self._go_on(ledger)
             except AlkitError:
                 if new and not ledger.candidates():
-                    self._remove_folder(ledger)
+                    ledger.close()
+                    folder.remove_new(self.folder)
                 raise
 
     def _go_on(self, ledger: Ledger) -> Result:
@@ -165,15 +164,6 @@ class Campaign:
             raise
         state.labels.close(wait=True)
         return Result(self.folder, stopped_by, ledger.metrics())
-
-    def _remove_folder(self, ledger: Ledger) -> None:
-        """Remove the folder of a start that was refused before anything was drawn."""
-        ledger.close()
-        made = [*self.folder.glob(f"{_LEDGER}*"), self.folder / "campaign.yaml", self.folder / ".lock"]
-        for path in made:
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # something else is in it
-            self.folder.rmdir()
 
     def _run(self, state: RoundState) -> str:
         before, uri = state.ledger.meta("tracking_uri"), self._tracking_uri(state.ledger)
@@ -310,85 +300,28 @@ class Campaign:
         )
 
     def _open_ledger(self) -> Ledger:
-        path = self.folder / _LEDGER
-        ledger = Ledger(path)
-        stored = ledger.meta("config")
-        if stored:
-            self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
-        if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
-            ledger.clear_meta()
-            stored = None
-        if stored and (changed := self._changed(ledger, json.loads(stored))):
+        ledger = Ledger(self.folder / folder.LEDGER)
+        try:
+            if stored := ledger.meta("config"):
+                self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
+            if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
+                ledger.clear_meta()
+                stored = None
+            changed = folder.changed_settings(ledger, self.config, self.folder) if stored else []
+            ledger.check_files(self.folder)
+            if folder.concerns(changed, "acquisition"):
+                acquiring.check_acquisition(self._state(ledger))
+        except BaseException:
             ledger.close()
-            raise CampaignError(
-                f"{self.folder} holds a campaign with another config ({'; '.join(changed)}); put the old "
-                "values back to go on with it, or set another `folder` or `name` for a new campaign."
-            )
-        ledger.check_files(self.folder)
-        self._keep_config(ledger)
+            raise
+        stopped = bool(ledger.meta("stopped_by"))
+        if stopped and changed and self._stop_reason(ledger) is not None:
+            return ledger  # there is nothing left to do, whatever has changed
+        folder.keep_config(ledger, self.config, self.folder, changed, goes_on=stopped and bool(changed))
         return ledger
 
-    def _changed(self, ledger: Ledger, stored: dict[str, Any]) -> list[str]:
-        """What differs from the campaign that the ledger holds."""
-        base, known = ledger.meta("base"), ledger.meta("contents")
-        place = Path(base) if base else self.config.base
-        return moving.changed(stored, place, json.loads(known) if known else None, self.config)
-
-    def _keep_config(self, ledger: Ledger) -> None:
-        """The campaign's settings, in the ledger and as a campaign file in the folder."""
-        values, base = self.config.as_dict(), self.config.base
-        ledger.set_meta("config", json.dumps(moving.relative(values, base)))
-        ledger.set_meta("base", str(base))
-        ledger.set_meta("contents", json.dumps(moving.contents(self.config)))
-        project = next((one for one in (base, Path.cwd()) if self.folder.is_relative_to(one)), None)
-        if project:
-            values = moving.relative(values, self.folder, within=project)
-        text = yaml.safe_dump(values, sort_keys=False)
-        replace_file(self.folder / "campaign.yaml", lambda path: write_text(path, text))
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep the folder, made if need be, for this process alone; the lock ends with the process."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise CampaignError(f"{self.folder} is a file; the campaign needs a folder there.")
-        if self.folder.exists() and not (self.folder / _LEDGER).exists():
-            strange = [p.name for p in self.folder.iterdir() if p.name != ".lock"]
-            if strange:
-                raise CampaignError(
-                    f"{self.folder} is not empty and not a campaign's folder (it holds {min(strange)}); set "
-                    "another `folder`."
-                )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        busy = CampaignError(f"{self.folder} is in use by another `alkit campaign run`.")
-        refuse_links(self.folder)
-        with locked(self.folder / ".lock", busy=busy):
-            sweep(self.folder)
-            yield
-
-
-def open_campaign(folder: Path) -> tuple[CampaignConfig, Ledger]:
-    """The config and the ledger of a campaign's folder, to read.
-
-    Raises:
-        CampaignError: there is none.
-    """
-    path = Path(folder) / _LEDGER
-    if not path.is_file():
-        raise CampaignError(f"{folder} is not a campaign's folder: there is no {_LEDGER} in it.")
-    refuse_links(Path(folder))
-    ledger = Ledger(path, read_only=True)
-    ledger.check_files(Path(folder))
-    stored = ledger.meta("config")
-    if stored is None:
-        raise CampaignError(f"{path} holds no campaign yet; `alkit campaign run` starts one.")
-    try:
-        values = moving.absolute(json.loads(stored), Path(ledger.meta("base") or Path.cwd()))
-        return CampaignConfig.model_validate(values), ledger
-    except ValueError:
-        raise CampaignError(
-            f"{path} holds the config of another version of alkit, or a damaged one; `alkit campaign run` "
-            "with the campaign's file says what differs."
-        ) from None
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return folder.locked_folder(self.folder)
 
 
 def _exhausted(ledger: Ledger, round_: int) -> bool:

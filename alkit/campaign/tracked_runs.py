@@ -28,12 +28,14 @@ class CampaignRuns:
         self._parent = self._open("mlflow_run", self._config.name, None)
         self._tracker.log_params(self._parent, self._config.as_dict())
         if before not in (None, self._parent):
-            self._write_again(state)
+            self._write_again(state, before)
 
-    def _write_again(self, state: RoundState) -> None:
+    def _write_again(self, state: RoundState, before: str) -> None:
         """The rounds so far, in runs of the new parent."""
         rounds = self._ledger.metrics()
-        cause = "The campaign was moved or copied" if self._elsewhere else "MLflow's run of it was deleted"
+        cause = "MLflow's run of it was deleted" if before else "It has no runs there yet"
+        if self._elsewhere:
+            cause = "The campaign was moved or copied"
         state.progress.say(
             f"{cause}; its {len(rounds)} rounds are written to a new run from the ledger.", style="yellow"
         )

@@ -19,7 +19,8 @@ Overrides = Annotated[
 
 @campaign.command("run")
 def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
-    """Run a campaign; the same command goes on with one that was interrupted."""
+    """Run a campaign; the same command goes on with one that was interrupted, and other stop rules with one that
+    has ended."""
     from alkit.campaign.campaign import Campaign
     from alkit.reporting import campaign_report
 
@@ -37,6 +38,8 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
             campaign_report.campaign_verdict(result.metrics, campaign_report.tier_of_campaign(started.config))
         )
         _print_more(out, started.config, result.metrics, result.folder)
+    if result.already_finished:
+        out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
 
 
@@ -77,6 +80,24 @@ def campaign_ledger(
         return
     console.print(campaign_report.fates_table(ledger))
     console.print(campaign_report.histories_table(ledger_export.rows(ledger, status=status), last))
+
+
+@campaign.command("fork")
+def campaign_fork(
+    folder: Folder,
+    new: Annotated[Path, typer.Argument(help="Folder of the new campaign.")],
+    round_: Annotated[
+        int | None, typer.Option("--round", min=0, help="Round to begin from; the last one by default.")
+    ] = None,
+) -> None:
+    """Start another campaign from a round of one that exists: its labels, models and settings up to there."""
+    from alkit.campaign.forking import fork
+
+    started = fork(folder, new, round_)
+    typer.echo(
+        f"{shown(new)} begins after round {started} of {shown(folder)}; "
+        f"`alkit campaign run {shown(new / 'campaign.yaml')}` goes on with it."
+    )
 
 
 @campaign.command("report")

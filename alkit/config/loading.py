@@ -25,6 +25,9 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("start", "choice"): "random",
 }
 
+# Settings that change no past result: they may change while a campaign is under way, and the ledger notes it.
+MAY_CHANGE = ("acquisition", "batch_size", "stop", "tracking", *(f"simulator.{name}" for name in MEANS))
+
 
 def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> CampaignConfig:
     """Read and check a campaign file.
@@ -195,16 +198,22 @@ def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> Cam
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines ``key: old -> new`` for what differs, and must not while a campaign is under way.
+    """Lines ``key: old -> new`` for what differs.
 
-    Ledgers of earlier revisions hold a password in ``tracking.uri``; it is hidden here too.
+    Ledgers of earlier revisions hold a password in ``tracking.uri``; it is hidden here too. Ways to compute
+    labels that they do not name have not changed.
     """
     if isinstance(uri := old.get("tracking", {}).get("uri"), str):
         old = old | {"tracking": old["tracking"] | {"uri": masked(uri)}}
     for (name, key), value in LATER_KEYS.items():
         old = old | {name: {key: value} | old.get(name, {})}
-    means = {f"simulator.{name}" for name in MEANS}
-    return [line for line in difference(old, new) if line.partition(":")[0] not in means]
+    ways = {name: new["simulator"][name] for name in MEANS if name in new.get("simulator", {})}
+    return difference(old | {"simulator": ways | old.get("simulator", {})}, new)
+
+
+def may_change(key: str) -> bool:
+    """Whether no past result depends on the setting ``key``, such as "stop.rounds"."""
+    return any(key == free or key.startswith(f"{free}.") for free in MAY_CHANGE)
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -18,7 +18,7 @@ from alkit.baselines.base import specs_of
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
 from alkit.models.graphs import model_settings, tier
-from alkit.reporting import forecast, plots
+from alkit.reporting import forecast, plots, under_way
 from alkit.reporting import html as pages
 from alkit.reporting.levers import missing_lever, near_label
 from alkit.reporting.savings import Curve, labels_ratio
@@ -72,7 +72,7 @@ def write_report(
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
         rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
-        facts=_facts(config, metrics, twin_metrics(folder)),
+        facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger),
         drawings=drawings,
         fates=_fates(ledger),
         failures=_failures(ledger),

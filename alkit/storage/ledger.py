@@ -70,6 +70,9 @@ CREATE TABLE IF NOT EXISTS outcomes (
     {declare("attempts", "seconds", "host", "version", "hash")}, finished TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS origins (candidate INTEGER PRIMARY KEY, origin TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (
+    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, change TEXT NOT NULL, made TEXT NOT NULL
+);
 """
 _OUTCOME = ("candidate", *LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished")
 _INSERT_OUTCOME = insert("outcomes", _OUTCOME, conflict="REPLACE")
@@ -133,6 +136,11 @@ class Ledger:
     def _tables(self) -> int:
         return self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
+    def _has(self, table: str) -> bool:
+        """Whether there is such a table: ledgers of earlier revisions that are opened to be read lack some."""
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return self._db.execute(query, (table,)).fetchone() is not None
+
     # --- meta ---------------------------------------------------------------------------------------------
     def meta(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -155,23 +163,42 @@ class Ledger:
     def level(self, level: Level) -> None:
         self.set_meta("level", json.dumps(level_columns(level)))
 
+    def add_change(self, round_: int, change: str) -> None:
+        """Note a setting that was changed under way, as ``key: old -> new``, and the round from which it
+        counts."""
+        insert = "INSERT INTO changes (round, change, made) VALUES (?, ?, ?) RETURNING id"
+        number = self._db.execute(insert, (round_, change, _now())).fetchone()[0]
+        seals.seal(self._db, "changes", (number,))
+
+    def changes(self) -> list[tuple[int, str]]:
+        """Settings that were changed under way, in order: from which round, and what."""
+        if not self._has("changes"):
+            return []
+        return self._db.execute("SELECT round, change FROM changes ORDER BY id").fetchall()
+
     # --- stages -------------------------------------------------------------------------------------------
     @contextmanager
-    def stage(self, round_: int, stage: str) -> Iterator[None]:
-        """Commit everything written inside with the mark that the stage is finished, or nothing."""
-        started = time.monotonic()
+    def transaction(self) -> Iterator[None]:
+        """Commit everything written inside, or nothing."""
         self._db.execute("BEGIN")
         try:
             yield
-            self._db.execute(
-                "INSERT INTO stages VALUES (?, ?, ?)", (round_, stage, time.monotonic() - started)
-            )
-            seals.seal(self._db, "stages", (round_, stage))
         except BaseException:
             if self._db.in_transaction:  # a full disk has ended it already
                 self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    @contextmanager
+    def stage(self, round_: int, stage: str) -> Iterator[None]:
+        """Commit everything written inside with the mark that the stage is finished, or nothing."""
+        started = time.monotonic()
+        with self.transaction():
+            yield
+            self._db.execute(
+                "INSERT INTO stages VALUES (?, ?, ?)", (round_, stage, time.monotonic() - started)
+            )
+            seals.seal(self._db, "stages", (round_, stage))
 
     def commit(self) -> None:
         """Inside a stage: write to disk what was added so far."""
@@ -208,7 +235,7 @@ class Ledger:
 
     def origins(self, round_: int | None = None) -> dict[int, str]:
         """Where candidates come from, by id, in one round or in all; earlier revisions did not note it."""
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'origins'").fetchone():
+        if not self._has("origins"):
             return {}
         query = "SELECT o.candidate, o.origin FROM origins o JOIN candidates c ON c.id = o.candidate"
         if round_ is None:
@@ -274,7 +301,7 @@ class Ledger:
                 label.host if label else "",
                 label.version if label else "",
                 label_hash(label) if label else "",
-                datetime.now(UTC).isoformat(timespec="seconds"),
+                _now(),
             ),
         )
         seals.seal(self._db, "outcomes", (candidate,))
@@ -347,7 +374,7 @@ class Ledger:
 
     def check_files(self, folder: Path) -> None:
         """Raises `CampaignError` for a file of the campaign that was changed since it was sealed."""
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'seals'").fetchone():
+        if not self._has("seals"):
             return  # of an earlier revision, and opened to be read
         for name in seals.broken_files(self._db, folder):
             raise CampaignError(
@@ -361,3 +388,7 @@ class Ledger:
         for round_, name, value in self._db.execute("SELECT * FROM metrics ORDER BY round, name"):
             rounds.setdefault(round_, {"round": round_})[name] = value
         return [RoundMetrics.from_values(values) for values in rounds.values()]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

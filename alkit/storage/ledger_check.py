@@ -119,6 +119,12 @@ def _origins(db: sqlite3.Connection) -> Iterator[str]:
             yield f"candidate {candidate!r:.40} has the origin {origin!r:.40}"
 
 
+def _changes(db: sqlite3.Connection) -> Iterator[str]:
+    for number, round_, change in db.execute("SELECT id, round, change FROM changes"):
+        if not _is_round(round_) or not isinstance(change, str):
+            yield f"change {number!r:.40} is {change!r:.40} in round {round_!r:.40}"
+
+
 def _geometries(db: sqlite3.Connection) -> Iterator[str]:
     for smiles, numbers, positions in db.execute("SELECT smiles, numbers, positions FROM geometries"):
         if not isinstance(smiles, str) or not _is_geometry(numbers, positions):
@@ -202,6 +208,7 @@ _TABLES: dict[str, _Problems] = {
     "candidates": _candidates,
     "outcomes": _if_there("outcomes", _outcomes),
     "origins": _if_there("origins", _origins),
+    "changes": _if_there("changes", _changes),
     "labels": _labels,
     "geometries": _geometries,
     "single_points": _if_there("single_points", _single_points),

@@ -27,6 +27,7 @@ SEALED = {
         (*LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished"),
     ),
     "origins": (("candidate",), ("origin",)),
+    "changes": (("id",), ("round", "change", "made")),
     "stages": (("round", "stage"), ("seconds",)),
     "geometries": (("smiles", "geometry"), ("numbers", "positions")),
     "single_points": (
@@ -56,6 +57,20 @@ def broken_rows(db: sqlite3.Connection, table: str) -> Iterator[str]:
             yield f"the row {key:.80} is not the one that was written"
     for key in sealed:
         yield f"the row {key:.80} is gone"
+
+
+def seal_again(db: sqlite3.Connection, round_: int) -> None:
+    """Bring the seals in line with a copy that ends with ``round_``: those of later rows and files go."""
+    for table, (names, _) in SEALED.items():
+        keys = {repr(tuple(row)) for row in db.execute(f"SELECT {', '.join(names)} FROM {table}")}
+        sealed = [key for (key,) in db.execute("SELECT key FROM seals WHERE what = ?", (table,))]
+        gone = [(table, key) for key in sealed if key not in keys]
+        db.executemany("DELETE FROM seals WHERE what = ? AND key = ?", gone)
+    files = [name for (name,) in db.execute("SELECT key FROM seals WHERE what = ?", (_FILE,))]
+    later = [(_FILE, name) for name in files if int(name.split("/")[1]) > round_]  # rounds/02/training.csv
+    db.executemany("DELETE FROM seals WHERE what = ? AND key = ?", later)
+    for key in db.execute("SELECT id FROM changes").fetchall():
+        seal(db, "changes", key)
 
 
 def seal_files(db: sqlite3.Connection, folder: Path, files: list[Path]) -> None:

@@ -159,7 +159,7 @@ def _finished(config: CampaignConfig) -> bool:
     if not (config.campaign_folder / "ledger.sqlite").exists():
         return False
     with contextlib.closing(open_campaign(config.campaign_folder)[1]) as ledger:
-        return ledger.meta("stopped_by") is not None
+        return bool(ledger.meta("stopped_by"))
 
 
 def _read(arm: Arm, seed: int, config: CampaignConfig) -> Run:

@@ -264,16 +264,21 @@ def test_python_callable_takes_the_place_of_the_config(tiny):
     _, ledger = open_campaign(result.folder)
     offered = ledger.candidates(round_=1, status=("labelled", "not_acquired", "failed"))
     assert [c.status for c in offered[:4]] == ["labelled"] * 4
-    with pytest.raises(CampaignError, match=r"acquisition\.name: python:.*first_ones -> lcmd"):
-        Campaign(tiny).run()
+    goes_on = Campaign(tiny | {"stop": {"rounds": 2}}).run()  # with another function from here on
+    _, ledger = open_campaign(goes_on.folder)
+    assert [(round_, change.partition(":")[0]) for round_, change in ledger.changes()] == [
+        (2, "acquisition.name"),
+        (2, "stop.rounds"),
+    ]
 
 
 def test_a_changed_config_is_refused_with_the_difference(tiny):
     first = Campaign(tiny)
     with first._locked(), closing(first._open_ledger()) as ledger:
         ledger.add_candidates(0, ["C"])
-    tiny["batch_size"] = 5
-    with pytest.raises(CampaignError, match=r"batch_size: 4 -> 5"):
+    tiny["surrogate"]["epochs"] = 5
+    tiny["batch_size"] = 5  # which may change
+    with pytest.raises(CampaignError, match=r"config \(surrogate.epochs: 4 -> 5\)"):
         Campaign(tiny).run()
 
 

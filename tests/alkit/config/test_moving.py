@@ -92,4 +92,4 @@ def test_ledgers_of_earlier_revisions_hold_absolute_paths(project, tmp_path):
     assert moving.changed(config.as_dict(), config.base, None, config) == []
     shutil.copytree(project, tmp_path / "other")
     other = load_config(tmp_path / "other" / "one.yaml")  # what the data held is not known
-    assert len(moving.changed(config.as_dict(), other.base, None, other)) == 4
+    assert len(moving.changed(config.as_dict(), other.base, None, other)) == 5
