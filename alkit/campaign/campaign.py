@@ -11,6 +11,7 @@ from alkit.acquisition.base import adapt, resolve
 from alkit.baselines.base import create_baseline
 from alkit.campaign import acquiring, build_proposers, folder, target_set, trying
 from alkit.campaign.folder import open_campaign as open_campaign
+from alkit.campaign.labelling import LabelsToComeError
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
@@ -37,12 +38,14 @@ _REJECTING = ("screen", "predict")  # stages that may leave no candidate
 @dataclass(frozen=True)
 class Result:
     """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
-    had been finished before this run."""
+    had been finished before this run. One that waits for labels that come by hand has not ended: ``waiting``
+    is how many."""
 
     folder: Path
     stopped_by: str
     metrics: list[RoundMetrics]
     already_finished: bool = False
+    waiting: int = 0
 
 
 class Campaign:
@@ -158,6 +161,9 @@ class Campaign:
         try:
             _ = state.labels.cache  # one that cannot be used is found before the work
             stopped_by = self._run(state)
+        except LabelsToComeError as waits:
+            state.labels.close(wait=False)
+            return Result(self.folder, "", ledger.metrics(), waiting=waits.count)
         except BaseException:
             with contextlib.suppress(CampaignError):  # the first error is the one that counts
                 state.labels.close(wait=False)
@@ -187,6 +193,10 @@ class Campaign:
                 state.ledger, self.config, self.folder, stopped_by=reason, redraw=not drawn
             )
             runs.log_campaign(self.folder)
+        except LabelsToComeError:
+            campaign_report.write_report(state.ledger, self.config, self.folder)
+            runs.close("SCHEDULED")
+            raise
         except BaseException as error:
             with contextlib.suppress(TrackingError):  # the first error is the one to tell
                 runs.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

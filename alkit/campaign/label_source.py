@@ -10,6 +10,7 @@ from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
+from alkit.simulators.manual import MANUAL
 from alkit.storage.label_cache import LabelCache, default_path
 from alkit.storage.ledger import Ledger
 
@@ -28,9 +29,9 @@ class LabelSource:
 
     @cached_property
     def cache(self) -> LabelCache | None:
-        """Labels shared with other campaigns; a simulator that looks labels up needs none."""
+        """Labels shared with other campaigns; labels that are looked up, or come by hand, need none."""
         where = self._config.simulator.cache
-        if where == "none" or self._config.simulator.kind == "lookup":
+        if where == "none" or self._config.simulator.kind in ("lookup", MANUAL):
             return None
         return LabelCache(default_path() if where is None else where, self.simulator)
 

@@ -16,11 +16,25 @@ from alkit.errors import LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import Advance
 from alkit.simulators.base import Label
+from alkit.simulators.manual import MANUAL
 from alkit.storage.label_cache import LabelCache
 from alkit.storage.ledger import Candidate, Source
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
+
+
+class LabelsToComeError(Exception):
+    """A round waits for labels that come by hand.
+
+    Args:
+        round_: which one.
+        count: how many.
+    """
+
+    def __init__(self, round_: int, count: int):
+        super().__init__(f"round {round_} waits for {count} labels")
+        self.round, self.count = round_, count
 
 
 _POLL = 0.5  # seconds between two looks at what others compute
@@ -31,9 +45,14 @@ def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
 
     What has no label when ``simulator.deadline`` has passed fails as "deadline"; if it is being computed, its
     label goes to the cache when it comes. The start has no deadline: nothing can begin without its labels.
+
+    Raises:
+        LabelsToComeError: they come by hand, and these are not there yet.
     """
     if not batch:
         return
+    if state.config.simulator.kind == MANUAL:
+        raise LabelsToComeError(state.round, len(batch))
     engine = state.labels.engine
     state.labels.check_level(engine.level)
     state.ledger.level = engine.level

@@ -7,6 +7,7 @@ from itertools import islice
 from alkit.campaign.round_state import RoundState
 from alkit.errors import CampaignError, LabelError, words_of
 from alkit.simulators.base import Label
+from alkit.simulators.manual import MANUAL
 
 TRIED = 3
 
@@ -17,6 +18,8 @@ def try_labels(state: RoundState) -> list[tuple[str, Label | LabelError]]:
     Raises:
         CampaignError: not one of them has a label.
     """
+    if state.config.simulator.kind == MANUAL:
+        raise CampaignError("simulator: manual computes no label to try; leave out --try.")
     order = state.rng("start").permutation(len(state.molecules.seeds))
     drawn = [state.molecules.seeds[index] for index in islice(order, TRIED)]
     outcomes: dict[str, Label | LabelError] = {}

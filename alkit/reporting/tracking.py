@@ -15,7 +15,7 @@ from alkit.config.masking import is_masked, masked, without_secrets, without_use
 from alkit.errors import ConfigError, TrackingError
 from alkit.files import absolute, is_running
 
-Ending = Literal["FINISHED", "FAILED", "KILLED"]
+Ending = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]  # the last: it waits, and will go on
 
 
 class Tracker:

@@ -29,6 +29,7 @@ SIMULATORS = {
     "tblite": "alkit.simulators.tblite:TBLiteSimulator",
     "ase": "alkit.simulators.ase_calculator:ASESimulator",
     "lookup": "alkit.simulators.lookup:Lookup",
+    "manual": "alkit.simulators.manual:ManualSimulator",
 }
 _FARTHEST = 8.0  # Å between an atom and its nearest: the molecule has fallen apart, or the unit is another
 REGISTRY = Registry("simulator", SIMULATORS, "alkit.simulators", "path/file.py:ClassName")

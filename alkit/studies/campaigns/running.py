@@ -13,11 +13,12 @@ from pathlib import Path
 
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.config.schema import CampaignConfig
-from alkit.errors import CampaignError
+from alkit.errors import CampaignError, ConfigError
 from alkit.files import absolute
 from alkit.reporting.progress import Advance, CampaignProgress
 from alkit.reporting.savings import Curve
 from alkit.reporting.tracking import Tracker
+from alkit.simulators.manual import MANUAL
 from alkit.storage.ledger import Ledger
 from alkit.studies import folder
 from alkit.studies.campaigns.settings import Arm, Settings
@@ -82,6 +83,8 @@ def run_study(settings: Settings, out: Path, progress: CampaignProgress, *, jobs
     ]
     configs = [settings.config(arm, seed, out) for arm, seed in pairs]
     for config in configs[: len(settings.arms)]:
+        if config.simulator.kind == MANUAL:
+            raise ConfigError("A study runs campaigns to their end; simulator: manual waits for people.")
         Campaign(config).check()
     folder.write_settings(out / "study.json", settings.described())
     (out / "logs").mkdir(exist_ok=True)

@@ -1,0 +1,183 @@
+"""Labels that come by hand, as they are written: tables, SD files, XYZ files, or rows of Python.
+
+Every reader yields `Told`; whether a row is right is for `alkit.campaign.telling` to say.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alkit.datasets.formats import delimiter_of, kind_of, lines, smiles_header
+from alkit.datasets.records import geometry_of, has_geometry, read_records
+from alkit.datasets.xyz import read_frames
+from alkit.errors import DataError
+from alkit.molecules.energies import unit_of
+
+
+class Told(NamedTuple):
+    """One row.
+
+    Attributes:
+        where: such as "labels.csv, line 3".
+        cells: what it says by name, in small letters.
+        decimal_comma: whether "1,5" is a number.
+        numbers, positions: ``(n,)`` and ``(n, 3)`` Å of its geometry, where it has one.
+        problem: why it cannot be read.
+    """
+
+    where: str
+    cells: Mapping[str, Any]
+    decimal_comma: bool = False
+    numbers: np.ndarray | None = None
+    positions: np.ndarray | None = None
+    problem: str = ""
+
+
+def read_told(path: Path) -> Iterator[Told]:
+    """The rows of a file: .csv, .tsv, .sdf, .xyz or .extxyz, gzipped or not.
+
+    Raises:
+        DataError: unreadable file, or one of another kind.
+    """
+    kind = kind_of(path)
+    if kind == "table":
+        return _of_table(path)
+    if kind == "sdf":
+        return _of_records(path)
+    if kind == "xyz":
+        return _of_frames(path)
+    raise DataError(f"{path}: labels are expected in a table (.csv, .tsv), an SD file, or .xyz and .extxyz.")
+
+
+def told_rows(frame: Any) -> Iterator[Told]:
+    """The rows of a pandas frame, of a dictionary of columns, or a list of dictionaries.
+
+    An ``atoms`` among them is a geometry, as ASE's `Atoms`.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    rows = frame.to_dict("records") if hasattr(frame, "to_dict") else frame
+    if isinstance(rows, Mapping):
+        columns = {name: list(values) for name, values in rows.items()}
+        if len({len(values) for values in columns.values()}) > 1:
+            raise DataError("The columns of the labels differ in length.")
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if isinstance(rows, str) or not isinstance(rows, Iterable):
+        raise DataError(f"Labels are a frame or a list of rows, not {type(frame).__name__}.")
+    return (_of_mapping(number, row) for number, row in enumerate(rows, 1))
+
+
+def _of_mapping(number: int, row: Any) -> Told:
+    if not isinstance(row, Mapping):
+        raise DataError(f"Row {number} of the labels is a {type(row).__name__}; a dictionary is expected.")
+    cells = {str(name).strip().lower(): value for name, value in row.items()}
+    atoms = cells.pop("atoms", None)
+    geometry = () if atoms is None else (np.asarray(atoms.numbers), np.asarray(atoms.positions))
+    return Told(f"row {number}", cells, False, *geometry)
+
+
+def value_column(names: Sequence[str], target: str, unit: str, column: str | None, what: str) -> str:
+    """The name of the column that holds labels, in small letters.
+
+    Args:
+        names: in small letters.
+        target: of the campaign, "u0" or "energy".
+        unit: that the numbers are read in; a column that names another is refused.
+        column: as the user has it.
+        what: names the labels in messages.
+
+    Raises:
+        DataError: there is none.
+    """
+    if column is not None and column.lower() not in names:
+        raise DataError(f"{what} has no column {column!r}; it has {', '.join(names) or 'none'}.")
+    usual = [name for name in names if name == target or name.startswith(f"{target}_")]
+    usual += [name for name in ("label", "value", "energy") if name in names]
+    found = column.lower() if column else next(iter(usual), None)
+    if found is None:
+        raise DataError(
+            f"{what} has no column {target}_{unit}; it has {', '.join(names) or 'none'}. Name the column "
+            "with --column."
+        )
+    _check_unit(found, target, unit, what)
+    return found
+
+
+def _check_unit(name: str, target: str, unit: str, what: str) -> None:
+    """Refuse a column such as u0_hartree where numbers are read as eV."""
+    try:
+        factor = unit_of(name.removeprefix(target).lstrip("_"))
+    except DataError:
+        return
+    if factor != unit_of(unit):
+        written = name.removeprefix(f"{target}_")
+        raise DataError(f"{what}: the column {name} is in {written}, and read in {unit}; give --unit {written}.")
+
+
+def _of_table(path: Path) -> Iterator[Told]:
+    source = lines(path)
+    header = next(source, "")
+    delimiter = delimiter_of(header)
+    rows = csv.DictReader(chain([header], source), delimiter=delimiter, restval="", skipinitialspace=True)
+    try:
+        names = [name.strip() for name in rows.fieldnames or []]
+        smiles = smiles_header(names)
+        rows.fieldnames = ["smiles" if name == smiles else name.lower() for name in names]
+        if len(set(rows.fieldnames)) < len(rows.fieldnames):
+            raise DataError(f"{path}: its header names a column twice; keep one.")
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            problem = f"it has more than {len(names)} cells" if None in row else ""
+            yield Told(where, {k: v for k, v in row.items() if k}, delimiter == ";", problem=problem)
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {rows.line_num}: not a table ({error}); is a quote not closed?"
+        ) from error
+
+
+def _of_records(path: Path) -> Iterator[Told]:
+    for record, cells in zip(read_records(path, "sdf"), _data_items(path), strict=False):
+        where = f"{path}, {record.where}"
+        if record.problem:
+            yield Told(where, cells, problem=record.problem)
+            continue
+        named = {"id": record.name} if record.name.isdigit() else {}
+        geometry = geometry_of(record.mol) if has_geometry(record.mol) else ()
+        yield Told(where, {"smiles": record.smiles} | named | cells, False, *geometry)
+
+
+def _data_items(path: Path) -> Iterator[dict[str, Any]]:
+    """The data items of every record of an SD file."""
+    cells: dict[str, Any] = {}
+    name = ""
+    for line in lines(path):
+        text = line.strip()
+        if line.startswith("$$$$"):
+            yield cells
+            cells, name = {}, ""
+        elif line.startswith(">") and "<" in line:
+            name = line[line.index("<") + 1 : line.rindex(">")].strip().lower()
+        elif name and text:
+            cells.setdefault(name, text)
+        else:
+            name = ""
+    yield cells
+
+
+def _of_frames(path: Path) -> Iterator[Told]:
+    from ase.io.extxyz import key_val_str_to_dict
+
+    text = list(lines(path))
+    for frame in read_frames(path):
+        # ASE takes some names, such as energy, for results of a calculator, and out of the properties.
+        comment = text[frame.line].strip()
+        said = dict(key_val_str_to_dict(comment)) if "=" in comment else {}
+        cells = {str(name).lower(): value for name, value in (said | frame.properties).items()}
+        yield Told(f"{path}, line {frame.line}", cells, False, frame.numbers, frame.positions)

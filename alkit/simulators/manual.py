@@ -1,0 +1,114 @@
+"""Labels that people compute with programs of their own: alkit asks for them, and reads what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from numpy.typing import NDArray
+
+from alkit.config.words import Energy
+from alkit.datasets.references import read_references
+from alkit.errors import ConfigError, DataError, LabelError
+from alkit.molecules.energies import unit_of
+from alkit.molecules.molecule import Molecule
+from alkit.simulators.base import Label, Level
+
+MANUAL = "manual"
+
+
+class ManualSimulator:
+    """The level of theory of labels that come by hand, and how their numbers are read.
+
+    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: "u0" or "energy"; ``unit``: of the numbers, of
+    `alkit.molecules.energies.UNITS`; ``kind``: "atomization", or "total" energies, from which those of the
+    isolated atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a
+    table of alkit's. Raises `ConfigError` for settings that cannot be.
+    """
+
+    any_start = True
+    ions = True
+
+    def __init__(
+        self,
+        level: str = "",
+        target: str = "u0",
+        unit: str = "eV",
+        kind: Energy = "atomization",
+        references: str | Mapping[str, float] | None = None,
+    ):
+        if not isinstance(level, str) or not level.strip():
+            raise ConfigError(
+                "simulator: manual needs the level of theory of your labels, such as "
+                "settings: {level: PBE0/def2-TZVP}."
+            )
+        if isinstance(references, str) and Path(references).is_file():
+            raise ConfigError(
+                f"references: write the energies of {references} into the campaign file, such as "
+                "references: {H: -0.5, C: -37.8}."
+            )
+        self._level = Level(level.strip(), target, "eV")
+        self.reading = EnergyReading(unit, kind, references)
+
+    @property
+    def level(self) -> Level:
+        return self._level
+
+    def label(self, molecule: Molecule) -> Label:
+        """Always raises `LabelError` "by_hand": nothing here computes a label."""
+        raise LabelError("by_hand", f"{molecule.smiles}: its label comes by hand, from `alkit campaign tell`")
+
+
+class EnergyReading:
+    """How energies of people's own become atomization energies in eV; see `ManualSimulator`.
+
+    Raises:
+        ConfigError: settings that cannot be.
+    """
+
+    def __init__(self, unit: str, kind: str, references: str | Mapping[str, float] | None):
+        try:
+            self.factor = unit_of(str(unit))
+        except DataError as error:
+            raise ConfigError(f"unit: {error}") from None
+        if kind not in get_args(Energy):
+            raise ConfigError(f"kind is {kind!r}; energies are {' or '.join(get_args(Energy))}.")
+        if (kind == "total") != (references is not None):
+            raise ConfigError(
+                "kind: total and references belong together: total energies need those of the isolated atoms "
+                "at the same level, such as references: {H: -0.5, C: -37.8} in the same unit."
+            )
+        self.unit, self.kind = str(unit), kind
+        self._atoms: dict[int, float] = {}
+        if isinstance(references, str):
+            try:
+                self._atoms = read_references(references, self.factor)
+            except DataError as error:
+                raise ConfigError(f"references: {error}") from None
+        elif references is not None:
+            self._atoms = _by_number(references, self.factor)
+
+    def in_ev(self, value: float, numbers: NDArray[Any]) -> float:
+        """The atomization energy in eV of a molecule of these atomic numbers, ``(n,)``.
+
+        Raises:
+            LabelError: there is no reference for one of its elements.
+        """
+        if self.kind != "total":
+            return value * self.factor
+        if missing := sorted({int(z) for z in numbers} - set(self._atoms)):
+            raise LabelError("unsupported_element", f"references have no energy of the element {missing[0]}")
+        return value * self.factor - sum(self._atoms[int(z)] for z in numbers)
+
+
+def _by_number(references: Mapping[str, float], factor: float) -> dict[int, float]:
+    from ase.data import atomic_numbers
+
+    try:
+        return {atomic_numbers[symbol]: float(energy) * factor for symbol, energy in references.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"references: {references!r:.60} is no table of atom energies ({error}); it has them by element "
+            "symbol, such as {H: -0.5, C: -37.8}."
+        ) from None
