@@ -101,7 +101,9 @@ def needed_round(ledger: Ledger, config: CampaignConfig, folder: Path) -> int:
     if stopped_by := ledger.meta("stopped_by"):
         raise CampaignError(f"{folder} asks for no labels: it has ended ({stopped_by}).")
     if (round_ := open_round(ledger)) is None:
-        raise CampaignError(f"{folder} asks for no labels now; `alkit campaign run` goes on to its next batch.")
+        raise CampaignError(
+            f"{folder} asks for no labels now; `alkit campaign run` goes on to its next batch."
+        )
     return round_
 
 

@@ -2,19 +2,22 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alkit.acquisition.base import adapt, resolve
 from alkit.baselines.base import create_baseline
-from alkit.campaign import acquiring, build_proposers, folder, target_set, trying
+from alkit.campaign import acquiring, asking, build_proposers, folder, proposing, target_set, telling, trying
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.labelling import LabelsToComeError
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import reason_to_stop
+from alkit.campaign.telling import Answer
+from alkit.campaign.told_files import told_rows
 from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.masking import masked
@@ -82,6 +85,7 @@ class Campaign:
         self.config = config
         self.folder = absolute(config.campaign_folder, Path.cwd(), "folder")
         self.progress = progress or CampaignProgress()
+        self._given: list[str] | None = None  # candidates of the next round
 
     def __repr__(self) -> str:
         return f"Campaign({self.config.name!r}, {self.config.acquisition.name}, folder {str(self.folder)!r})"
@@ -153,6 +157,61 @@ class Campaign:
                     ledger.close()
                     folder.remove_new(self.folder)
                 raise
+
+    def recommend(
+        self, n: int | None = None, *, candidates: Iterable[str] | None = None
+    ) -> "pandas.DataFrame":
+        """The molecules to label next, of a campaign with ``simulator: manual``.
+
+        It learns from the labels that `add_labels` has brought and goes on to its next batch. While a batch
+        waits for labels, those are what is recommended.
+
+        Args:
+            n: batch size from here on; the campaign file's otherwise.
+            candidates: SMILES to choose from in this round, in place of the proposer's.
+
+        Returns:
+            One molecule a row: id, smiles, role, prediction_eV and std_eV, why, its geometry as ASE's `Atoms`,
+            and an empty column for the label.
+
+        Raises:
+            CampaignError: the campaign has ended, another batch still waits, or no candidate can be labelled.
+            AlkitError: whatever a stage finds wrong; nothing done before is lost.
+        """
+        waiting, changes = asking.labels_to_come(self.folder), n not in (None, self.config.batch_size)
+        if waiting and (changes or candidates is not None):
+            raise CampaignError(f"{self.folder} still waits for {waiting} labels; add them first.")
+        if not waiting:
+            if n is not None:
+                values = self.config.model_dump() | {"batch_size": n}
+                self.config = self.config.model_copy(
+                    update={"batch_size": type(self.config).model_validate(values).batch_size}
+                )
+            self._given = None if candidates is None else list(candidates)
+            result = self.run()
+            if not result.waiting:
+                raise CampaignError(
+                    f"{self.folder} has ended: {result.stopped_by}; change its stop rules to go on."
+                )
+        return asking.ask(self.folder).frame()
+
+    def add_labels(self, frame: Any, **options: Any) -> Answer:
+        """Take labels that were computed elsewhere.
+
+        Args:
+            frame: a pandas frame, a list of dictionaries or a dictionary of columns: ``id`` or ``smiles``, and
+                a label (column "u0_eV" or the like) or a ``reason`` why there is none; ``atoms`` may hold the
+                geometry (ASE's `Atoms`) that the label belongs to. In a frame, NaN is a label to come.
+            options: ``level``, ``unit``, ``kind``, ``references``, ``column``, ``replace`` and
+                ``rest_failed`` of `alkit.campaign.telling.tell`.
+
+        Returns:
+            What was taken, what was refused and why, and how many labels are still to come.
+
+        Raises:
+            CampaignError: the campaign waits for no labels, is of another level, or no row could be taken.
+        """
+        return telling.tell(self.folder, told_rows(frame), what="labels", **options)
 
     def _go_on(self, ledger: Ledger) -> Result:
         state = self._state(ledger)
@@ -256,6 +315,8 @@ class Campaign:
         for name, stage in stages_of(state.round).items():
             if state.ledger.finished(state.round, name):
                 continue
+            if name == "propose" and self._given is not None:
+                stage, self._given = partial(proposing.propose_given, given=self._given), None
             with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
                 stage(state)
                 self._seal_round(state)
@@ -314,7 +375,9 @@ class Campaign:
         try:
             if stored := ledger.meta("config"):
                 self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
-            if not ledger.candidates():  # nothing is drawn yet: a config that failed its check may be corrected
+            if (
+                not ledger.candidates()
+            ):  # nothing is drawn yet: a config that failed its check may be corrected
                 ledger.clear_meta()
                 stored = None
             changed = folder.changed_settings(ledger, self.config, self.folder) if stored else []

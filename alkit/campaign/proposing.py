@@ -4,6 +4,8 @@ were worth to the acquisition function."""
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +16,9 @@ from numpy.typing import NDArray
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, TopScore
 from alkit.campaign import target_set
 from alkit.campaign.build_proposers import build_mix
+from alkit.campaign.candidates import examine, held_out_graphs
 from alkit.config.proposer import PoolConfig
+from alkit.errors import CampaignError
 from alkit.files import replace_file
 from alkit.molecules.molecule import without_stereo
 from alkit.proposers.base import ProposalContext
@@ -104,6 +108,24 @@ def propose(state: RoundState) -> None:
     for kind, proposed in build_mix(state).by_part(context):
         others = (smiles for smiles in proposed if smiles not in drawn)
         state.ledger.add_candidates(state.round, others, origin=cast(Origin, kind))
+
+
+def propose_given(state: RoundState, given: Sequence[str]) -> None:
+    """Take candidates that somebody has handed over in place of the proposer's.
+
+    Raises:
+        CampaignError: none of them can be acquired, for these reasons.
+    """
+    taken, seen, reasons = state.ledger.known(), set[str](), Counter[str]()
+    held_out = held_out_graphs(taken.values())
+    for smiles in given:
+        verdict = examine(str(smiles), state.config.domain, taken, seen, held_out)
+        reasons[verdict.reason] += 1
+        seen.add(verdict.smiles)
+    if not reasons.pop("", 0):
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "there is none"
+        raise CampaignError(f"No candidate can be acquired: {counts}.")
+    state.ledger.add_candidates(state.round, map(str, given), origin="given")
 
 
 def proposal_context(state: RoundState) -> ProposalContext:

@@ -77,10 +77,15 @@ def told_rows(frame: Any) -> Iterator[Told]:
 def _of_mapping(number: int, row: Any) -> Told:
     if not isinstance(row, Mapping):
         raise DataError(f"Row {number} of the labels is a {type(row).__name__}; a dictionary is expected.")
-    cells = {str(name).strip().lower(): value for name, value in row.items()}
+    cells = {str(name).strip().lower(): None if _is_nan(value) else value for name, value in row.items()}
     atoms = cells.pop("atoms", None)
     geometry = () if atoms is None else (np.asarray(atoms.numbers), np.asarray(atoms.positions))
     return Told(f"row {number}", cells, False, *geometry)
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether a cell is empty to pandas."""
+    return isinstance(value, float) and bool(np.isnan(value))
 
 
 def value_column(names: Sequence[str], target: str, unit: str, column: str | None, what: str) -> str:
@@ -99,6 +104,9 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
     if column is not None and column.lower() not in names:
         raise DataError(f"{what} has no column {column!r}; it has {', '.join(names) or 'none'}.")
     usual = [name for name in names if name == target or name.startswith(f"{target}_")]
+    usual += [
+        name for name in names if name.startswith(f"atomization_{target}")
+    ]  # of `alkit campaign ledger`
     usual += [name for name in ("label", "value", "energy") if name in names]
     found = column.lower() if column else next(iter(usual), None)
     if found is None:
@@ -113,12 +121,14 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
 def _check_unit(name: str, target: str, unit: str, what: str) -> None:
     """Refuse a column such as u0_hartree where numbers are read as eV."""
     try:
-        factor = unit_of(name.removeprefix(target).lstrip("_"))
+        written = name.removeprefix("atomization_").removeprefix(f"{target}_")
+        factor = unit_of(written)
     except DataError:
         return
     if factor != unit_of(unit):
-        written = name.removeprefix(f"{target}_")
-        raise DataError(f"{what}: the column {name} is in {written}, and read in {unit}; give --unit {written}.")
+        raise DataError(
+            f"{what}: the column {name} is in {written}, and read in {unit}; give --unit {written}."
+        )
 
 
 def _of_table(path: Path) -> Iterator[Told]:
@@ -172,12 +182,19 @@ def _data_items(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _of_frames(path: Path) -> Iterator[Told]:
-    from ase.io.extxyz import key_val_str_to_dict
-
     text = list(lines(path))
     for frame in read_frames(path):
-        # ASE takes some names, such as energy, for results of a calculator, and out of the properties.
-        comment = text[frame.line].strip()
-        said = dict(key_val_str_to_dict(comment)) if "=" in comment else {}
+        said = _named(text[frame.line].strip())
         cells = {str(name).lower(): value for name, value in (said | frame.properties).items()}
         yield Told(f"{path}, line {frame.line}", cells, False, frame.numbers, frame.positions)
+
+
+def _named(comment: str) -> dict[str, Any]:
+    """What a comment says by name. ASE takes some names, such as energy, for results of a calculator, and out
+    of the properties of a frame."""
+    from ase.io.extxyz import key_val_str_to_dict
+
+    try:
+        return dict(key_val_str_to_dict(comment)) if "=" in comment else {}
+    except Exception:  # a comment may hold anything; a SMILES has "=" too
+        return {}

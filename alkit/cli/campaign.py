@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from alkit.cli.console import open_console, shown
-from alkit.config.words import ProposerKind
+from alkit.config.words import Energy, ProposerKind
 
 campaign = typer.Typer(help="Run and inspect active-learning campaigns.", no_args_is_help=True)
 ConfigFile = Annotated[Path, typer.Argument(help="Campaign file (YAML).")]
@@ -29,6 +29,9 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
     if not started.folder.exists():
         started.check()  # so that a campaign that cannot begin leaves no folder
     result = started.run()
+    if result.waiting:
+        out.print(_what_to_do(result.folder, result.waiting), soft_wrap=True)
+        return
     ending = "was finished already" if result.already_finished else "finished"
     out.print(
         campaign_report.rounds_table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}")
@@ -46,11 +49,16 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
 @campaign.command("status")
 def campaign_status(folder: Folder) -> None:
     """Show how far a campaign is and what became of its candidates."""
+    from alkit.campaign.asking import labels_to_come
     from alkit.reporting import campaign_report
+    from alkit.simulators.manual import MANUAL
 
     out, _ = open_console()
     config, ledger = open_folder(folder)
+    waiting = labels_to_come(folder) if config.simulator.kind == MANUAL else 0
     out.print(campaign_report.status(ledger, config), soft_wrap=True)
+    if waiting:
+        out.print(_what_to_do(folder, waiting), soft_wrap=True)
     if metrics := ledger.metrics():
         out.print(campaign_report.rounds_table(metrics, "Rounds so far"))
         _print_more(out, config, metrics, folder)
@@ -80,6 +88,71 @@ def campaign_ledger(
         return
     console.print(campaign_report.fates_table(ledger))
     console.print(campaign_report.histories_table(ledger_export.rows(ledger, status=status), last))
+
+
+@campaign.command("ask")
+def campaign_ask(
+    folder: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A table (.csv), SMILES (.smi), or geometries (.xyz, .sdf)."),
+    ] = None,
+) -> None:
+    """Write the molecules that a campaign with `simulator: manual` waits for."""
+    from alkit.campaign import asking
+    from alkit.reporting import under_way
+
+    batch = asking.ask(folder)
+    if out is None:
+        console, _ = open_console()
+        console.print(under_way.asked_table(batch.column, [one._asdict() for one in batch.wanted]))
+        return
+    asking.write_batch(batch, out)
+    typer.echo(
+        f"{shown(out.resolve())}: {len(batch.wanted)} molecules; labels go into the column {batch.column}."
+    )
+
+
+@campaign.command("tell")
+def campaign_tell(
+    folder: Folder,
+    labels: Annotated[Path, typer.Argument(help="Labels: .csv, .tsv, .sdf, .xyz or .extxyz.")],
+    column: Annotated[str | None, typer.Option(help="Column or property that holds the labels.")] = None,
+    level: Annotated[str | None, typer.Option(help="Level of theory; it must be the campaign's.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the labels, where not the campaign's.")] = None,
+    kind: Annotated[Energy | None, typer.Option(help="atomization or total energies.")] = None,
+    references: Annotated[
+        str | None,
+        typer.Option(help="Energies of isolated atoms, of total energies: JSON or a table's name."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Correct labels of the open round.")] = False,
+    rest_failed: Annotated[
+        bool, typer.Option("--rest-failed", help="What is then without a label has failed.")
+    ] = False,
+) -> None:
+    """Take labels that were computed elsewhere; each row is kept, or refused with the reason."""
+    from alkit.campaign.telling import tell
+    from alkit.campaign.told_files import read_told
+
+    answer = tell(
+        folder,
+        read_told(labels),
+        what=str(labels),
+        column=column,
+        level=level,
+        unit=unit,
+        kind=kind,
+        references=references,
+        replace=replace,
+        rest_failed=rest_failed,
+    )
+    for where, why in answer.refused:
+        typer.echo(f"refused: {where}: {why}.", err=True)
+    if answer.hint:
+        typer.echo(answer.hint.strip(), err=True)
+    typer.echo(str(answer))
+    if not answer.to_come:
+        typer.echo("`alkit campaign run` goes on.")
 
 
 @campaign.command("fork")
@@ -149,6 +222,14 @@ def campaign_schema() -> None:
     from alkit.config.schema import CampaignConfig
 
     typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
+
+
+def _what_to_do(folder: Path, waiting: int) -> str:
+    return (
+        f"{folder.name} waits for {waiting} labels: `alkit campaign ask {shown(folder)} --out batch.csv` writes "
+        f"the molecules (.smi, .xyz and .sdf too), `alkit campaign tell {shown(folder)} labels.csv` takes the "
+        "labels, and the same `alkit campaign run` goes on."
+    )
 
 
 def _print_more(out: Any, config: Any, metrics: Any, folder: Path) -> None:

@@ -338,7 +338,9 @@ class CampaignConfig(Section):
                 "or surrogate.geometry: dataset use proposer: pool"
             )
         if self.twin and self.simulator.kind == "manual":
-            raise ValueError("twin: random needs labels that are computed; simulator: manual waits for people")
+            raise ValueError(
+                "twin: random needs labels that are computed; simulator: manual waits for people"
+            )
         members, training = self.surrogate.members, self.start.training
         kind = self.surrogate.representation
         if self.start.validation and kind in ("kernel", "committee", "auto"):

@@ -17,7 +17,10 @@ MEANS = (
 class SimulatorConfig(Section):
     """What labels, and how."""
 
-    kind: str = Field("xtb", description="xtb, lookup, manual (labels come by hand), an installed plug-in, or './file.py:ClassName'.")
+    kind: str = Field(
+        "xtb",
+        description="xtb, lookup, manual (labels come by hand), an installed plug-in, or './file.py:ClassName'.",
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
     engine: Engine = Field("local", description="Where labels are computed.")
     workers: PositiveInt = Field(2, le=100_000, description="Labels computed at once, one process each.")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+
 from alkit.storage.ledger import Ledger
 
 
@@ -10,3 +15,19 @@ def facts(ledger: Ledger) -> list[tuple[str, str]]:
     changed = "; ".join(f"{change} from round {round_} on" for round_, change in ledger.changes())
     found = [("forked from", ledger.meta("forked_from") or ""), ("changed under way", changed)]
     return [(name, text) for name, text in found if text]
+
+
+def asked_table(column: str, molecules: Iterable[Mapping[str, Any]]) -> Table:
+    """Molecules of which a campaign asks for labels, as a terminal table.
+
+    Args:
+        column: that the labels belong to.
+        molecules: with the keys of `alkit.campaign.asking.Wanted`.
+    """
+    shown = Table(title=f"Labels to come ({column})", title_justify="left")
+    for heading in ("id", "molecule", "role", "prediction [eV]", "why"):
+        shown.add_column(heading)
+    for row in molecules:
+        predicted = "" if row["prediction"] is None else f"{row['prediction']:.3f} ± {row['std']:.3f}"
+        shown.add_row(str(row["id"]), row["smiles"], row["role"], predicted, row["why"])
+    return shown

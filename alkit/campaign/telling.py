@@ -1,0 +1,390 @@
+"""Take labels that come by hand: each row is checked, and kept or refused with the reason.
+
+What is kept of one call is one transaction. A label is of a molecule that the open round asks for, at the
+campaign's level of theory, finite, and an energy that its atoms can have; its geometry, where it brings one, is
+that molecule's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alkit import __version__
+from alkit.campaign.asking import needed_round, reading_state
+from alkit.campaign.folder import LEDGER, locked_folder, open_campaign
+from alkit.campaign.round_state import RoundState
+from alkit.campaign.told_files import Told, value_column
+from alkit.config.schema import CampaignConfig
+from alkit.datasets.structures import perceived_smiles
+from alkit.datasets.tables import parse_number
+from alkit.errors import Attempt, CampaignError, DataError, LabelError
+from alkit.molecules.energies import read_as
+from alkit.molecules.molecule import canonical
+from alkit.simulators.base import Label, Level, check_label, create_simulator
+from alkit.simulators.identity import changes
+from alkit.simulators.manual import EnergyReading
+from alkit.storage.ledger import Candidate, Ledger
+
+BY_HAND = "by hand"
+_SAME = 1e-6  # eV: a label that comes again
+_GIVEN_UP = LabelError("not_labelled", "no label came", (Attempt(BY_HAND, "not_labelled", 0.0),))
+
+
+class Refused(NamedTuple):
+    """A row that was not taken: where it stands, and why."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of the rows of one call.
+
+    Attributes:
+        labelled, failed: labels and failures that were kept.
+        repeated: rows that say what is known already.
+        empty: rows without a label and without a reason.
+        to_come: labels that the round still waits for.
+        refused: the others.
+        hint: what the refused numbers look like; mostly empty.
+    """
+
+    labelled: int = 0
+    failed: int = 0
+    repeated: int = 0
+    empty: int = 0
+    to_come: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """One sentence on what was taken."""
+        counts = {
+            "labels taken": self.labelled,
+            "failures": self.failed,
+            "known already": self.repeated,
+            "empty": self.empty,
+            "refused": len(self.refused),
+        }
+        said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing taken"
+        return f"{said}; {self.to_come} labels to come."
+
+
+def tell(
+    folder: Path,
+    rows: Iterable[Told],
+    *,
+    what: str,
+    column: str | None = None,
+    level: str | None = None,
+    unit: str | None = None,
+    kind: str | None = None,
+    references: str | Mapping[str, float] | None = None,
+    replace: bool = False,
+    rest_failed: bool = False,
+) -> Answer:
+    """Keep labels that came by hand.
+
+    Args:
+        what: names the rows in messages.
+        column: that holds the labels; found by its usual names otherwise.
+        level: the method they were computed with, which must be the campaign's.
+        unit, kind, references: how the numbers are read, where not as the campaign file says.
+        replace: put labels in the place of those of the open round that say something else.
+        rest_failed: count what is then still without a label as failed.
+
+    Raises:
+        CampaignError: no campaign, none that waits for labels, another level, or no row that could be taken.
+        DataError, ConfigError: rows or options that cannot be read.
+    """
+    open_campaign(folder)[1].close()  # before a folder or a lock is made
+    with locked_folder(Path(folder)), closing(Ledger(Path(folder) / LEDGER)) as ledger:
+        config = open_campaign(folder)[0]
+        round_ = needed_round(ledger, config, folder)
+        state = reading_state(config, ledger, Path(folder), round_)
+        simulator: Any = create_simulator(state.labels.simulator)
+        if level is not None and level not in (simulator.level.method, str(simulator.level)):
+            raise CampaignError(
+                f"{what} is of {level}, and the campaign's labels are {simulator.level}; levels never mix."
+            )
+        reading = _reading(config, simulator.reading, unit, kind, references)
+        told = _Tell(state, simulator.level, reading, what, column, replace)
+        answer = told.sort(rows)
+        with ledger.transaction():
+            told.keep()
+            if rest_failed:
+                answer = told.give_up(answer)
+        return answer
+
+
+def _reading(
+    config: CampaignConfig,
+    usual: EnergyReading,
+    unit: str | None,
+    kind: str | None,
+    references: str | Mapping[str, float] | None,
+) -> EnergyReading:
+    if unit is None and kind is None and references is None:
+        return usual
+    settings = config.simulator.settings
+    kind = kind or usual.kind
+    if references is None and kind == "total":
+        references = settings.get("references")
+    return EnergyReading(unit or usual.unit, kind, references)
+
+
+_Outcome = Label | LabelError
+
+
+class _Tell:
+    """The rows of one call, sorted into what is kept and what is refused."""
+
+    def __init__(
+        self,
+        state: RoundState,
+        level: Level,
+        reading: EnergyReading,
+        what: str,
+        column: str | None,
+        replace: bool,
+    ):
+        self._state, self._level, self._reading = state, level, reading
+        self._what, self._column, self._replace = what, column, replace
+        settled = state.ledger.candidates(status=("acquired", "labelled", "failed"))
+        self._by_id = {c.id: c for c in settled}
+        # A molecule that was late in one round may have been asked for again in another.
+        self._by_smiles = {c.smiles: c for c in settled}
+        self._kept: dict[int, _Outcome] = {}
+        self._numbers: list[tuple[float, Any]] = []  # as written, and the atoms: what do they look like?
+
+    def sort(self, rows: Iterable[Told]) -> Answer:
+        """Check every row.
+
+        Raises:
+            CampaignError: none can be taken, and some were refused.
+        """
+        refused, counts = list[Refused](), {"repeated": 0, "empty": 0}
+        found: dict[int, list[tuple[str, _Outcome]]] = {}
+        listed = list(rows)
+        if not listed:
+            raise CampaignError(f"{self._what} holds no labels.")
+        self._find_column(listed)
+        for row in listed:
+            try:
+                if (outcome := self._outcome(row)) is None:
+                    counts["empty"] += 1
+                else:
+                    candidate, told = outcome
+                    found.setdefault(candidate.id, []).append((row.where, told))
+            except (_RefusalError, DataError) as error:
+                refused.append(Refused(row.where, str(error).removeprefix(f"{row.where}: ").rstrip(".")))
+        for key, outcomes in found.items():
+            counts["repeated"] += self._settle(self._by_id[key], outcomes, refused)
+        labelled = sum(isinstance(outcome, Label) for outcome in self._kept.values())
+        if refused and not self._kept and not counts["repeated"]:
+            first, more = refused[0], f" (and {len(refused) - 1} more)" if refused[1:] else ""
+            raise CampaignError(
+                f"{self._what}: no label was taken. {first.where}: {first.why}{more}.{self._hint()}"
+            )
+        asked = self._state.ledger.candidates(round_=self._state.round, status=("acquired",))
+        return Answer(
+            labelled=labelled,
+            failed=len(self._kept) - labelled,
+            to_come=sum(c.id not in self._kept for c in asked),
+            refused=refused,
+            hint=self._hint() if refused else "",
+            **counts,
+        )
+
+    def keep(self) -> None:
+        """Write what was sorted out as kept; the caller holds the transaction."""
+        ledger = self._state.ledger
+        ledger.level = self._level
+        for candidate, outcome in self._kept.items():
+            if isinstance(outcome, Label):
+                ledger.add_label(outcome)
+                ledger.mark(candidate, "labelled")
+            else:
+                ledger.mark(candidate, "failed", reason=outcome.reason, detail=outcome.detail)
+            ledger.add_outcome(candidate, outcome, self._level, "told")
+
+    def give_up(self, answer: Answer) -> Answer:
+        """Count what is still asked for as failed."""
+        left = self._state.ledger.candidates(round_=self._state.round, status=("acquired",))
+        self._kept = {candidate.id: _GIVEN_UP for candidate in left}
+        self.keep()
+        return Answer(**vars(answer) | {"failed": answer.failed + len(left), "to_come": 0})
+
+    def _find_column(self, rows: list[Told]) -> None:
+        names, target = (
+            list(dict.fromkeys(name for row in rows for name in row.cells)),
+            self._state.config.target,
+        )
+        if "reason" in names and self._column is None and not _has_numbers(names, target):
+            self._column = ""  # failures alone
+            return
+        self._column = value_column(names, target, self._reading.unit, self._column, self._what)
+
+    def _outcome(self, row: Told) -> tuple[Candidate, _Outcome] | None:
+        """The molecule that a row is about, with its label or failure; None where it says neither yet."""
+        if row.problem:
+            raise _RefusalError(row.problem)
+        value, reason = row.cells.get(self._column or ""), _text(row.cells.get("reason"))
+        if _is_empty(value) and not reason:
+            return None
+        candidate = self._candidate(row)
+        written = next((text for key in ("method", "level") if (text := _text(row.cells.get(key)))), "")
+        if written not in ("", self._level.method, str(self._level)):
+            raise _RefusalError(f"is of {written}, and the campaign's labels are {self._level}")
+        if reason and not _is_empty(value):
+            raise _RefusalError(f"{candidate.smiles} has a label and a reason why it has none; keep one")
+        if reason:
+            word, detail = (
+                (reason, _text(row.cells.get("detail"))) if reason.isidentifier() else ("no_label", reason)
+            )
+            return candidate, LabelError(word, detail, (Attempt(BY_HAND, word, 0.0),))
+        return candidate, self._label(row, candidate, value)
+
+    def _label(self, row: Told, candidate: Candidate, value: Any) -> Label:
+        molecule = self._state.molecules.molecule(candidate.smiles)
+        number = parse_number(str(value), row.where, decimal_comma=row.decimal_comma)
+        numbers, positions = molecule.numbers, molecule.positions
+        if row.numbers is not None and row.positions is not None:
+            numbers, positions = row.numbers, row.positions
+            if problem := changes(candidate.smiles, numbers, positions):
+                raise _RefusalError(
+                    f"{problem}; if it has become another molecule, its reason is identity_changed"
+                )
+        self._numbers.append((number, numbers))
+        seconds = row.cells.get("seconds")
+        seconds = 0.0 if _is_empty(seconds) else parse_number(str(seconds), row.where)
+        try:
+            label = Label(
+                candidate.smiles,
+                self._reading.in_ev(number, numbers),
+                self._level,
+                {},
+                numbers,
+                positions,
+                seconds,
+                (Attempt(BY_HAND, "", seconds),),
+                version=__version__,
+            )
+            return check_label(label, molecule, self._level)
+        except LabelError as error:
+            raise _RefusalError(error.detail or error.reason) from None
+
+    def _candidate(self, row: Told) -> Candidate:
+        smiles, number = _text(row.cells.get("smiles")), _text(row.cells.get("id"))
+        if number:
+            found = self._by_id.get(_whole(number))
+            if found is None:
+                raise _RefusalError(f"id {number} is of no molecule that was asked for")
+            # Programs lose the stereo of a SMILES in an XYZ file; there the geometry says what it is.
+            if smiles and row.numbers is None and canonical(smiles) != found.smiles:
+                raise _RefusalError(f"id {number} is {found.smiles}, and the row says {smiles}")
+            return found
+        if not smiles and row.numbers is None:
+            raise _RefusalError("it names no molecule; give its id or its SMILES")
+        asked = self._by_smiles.get(canonical(smiles)) if smiles else None
+        if asked is None and row.numbers is not None and row.positions is not None:
+            smiles = perceived_smiles(row.numbers, row.positions) or smiles or "its geometry"
+            asked = self._by_smiles.get(smiles)
+        if asked is None:
+            raise _RefusalError(f"{smiles} was not asked for")
+        return asked
+
+    def _settle(
+        self, candidate: Candidate, outcomes: list[tuple[str, _Outcome]], refused: list[Refused]
+    ) -> int:
+        """Decide on all that was said of one molecule; how many rows say nothing new."""
+        (where, first), *others = outcomes
+        if any(not _agree(first, other) for _, other in others):
+            refused += [
+                Refused(at, f"{candidate.smiles} is there twice, with two results; keep one")
+                for at, _ in outcomes
+            ]
+            return 0
+        known = self._known(candidate)
+        if known is not None and _agree(known, first):
+            return len(outcomes)
+        if candidate.round != self._state.round:
+            refused.append(
+                Refused(where, f"{candidate.smiles} {_said(known)} in round {candidate.round}, which is over")
+            )
+            return len(others)
+        if isinstance(known, Label) and not self._replace:
+            refused.append(
+                Refused(where, f"{candidate.smiles} {_said(known)} already; --replace puts this in its place")
+            )
+            return len(others)
+        self._kept[candidate.id] = first
+        return len(others)
+
+    def _known(self, candidate: Candidate) -> _Outcome | None:
+        if candidate.status == "labelled":
+            return self._state.ledger.label(candidate.smiles, self._level)
+        return LabelError(candidate.reason) if candidate.status == "failed" else None
+
+    def _hint(self) -> str:
+        """What numbers that were refused look like."""
+        if not self._numbers:
+            return ""
+        values, compositions = zip(*self._numbers, strict=True)
+        reading = read_as(np.array(values), compositions)
+        if reading is None or (reading.unit.lower(), reading.kind) == (
+            self._reading.unit.lower(),
+            self._reading.kind,
+        ):
+            return ""
+        options = f" Give unit {reading.unit}" + (
+            ", kind total and the references of that level." if reading.kind == "total" else "."
+        )
+        usable = reading.kind in ("atomization", "total")
+        return f" The numbers look like {reading}.{options if usable else ''}"
+
+
+class _RefusalError(Exception):
+    """Why a row is not taken."""
+
+
+def _agree(one: _Outcome, other: _Outcome) -> bool:
+    if isinstance(one, Label) and isinstance(other, Label):
+        return abs(one.value - other.value) <= _SAME
+    return isinstance(one, LabelError) and isinstance(other, LabelError) and one.reason == other.reason
+
+
+def _said(known: _Outcome | None) -> str:
+    if isinstance(known, Label):
+        return f"has the label {known.value:.6f} eV"
+    return f"failed ({known.reason})" if known else "was asked for"
+
+
+def _has_numbers(names: list[str], target: str) -> bool:
+    return any(name.removeprefix("atomization_").startswith(target) for name in names) or bool(
+        {"label", "value", "energy"} & set(names)
+    )
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _text(value: Any) -> str:
+    return "" if _is_empty(value) else " ".join(str(value).split())
+
+
+def _whole(text: str) -> int:
+    """A number of the ledger, also as spreadsheets write it ("17.0"); -1, which none has, for another text."""
+    try:
+        number = float(text)
+        return int(number) if number.is_integer() else -1
+    except (ValueError, OverflowError):
+        return -1
