@@ -36,7 +36,8 @@ from rich.console import Console
 from rich.table import Table
 
 from alkit.campaign.candidates import in_domain
-from alkit.config.schema import DomainConfig
+from alkit.campaign.domain import Domain
+from alkit.config.domain import DomainConfig
 from alkit.errors import LabelError
 from alkit.molecules.conformers import embed
 from alkit.proposers.base import ProposalContext
@@ -181,7 +182,7 @@ def by_evolution(
     start = time.perf_counter()
     children = list(EvolutionProposer().propose(DRAWN, context))
     rate = len(children) / (time.perf_counter() - start)
-    draws = in_domain(children, DomainConfig.model_validate({}))
+    draws = in_domain(children, Domain(DomainConfig.model_validate({})))
     row = {"row": "evolution", **judged(draws, learned, held_out, molecules.list)}
     row["valid"] = len(draws) / len(children)
     row["v·u·n"] *= row["valid"]

@@ -50,6 +50,27 @@ def test_the_acquisition_settings_of_the_docs():
         check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(line))
 
 
+def test_the_domain_of_the_docs(tmp_path):
+    import yaml
+
+    from alkit.campaign.domain import Domain
+
+    (rules,) = _blocks(ROOT / "docs" / "domain.md", "yaml")
+    (predicate,) = _blocks(ROOT / "docs" / "domain.md", "python")
+    (tmp_path / "mine.py").write_text(predicate)
+    given = {"name": "x", "proposer": "generator"} | yaml.safe_load(rules)
+    given["domain"]["allowed"] = str(tmp_path / "mine.py:allowed")
+    domain = Domain(check_config(given).domain)
+    expected = {
+        "OCCCO": None,
+        "CCCCC": "missing_pattern",
+        "OCNN": "forbidden_pattern",
+        "OCCCCCCCC": "outside_range",
+        "OC1CC1": "not_allowed",
+    }
+    assert {one: (domain.outside(one) or (None,))[0] for one in expected} == expected
+
+
 @pytest.mark.parametrize("recipe", sorted((ROOT / "campaigns").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_are_valid(recipe):
     import yaml

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alkit.campaign.candidates import in_domain, settled
+from alkit.campaign.candidates import in_domain, refusals, settled
 from alkit.config.proposer import (
     CustomConfig,
     EvolutionConfig,
@@ -127,7 +127,12 @@ def check_pool(state: RoundState, section: PoolConfig) -> None:
     Raises:
         ConfigError: a pool file of which nothing is in the domain.
     """
-    if section.file is not None and not in_domain(pool_molecules(state, section), state.config.domain):
+    if section.file is None:
+        return
+    molecules, domain = pool_molecules(state, section), state.molecules.domain
+    if not in_domain(molecules, domain):
+        why = refusals(molecules, domain)
         raise ConfigError(
-            f"proposer.file {section.file}: the pool is empty, no molecule of it is in the domain."
+            f"proposer.file {section.file}: the pool is empty, no molecule of it is in the domain"
+            f"{f' ({why})' if why else ''}."
         )

@@ -10,7 +10,8 @@ from typing import Any
 
 from alkit.acquisition.base import adapt, resolve
 from alkit.baselines.base import create_baseline
-from alkit.campaign import acquiring, asking, build_proposers, folder, proposing, target_set, telling, trying
+from alkit.campaign import acquiring, asking, build_proposers, folder, proposing, starting, target_set, telling
+from alkit.campaign import trying
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.labelling import LabelsToComeError
 from alkit.campaign.round_state import RoundState
@@ -22,7 +23,7 @@ from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
-from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
+from alkit.errors import AlkitError, CampaignError, LabelError, TrackingError
 from alkit.files import absolute
 from alkit.models.graphs import GFN2, training_settings
 from alkit.reporting import campaign_report
@@ -122,14 +123,7 @@ class Campaign:
         if isinstance(simulator, RelaxingSimulator):
             simulator.check_closed_shell()
         state.labels.check_level(simulator.level)
-        start, available = self.config.start, len(state.molecules.seeds)
-        wanted = start.training + start.validation
-        wanted += 0 if target_set.listed(state) else start.test
-        if wanted > available:
-            raise ConfigError(
-                f"start asks for {wanted} molecules, and the seeds hold {available} in the domain; lower "
-                "start.training, start.validation or start.test, or give a larger `seeds`."
-            )
+        starting.check_start(state)
         target_set.check_target_set(state)
         build_proposers.check_proposers(state)
         acquiring.check_acquisition(state)

@@ -1,12 +1,14 @@
 """Screening: why each proposal that is not let through is rejected."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from alkit.config.schema import DomainConfig
+from alkit.campaign.domain import Domain
 from alkit.errors import DataError
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.storage.ledger import Candidate, Ledger, Role
+from alkit.storage.words import reason_and_rule
 
 _WHERE_KNOWN = {"test": "in_test_set", "validation": "in_validation_set"}
 
@@ -22,7 +24,7 @@ class Verdict:
 
 def examine(
     smiles: str,
-    domain: DomainConfig,
+    domain: Domain,
     taken: Mapping[str, Candidate],
     seen: set[str],
     held_out: Mapping[str, Role] | None = None,
@@ -37,8 +39,11 @@ def examine(
 
     Returns:
         A verdict with one of the reasons ``invalid_smiles``, ``unsupported`` (charge, fragments, radicals,
-        isotopes), ``foreign_element``, ``too_large``, ``repeated``, ``in_test_set``, ``in_validation_set``,
+        isotopes), those of `Domain.outside`, ``repeated``, ``in_test_set``, ``in_validation_set``,
         ``already_labelled``, ``failed_before``, or none.
+
+    Raises:
+        ConfigError: the user's own predicate fails.
     """
     from rdkit import Chem, rdBase
 
@@ -50,7 +55,7 @@ def examine(
         # RDKit takes what follows a blank for a name, and no text at all for a molecule without atoms.
         parses = molecule is not None and molecule.GetNumAtoms() > 0 and len(smiles.split()) == 1
         return Verdict(smiles, "unsupported" if parses else "invalid_smiles", str(error))
-    if outside := _outside(key, domain):
+    if outside := domain.outside(key):
         return Verdict(key, *outside)
     if key in seen:
         return Verdict(key, "repeated")
@@ -78,7 +83,7 @@ def settled(ledger: Ledger) -> set[str]:
     return set(ledger.known()) | rejected
 
 
-def in_domain(smiles: Iterable[str], domain: DomainConfig) -> list[str]:
+def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:
     """Canonical, unique molecules of the domain, in the order given."""
     seen: set[str] = set()
     kept = []
@@ -90,15 +95,8 @@ def in_domain(smiles: Iterable[str], domain: DomainConfig) -> list[str]:
     return kept
 
 
-def _outside(smiles: str, domain: DomainConfig) -> tuple[str, str] | None:
-    from rdkit import Chem
-
-    molecule = Chem.MolFromSmiles(smiles)
-    foreign = {atom.GetSymbol() for atom in molecule.GetAtoms()} - set(domain.elements)
-    if foreign:
-        return "foreign_element", ", ".join(sorted(foreign))
-    if any(atom.GetTotalNumHs() for atom in molecule.GetAtoms()) and "H" not in domain.elements:
-        return "foreign_element", "H"
-    if molecule.GetNumHeavyAtoms() > domain.max_heavy_atoms:
-        return "too_large", f"{molecule.GetNumHeavyAtoms()} heavy atoms"
-    return None
+def refusals(smiles: Iterable[str], domain: Domain) -> str:
+    """Why molecules are not in the domain, with counts, the most frequent first; nothing if all are."""
+    verdicts = (examine(one, domain, {}, set()) for one in smiles)
+    counts = Counter(reason_and_rule(v.reason, v.detail) for v in verdicts if v.reason)
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common())

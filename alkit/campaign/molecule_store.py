@@ -13,6 +13,7 @@ from alkit.baselines.base import BaselineSpec, Reading, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import Readings, read_all
 from alkit.campaign.candidates import in_domain
+from alkit.campaign.domain import Domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine
 from alkit.errors import CampaignError, DataError, LabelError
@@ -59,9 +60,14 @@ class MoleculeStore:
         return Dataset.open(self._config.dataset) if self._config.dataset else None
 
     @cached_property
+    def domain(self) -> Domain:
+        """Which molecules the campaign is about."""
+        return Domain(self._config.domain)
+
+    @cached_property
     def seeds(self) -> list[str]:
         """Canonical SMILES that the start and test sets are drawn from, and a generator first learns from."""
-        return in_domain(self.seeds_before_domain, self._config.domain)
+        return in_domain(self.seeds_before_domain, self.domain)
 
     @cached_property
     def target_file(self) -> list[str]:
@@ -69,7 +75,7 @@ class MoleculeStore:
         from alkit.datasets import read_smiles
 
         section = self._config.target_set
-        return in_domain(read_smiles(section.file), self._config.domain) if section and section.file else []
+        return in_domain(read_smiles(section.file), self.domain) if section and section.file else []
 
     @cached_property
     def seeds_before_domain(self) -> Sequence[str]:

@@ -119,7 +119,7 @@ def propose_given(state: RoundState, given: Sequence[str]) -> None:
     taken, seen, reasons = state.ledger.known(), set[str](), Counter[str]()
     held_out = held_out_graphs(taken.values())
     for smiles in given:
-        verdict = examine(str(smiles), state.config.domain, taken, seen, held_out)
+        verdict = examine(str(smiles), state.molecules.domain, taken, seen, held_out)
         reasons[verdict.reason] += 1
         seen.add(verdict.smiles)
     if not reasons.pop("", 0):

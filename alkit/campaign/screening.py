@@ -13,7 +13,7 @@ def screen(state: RoundState) -> None:
     proposed = state.ledger.candidates(round_=state.round, status=("proposed",))
     verdicts = []
     for candidate in proposed:
-        verdict = candidates.examine(candidate.smiles, state.config.domain, taken, seen, held_out)
+        verdict = candidates.examine(candidate.smiles, state.molecules.domain, taken, seen, held_out)
         verdicts.append(verdict)
         if not verdict.reason:
             seen.add(verdict.smiles)

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 
 from alkit.campaign import target_set
+from alkit.campaign.candidates import refusals
 from alkit.campaign.labelling import label_batch
 from alkit.campaign.round_state import RoundState
 from alkit.errors import CampaignError, ConfigError, words_of
@@ -16,6 +17,27 @@ from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
 
 _OFFERED = 5  # molecules that each of the start is chosen from
+
+
+def check_start(state: RoundState) -> None:
+    """Whether the seeds hold enough molecules of the domain, and the user's own predicate answers.
+
+    Raises:
+        ConfigError: they do not, or it does not.
+    """
+    section, domain, seeds = state.config.start, state.molecules.domain, state.molecules.seeds
+    wanted = section.training + section.validation
+    wanted += 0 if target_set.listed(state) else section.test
+    why = refusals(state.molecules.seeds_before_domain, domain) if domain.config.constrained else ""
+    if wanted > len(seeds):
+        raise ConfigError(
+            f"start asks for {wanted} molecules, and the seeds hold {len(seeds)} in the domain"
+            f"{f' (rejected: {why})' if why else ''}; lower start.training, start.validation or start.test, "
+            f"{'widen the domain, ' if why else ''}or give a larger `seeds`."
+        )
+    domain.check(seeds)
+    if domain.config.constrained:
+        state.progress.say(f"domain: {len(seeds)} of the seeds; rejected: {why or 'none'}")
 
 
 def start(state: RoundState) -> None:

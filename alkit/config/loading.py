@@ -23,6 +23,10 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("surrogate", "baseline"): [{"kind": "gfn2"}],
     ("surrogate", "baseline_inputs"): False,
     ("start", "choice"): "random",
+    ("domain", "require"): [],
+    ("domain", "forbid"): [],
+    ("domain", "descriptors"): {},
+    ("domain", "allowed"): None,
 }
 
 # Settings that change no past result: they may change while a campaign is under way, and the ledger notes it.
@@ -131,6 +135,9 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
         update={"baseline": tuple(_resolved_baseline(one, config, base) for one in config.surrogate.baseline)}
     )
     changes["proposer"] = _resolved_proposer(config.proposer, base)
+    if config.domain.allowed:
+        allowed = absolute_code_path(config.domain.allowed, base)
+        changes["domain"] = config.domain.model_copy(update={"allowed": allowed})
     changes["acquisition"] = config.acquisition.model_copy(
         update={"name": absolute_code_path(config.acquisition.name, base)}
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from alkit.config.domain import DomainConfig
 from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
@@ -26,26 +27,6 @@ from surrogate.settings import (
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are the campaign file's
 _FEWEST_VALIDATION = 5
-
-
-class DomainConfig(Section):
-    """Which molecules the campaign is about; anything else is rejected with the reason."""
-
-    elements: list[str] = Field(
-        ["H", "C", "N", "O", "F"], min_length=1, description="Symbols allowed, H included."
-    )
-    max_heavy_atoms: PositiveInt = Field(9, description="Most atoms other than hydrogen.")
-
-    @model_validator(mode="after")
-    def _known_elements(self) -> "DomainConfig":
-        from ase.data import atomic_numbers
-
-        if len(set(self.elements)) < len(self.elements):
-            raise ValueError(f"elements {self.elements} names one twice")
-        for symbol in self.elements:
-            if symbol not in atomic_numbers or atomic_numbers[symbol] == 0:
-                raise ValueError(f"{symbol!r} is not the symbol of an element")
-        return self
 
 
 class StartConfig(Section):

@@ -369,6 +369,7 @@ def _facts(
         *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),
         ("surrogate", f"{_WHAT[surrogate.representation].format(surrogate.members)}{heads}, {mode}"),
         ("learns", learning),
+        *([("domain", str(config.domain))] if config.domain.constrained else []),
         ("acquisition", config.acquisition.name),
         ("proposer", config.proposer.kind),
         ("seed", str(config.seed)),

@@ -8,6 +8,7 @@ each of them cost something.
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from alkit.storage.label_rows import (
 )
 from alkit.storage.ledger_check import check_rows
 from alkit.storage.round_metrics import RoundMetrics
-from alkit.storage.words import Origin, Role, Source, Status
+from alkit.storage.words import Origin, Role, Source, Status, reason_and_rule
 
 _FORMAT = "1"
 _SCHEMA = f"""
@@ -272,11 +273,11 @@ class Ledger:
         seals.seal(self._db, "candidates", (candidate,))
 
     def reasons(self) -> list[tuple[int, str, str, int]]:
-        """Round, status, reason, count of every group of candidates."""
-        return self._db.execute(
-            "SELECT round, status, reason, count(*) FROM candidates GROUP BY round, status, reason "
-            "ORDER BY round, status, count(*) DESC"
-        ).fetchall()
+        """Round, status, reason (as `reason_and_rule` has it) and count of every group of candidates."""
+        rows = self._db.execute("SELECT round, status, reason, detail FROM candidates")
+        counts = Counter((round_, status, reason_and_rule(*why)) for round_, status, *why in rows)
+        groups = ((*group, count) for group, count in counts.items())
+        return sorted(groups, key=lambda group: (group[0], group[1], -group[3], group[2]))
 
     def known(self) -> dict[str, Candidate]:
         """Molecules that were labelled, or failed to be: a campaign does not propose them again.

@@ -9,7 +9,8 @@ import numpy as np
 
 from alkit import plugins
 from alkit.campaign.candidates import in_domain
-from alkit.config.schema import DomainConfig
+from alkit.campaign.domain import Domain
+from alkit.config.domain import DomainConfig
 from alkit.molecules.enumeration import seed_molecules
 from alkit.proposers import ProposalContext, proposals
 from alkit.proposers.registry import adapt_proposer
@@ -74,4 +75,4 @@ def check_proposer(proposer: Any, folder: Path, **settings: Any) -> list[str]:
 
 def _usable(smiles: list[str]) -> list[str]:
     """Different molecules that a campaign with the default domain would let through, canonical."""
-    return in_domain(smiles, DomainConfig.model_validate({}))
+    return in_domain(smiles, Domain(DomainConfig.model_validate({})))

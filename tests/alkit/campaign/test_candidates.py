@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alkit.campaign.candidates import Verdict, examine, held_out_graphs, in_domain
-from alkit.config.schema import DomainConfig
+from alkit.campaign.domain import Domain
+from alkit.config.domain import DomainConfig
 from alkit.molecules.molecule import canonical
 from alkit.proposers.base import ProposalContext
 from alkit.proposers.pool import PoolProposer
 from alkit.storage.ledger import Candidate
 
-SMALL = DomainConfig(elements=["H", "C", "N", "O"], max_heavy_atoms=4)
+SMALL = Domain(DomainConfig(elements=["H", "C", "N", "O"], max_heavy_atoms=4))
 TAKEN = {
     canonical(smiles): Candidate(k, 0, canonical(smiles), status, reason, role)
     for k, (smiles, status, reason, role) in enumerate(
@@ -29,7 +30,7 @@ TAKEN = {
 SMILES = ["CCO", "CC", "C", "CC=O", "NCC", "C1CC1", "OCO", "C#C"]
 
 
-def verdict(smiles: str, domain: DomainConfig = SMALL) -> Verdict:
+def verdict(smiles: str, domain: Domain = SMALL) -> Verdict:
     return examine(smiles, domain, TAKEN, {"CC"})
 
 
@@ -71,7 +72,7 @@ def test_every_reason(smiles: str, reason: str, detail: str) -> None:
 
 
 def test_hydrogen_is_an_element_of_the_domain_too() -> None:
-    bare = DomainConfig(elements=["C", "O", "N"])
+    bare = Domain(DomainConfig(elements=["C", "O", "N"]))
     assert verdict("CCO", bare).reason == "foreign_element"
     assert verdict("CCO", bare).detail == "H"
     assert verdict("O=C=O", bare).reason == ""
@@ -79,7 +80,7 @@ def test_hydrogen_is_an_element_of_the_domain_too() -> None:
 
 def test_the_largest_molecule_allowed_is_allowed() -> None:
     assert verdict("CCCC").reason == ""
-    assert verdict("CCCCC", DomainConfig(elements=["H", "C"], max_heavy_atoms=5)).reason == ""
+    assert verdict("CCCCC", Domain(DomainConfig(elements=["H", "C"], max_heavy_atoms=5))).reason == ""
 
 
 def test_looking_changes_nothing() -> None:
@@ -130,6 +131,6 @@ def test_a_stereoisomer_of_a_test_molecule_is_held_out_with_it() -> None:
     test = Candidate(1, 0, "C[C@H](O)F", "labelled", "", "test")
     held_out = held_out_graphs([test, Candidate(2, 0, "C[C@H](N)F", "labelled", "", "training")])
     for mirror in ("C[C@@H](O)F", "CC(O)F"):
-        verdict = examine(mirror, DomainConfig(), {}, set(), held_out)
+        verdict = examine(mirror, Domain(DomainConfig()), {}, set(), held_out)
         assert verdict.reason == "in_test_set"
-    assert not examine("C[C@@H](N)F", DomainConfig(), {}, set(), held_out).reason
+    assert not examine("C[C@@H](N)F", Domain(DomainConfig()), {}, set(), held_out).reason
