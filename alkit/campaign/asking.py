@@ -61,7 +61,7 @@ class Batch:
 
     def frame(self) -> pandas.DataFrame:
         """One molecule a row, with its geometry as ASE's `Atoms` and an empty column for the label."""
-        import pandas
+        import pandas  # MLflow brings it
         from ase import Atoms
 
         rows = [one._asdict() for one in self.wanted]
@@ -101,9 +101,7 @@ def needed_round(ledger: Ledger, config: CampaignConfig, folder: Path) -> int:
     if stopped_by := ledger.meta("stopped_by"):
         raise CampaignError(f"{folder} asks for no labels: it has ended ({stopped_by}).")
     if (round_ := open_round(ledger)) is None:
-        raise CampaignError(
-            f"{folder} asks for no labels now; `alkit campaign run` goes on to its next batch."
-        )
+        raise CampaignError(f"{folder} asks for no labels now; `alkit campaign run` goes on to the next.")
     return round_
 
 
@@ -161,8 +159,8 @@ def _predicted(state: RoundState, rows: list[Candidate]) -> _Known:
         c.id: (
             float(means[k]),
             float(std[k]),
-            f"{name} chose it of {len(std)} candidates, from {origins.get(c.id, 'a proposer')}; its deviation "
-            f"is the {_ordinal(int(ranks[k]))} largest",
+            f"{name} chose it of {len(std)} candidates, from {origins.get(c.id, 'a proposer')}; its "
+            f"deviation is the {_ordinal(int(ranks[k]))} largest",
         )
         for c in rows
         for k in (place[c.id],)

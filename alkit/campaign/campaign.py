@@ -1,17 +1,25 @@
 """The campaign: the only stateful class. It runs stages in order, resumes, and stops."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alkit.acquisition.base import adapt, resolve
-from alkit.baselines.base import create_baseline
-from alkit.campaign import acquiring, asking, build_proposers, folder, proposing, starting, target_set, telling
-from alkit.campaign import trying
+from alkit.campaign import (
+    acquiring,
+    asking,
+    folder,
+    proposing,
+    telling,
+    trying,
+)
+from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.labelling import LabelsToComeError
 from alkit.campaign.round_state import RoundState
@@ -25,18 +33,19 @@ from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, LabelError, TrackingError
 from alkit.files import absolute
-from alkit.models.graphs import GFN2, training_settings
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.tracking import Tracker, absolute_uri
-from alkit.simulators.base import Label, create_simulator
-from alkit.simulators.simulator import RelaxingSimulator
+from alkit.simulators.base import Label
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
-from surrogate.settings import pick_device
 
 _REJECTING = ("screen", "predict")  # stages that may leave no candidate
+
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Campaign:
             AlkitError: the first thing found.
         """
         with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
-            self._check(self._state(ledger))
+            check_campaign(self._state(ledger))
 
     def try_labels(self) -> list[tuple[str, Label | LabelError]]:
         """`check`, then real labels of a few molecules; nothing is kept.
@@ -111,27 +120,12 @@ class Campaign:
         """
         with contextlib.closing(Ledger(Path(":memory:"))) as ledger:
             state = self._state(ledger)
-            self._check(state)
+            check_campaign(state)
             try:
                 with self.progress:
                     return trying.try_labels(state)
             finally:
                 state.labels.close(wait=False)
-
-    def _check(self, state: RoundState) -> None:
-        simulator = create_simulator(state.labels.simulator)
-        if isinstance(simulator, RelaxingSimulator):
-            simulator.check_closed_shell()
-        state.labels.check_level(simulator.level)
-        starting.check_start(state)
-        target_set.check_target_set(state)
-        build_proposers.check_proposers(state)
-        acquiring.check_acquisition(state)
-        state.molecules.builder.check()
-        if self.config.surrogate.learning == "pretrain":
-            create_baseline(GFN2)
-        training_settings(self.config)
-        pick_device(self.config.surrogate.device)
 
     def run(self) -> Result:
         """Run to the end, from wherever an earlier run was stopped.
@@ -152,9 +146,7 @@ class Campaign:
                     folder.remove_new(self.folder)
                 raise
 
-    def recommend(
-        self, n: int | None = None, *, candidates: Iterable[str] | None = None
-    ) -> "pandas.DataFrame":
+    def recommend(self, n: int | None = None, *, candidates: Iterable[str] | None = None) -> pandas.DataFrame:
         """The molecules to label next, of a campaign with ``simulator: manual``.
 
         It learns from the labels that `add_labels` has brought and goes on to its next batch. While a batch
@@ -165,8 +157,8 @@ class Campaign:
             candidates: SMILES to choose from in this round, in place of the proposer's.
 
         Returns:
-            One molecule a row: id, smiles, role, prediction_eV and std_eV, why, its geometry as ASE's `Atoms`,
-            and an empty column for the label.
+            id, smiles, role, prediction_eV, std_eV, why, the geometry as ASE's `Atoms`, and an empty column
+            for the label.
 
         Raises:
             CampaignError: the campaign has ended, another batch still waits, or no candidate can be labelled.
@@ -193,9 +185,9 @@ class Campaign:
         """Take labels that were computed elsewhere.
 
         Args:
-            frame: a pandas frame, a list of dictionaries or a dictionary of columns: ``id`` or ``smiles``, and
-                a label (column "u0_eV" or the like) or a ``reason`` why there is none; ``atoms`` may hold the
-                geometry (ASE's `Atoms`) that the label belongs to. In a frame, NaN is a label to come.
+            frame: a pandas frame, a list of dictionaries or a dictionary of columns: ``id`` or ``smiles``,
+                and a label (column "u0_eV" or the like) or a ``reason`` why there is none; ``atoms`` may be
+                the geometry (ASE's `Atoms`) that the label belongs to. In a frame, NaN is a label to come.
             options: ``level``, ``unit``, ``kind``, ``references``, ``column``, ``replace`` and
                 ``rest_failed`` of `alkit.campaign.telling.tell`.
 
@@ -210,7 +202,7 @@ class Campaign:
     def _go_on(self, ledger: Ledger) -> Result:
         state = self._state(ledger)
         if not ledger.stages():
-            self._check(state)
+            check_campaign(state)
         try:
             _ = state.labels.cache  # one that cannot be used is found before the work
             stopped_by = self._run(state)
@@ -302,7 +294,7 @@ class Campaign:
         """Whether the folder was moved or copied since the last run."""
         return ledger.meta("folder") not in (None, str(self.folder))
 
-    def _round(self, state: RoundState, runs: "CampaignRuns") -> bool:
+    def _round(self, state: RoundState, runs: CampaignRuns) -> bool:
         """The stages of the round that are left; whether its plots were drawn, after all the rest."""
         drawn = False
         runs.open_round(state.round)

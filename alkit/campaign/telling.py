@@ -1,8 +1,8 @@
 """Take labels that come by hand: each row is checked, and kept or refused with the reason.
 
 What is kept of one call is one transaction. A label is of a molecule that the open round asks for, at the
-campaign's level of theory, finite, and an energy that its atoms can have; its geometry, where it brings one, is
-that molecule's.
+campaign's level of theory, finite, and an energy that its atoms can have; its geometry, where it brings one,
+is that molecule's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +20,20 @@ from alkit import __version__
 from alkit.campaign.asking import needed_round, reading_state
 from alkit.campaign.folder import LEDGER, locked_folder, open_campaign
 from alkit.campaign.round_state import RoundState
-from alkit.campaign.told_files import Told, value_column
+from alkit.campaign.told_files import (
+    Told,
+    is_empty,
+    names_a_label,
+    text_of,
+    value_column,
+    whole_number,
+)
 from alkit.config.schema import CampaignConfig
 from alkit.datasets.structures import perceived_smiles
 from alkit.datasets.tables import parse_number
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
 from alkit.molecules.energies import read_as
-from alkit.molecules.molecule import canonical
+from alkit.molecules.molecule import canonical, without_stereo
 from alkit.simulators.base import Label, Level, check_label, create_simulator
 from alkit.simulators.identity import changes
 from alkit.simulators.manual import EnergyReading
@@ -227,7 +235,7 @@ class _Tell:
             list(dict.fromkeys(name for row in rows for name in row.cells)),
             self._state.config.target,
         )
-        if "reason" in names and self._column is None and not _has_numbers(names, target):
+        if "reason" in names and self._column is None and not names_a_label(names, target):
             self._column = ""  # failures alone
             return
         self._column = value_column(names, target, self._reading.unit, self._column, self._what)
@@ -236,19 +244,18 @@ class _Tell:
         """The molecule that a row is about, with its label or failure; None where it says neither yet."""
         if row.problem:
             raise _RefusalError(row.problem)
-        value, reason = row.cells.get(self._column or ""), _text(row.cells.get("reason"))
-        if _is_empty(value) and not reason:
+        value, reason = row.cells.get(self._column or ""), text_of(row.cells.get("reason"))
+        if is_empty(value) and not reason:
             return None
         candidate = self._candidate(row)
-        written = next((text for key in ("method", "level") if (text := _text(row.cells.get(key)))), "")
+        written = next((text for key in ("method", "level") if (text := text_of(row.cells.get(key)))), "")
         if written not in ("", self._level.method, str(self._level)):
             raise _RefusalError(f"is of {written}, and the campaign's labels are {self._level}")
-        if reason and not _is_empty(value):
+        if reason and not is_empty(value):
             raise _RefusalError(f"{candidate.smiles} has a label and a reason why it has none; keep one")
         if reason:
-            word, detail = (
-                (reason, _text(row.cells.get("detail"))) if reason.isidentifier() else ("no_label", reason)
-            )
+            named = reason.isidentifier()
+            word, detail = (reason, text_of(row.cells.get("detail"))) if named else ("no_label", reason)
             return candidate, LabelError(word, detail, (Attempt(BY_HAND, word, 0.0),))
         return candidate, self._label(row, candidate, value)
 
@@ -260,11 +267,11 @@ class _Tell:
             numbers, positions = row.numbers, row.positions
             if problem := changes(candidate.smiles, numbers, positions):
                 raise _RefusalError(
-                    f"{problem}; if it has become another molecule, its reason is identity_changed"
+                    f"{problem}; one that became another molecule has identity_changed as reason"
                 )
         self._numbers.append((number, numbers))
         seconds = row.cells.get("seconds")
-        seconds = 0.0 if _is_empty(seconds) else parse_number(str(seconds), row.where)
+        seconds = 0.0 if is_empty(seconds) else parse_number(str(seconds), row.where)
         try:
             label = Label(
                 candidate.smiles,
@@ -282,9 +289,9 @@ class _Tell:
             raise _RefusalError(error.detail or error.reason) from None
 
     def _candidate(self, row: Told) -> Candidate:
-        smiles, number = _text(row.cells.get("smiles")), _text(row.cells.get("id"))
+        smiles, number = text_of(row.cells.get("smiles")), text_of(row.cells.get("id"))
         if number:
-            found = self._by_id.get(_whole(number))
+            found = self._by_id.get(whole_number(number))
             if found is None:
                 raise _RefusalError(f"id {number} is of no molecule that was asked for")
             # Programs lose the stereo of a SMILES in an XYZ file; there the geometry says what it is.
@@ -295,35 +302,51 @@ class _Tell:
             raise _RefusalError("it names no molecule; give its id or its SMILES")
         asked = self._by_smiles.get(canonical(smiles)) if smiles else None
         if asked is None and row.numbers is not None and row.positions is not None:
-            smiles = perceived_smiles(row.numbers, row.positions) or smiles or "its geometry"
-            asked = self._by_smiles.get(smiles)
+            smiles = perceived_smiles(row.numbers, row.positions) or smiles
+            if not smiles:
+                raise _RefusalError("no bonds are found in its geometry; give its id")
+            asked = self._by_geometry(smiles, row.numbers, row.positions)
         if asked is None:
             raise _RefusalError(f"{smiles} was not asked for")
         return asked
+
+    def _by_geometry(self, smiles: str, numbers: Any, positions: Any) -> Candidate | None:
+        """The molecule that a geometry is of, also where its SMILES leaves the stereo open.
+
+        Args:
+            smiles: as perceived from the geometry.
+        """
+        if smiles in self._by_smiles:
+            return self._by_smiles[smiles]
+        alike = self._by_graph.get(without_stereo(smiles), [])
+        fitting = [c for c in alike if not changes(c.smiles, numbers, positions)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    @cached_property
+    def _by_graph(self) -> dict[str, list[Candidate]]:
+        found: dict[str, list[Candidate]] = {}
+        for smiles, candidate in self._by_smiles.items():
+            found.setdefault(without_stereo(smiles), []).append(candidate)
+        return found
 
     def _settle(
         self, candidate: Candidate, outcomes: list[tuple[str, _Outcome]], refused: list[Refused]
     ) -> int:
         """Decide on all that was said of one molecule; how many rows say nothing new."""
         (where, first), *others = outcomes
+        smiles, known, problem = candidate.smiles, self._known(candidate), ""
         if any(not _agree(first, other) for _, other in others):
-            refused += [
-                Refused(at, f"{candidate.smiles} is there twice, with two results; keep one")
-                for at, _ in outcomes
-            ]
+            problem = f"{smiles} is there twice, with two results; keep one"
+            refused += [Refused(at, problem) for at, _ in outcomes]
             return 0
-        known = self._known(candidate)
         if known is not None and _agree(known, first):
             return len(outcomes)
         if candidate.round != self._state.round:
-            refused.append(
-                Refused(where, f"{candidate.smiles} {_said(known)} in round {candidate.round}, which is over")
-            )
-            return len(others)
-        if isinstance(known, Label) and not self._replace:
-            refused.append(
-                Refused(where, f"{candidate.smiles} {_said(known)} already; --replace puts this in its place")
-            )
+            problem = f"{smiles} {_said(known)} in round {candidate.round}, which is over"
+        elif isinstance(known, Label) and not self._replace:
+            problem = f"{smiles} {_said(known)} already; --replace puts this in its place"
+        if problem:
+            refused.append(Refused(where, problem))
             return len(others)
         self._kept[candidate.id] = first
         return len(others)
@@ -339,16 +362,14 @@ class _Tell:
             return ""
         values, compositions = zip(*self._numbers, strict=True)
         reading = read_as(np.array(values), compositions)
-        if reading is None or (reading.unit.lower(), reading.kind) == (
-            self._reading.unit.lower(),
-            self._reading.kind,
-        ):
+        used = (self._reading.unit.lower(), self._reading.kind)
+        if reading is None or (reading.unit.lower(), reading.kind) == used:
             return ""
-        options = f" Give unit {reading.unit}" + (
-            ", kind total and the references of that level." if reading.kind == "total" else "."
-        )
-        usable = reading.kind in ("atomization", "total")
-        return f" The numbers look like {reading}.{options if usable else ''}"
+        advice = {
+            "atomization": f" Give --unit {reading.unit}.",
+            "total": f" Give --unit {reading.unit} --kind total --references FILE.",
+        }
+        return f" The numbers look like {reading}.{advice.get(reading.kind, '')}"
 
 
 class _RefusalError(Exception):
@@ -365,26 +386,3 @@ def _said(known: _Outcome | None) -> str:
     if isinstance(known, Label):
         return f"has the label {known.value:.6f} eV"
     return f"failed ({known.reason})" if known else "was asked for"
-
-
-def _has_numbers(names: list[str], target: str) -> bool:
-    return any(name.removeprefix("atomization_").startswith(target) for name in names) or bool(
-        {"label", "value", "energy"} & set(names)
-    )
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _text(value: Any) -> str:
-    return "" if _is_empty(value) else " ".join(str(value).split())
-
-
-def _whole(text: str) -> int:
-    """A number of the ledger, also as spreadsheets write it ("17.0"); -1, which none has, for another text."""
-    try:
-        number = float(text)
-        return int(number) if number.is_integer() else -1
-    except (ValueError, OverflowError):
-        return -1

@@ -19,6 +19,8 @@ from alkit.datasets.xyz import read_frames
 from alkit.errors import DataError
 from alkit.molecules.energies import unit_of
 
+_USUAL = ("label", "value", "energy")  # names of columns of labels
+
 
 class Told(NamedTuple):
     """One row.
@@ -88,6 +90,30 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and bool(np.isnan(value))
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def text_of(value: Any) -> str:
+    """What a cell says, on one line."""
+    return "" if is_empty(value) else " ".join(str(value).split())
+
+
+def whole_number(text: str) -> int:
+    """A number of the ledger, also as spreadsheets write it ("17.0"); -1, which none has, for other texts."""
+    try:
+        number = float(text)
+        return int(number) if number.is_integer() else -1
+    except (ValueError, OverflowError):
+        return -1
+
+
+def names_a_label(names: Sequence[str], target: str) -> bool:
+    """Whether any of these columns may hold labels of ``target``."""
+    return any(name.removeprefix("atomization_").startswith(target) or name in _USUAL for name in names)
+
+
 def value_column(names: Sequence[str], target: str, unit: str, column: str | None, what: str) -> str:
     """The name of the column that holds labels, in small letters.
 
@@ -107,7 +133,7 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
     usual += [
         name for name in names if name.startswith(f"atomization_{target}")
     ]  # of `alkit campaign ledger`
-    usual += [name for name in ("label", "value", "energy") if name in names]
+    usual += [name for name in _USUAL if name in names]
     found = column.lower() if column else next(iter(usual), None)
     if found is None:
         raise DataError(

@@ -19,7 +19,7 @@ Overrides = Annotated[
 
 @campaign.command("run")
 def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
-    """Run a campaign; the same command goes on with one that was interrupted, and other stop rules with one that
+    """Run a campaign; the same command goes on with one that was interrupted, other stop rules with one that
     has ended."""
     from alkit.campaign.campaign import Campaign
     from alkit.reporting import campaign_report
@@ -123,7 +123,7 @@ def campaign_tell(
     kind: Annotated[Energy | None, typer.Option(help="atomization or total energies.")] = None,
     references: Annotated[
         str | None,
-        typer.Option(help="Energies of isolated atoms, of total energies: JSON or a table's name."),
+        typer.Option(help="Energies of isolated atoms, for total ones: JSON, or a table's name."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Correct labels of the open round.")] = False,
     rest_failed: Annotated[
@@ -226,9 +226,9 @@ def campaign_schema() -> None:
 
 def _what_to_do(folder: Path, waiting: int) -> str:
     return (
-        f"{folder.name} waits for {waiting} labels: `alkit campaign ask {shown(folder)} --out batch.csv` writes "
-        f"the molecules (.smi, .xyz and .sdf too), `alkit campaign tell {shown(folder)} labels.csv` takes the "
-        "labels, and the same `alkit campaign run` goes on."
+        f"{folder.name} waits for {waiting} labels: `alkit campaign ask {shown(folder)} --out batch.csv` "
+        f"writes the molecules (.smi, .xyz and .sdf too), `alkit campaign tell {shown(folder)} labels.csv` "
+        "takes the labels, and the same `alkit campaign run` goes on."
     )
 
 

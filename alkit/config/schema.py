@@ -320,7 +320,7 @@ class CampaignConfig(Section):
             )
         if self.twin and self.simulator.kind == "manual":
             raise ValueError(
-                "twin: random needs labels that are computed; simulator: manual waits for people"
+                "twin: random needs labels that are computed; with simulator: manual they are not"
             )
         members, training = self.surrogate.members, self.start.training
         kind = self.surrogate.representation

@@ -18,8 +18,7 @@ class SimulatorConfig(Section):
     """What labels, and how."""
 
     kind: str = Field(
-        "xtb",
-        description="xtb, lookup, manual (labels come by hand), an installed plug-in, or './file.py:ClassName'.",
+        "xtb", description="xtb, lookup, manual (labels by hand), a plug-in, or './file.py:ClassName'."
     )
     settings: dict[str, Any] = Field(default_factory=dict, description="Arguments of that simulator.")
     engine: Engine = Field("local", description="Where labels are computed.")

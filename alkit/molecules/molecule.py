@@ -167,4 +167,8 @@ def without_stereo(smiles: str) -> str:
     """Canonical SMILES without stereo: what 2D mode sees of a molecule, and what its stereoisomers share."""
     from rdkit import Chem
 
-    return Chem.MolToSmiles(_parse(smiles), isomericSmiles=False)
+    mol = _parse(smiles)
+    if "[H]" in smiles:  # a hydrogen that is written for the stereo of its double bond alone
+        Chem.RemoveStereochemistry(mol)
+        mol = Chem.RemoveHs(mol)
+    return Chem.MolToSmiles(mol, isomericSmiles=False)

@@ -21,8 +21,8 @@ MANUAL = "manual"
 class ManualSimulator:
     """The level of theory of labels that come by hand, and how their numbers are read.
 
-    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: "u0" or "energy"; ``unit``: of the numbers, of
-    `alkit.molecules.energies.UNITS`; ``kind``: "atomization", or "total" energies, from which those of the
+    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: "u0" or "energy"; ``unit``: of the numbers,
+    of `alkit.molecules.energies.UNITS`; ``kind``: "atomization", or "total" energies, from which those of the
     isolated atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a
     table of alkit's. Raises `ConfigError` for settings that cannot be.
     """

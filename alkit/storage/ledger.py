@@ -138,7 +138,7 @@ class Ledger:
         return self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
     def _has(self, table: str) -> bool:
-        """Whether there is such a table: ledgers of earlier revisions that are opened to be read lack some."""
+        """Whether there is such a table: earlier revisions' ledgers that are opened to be read lack some."""
         query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
         return self._db.execute(query, (table,)).fetchone() is not None
 

@@ -29,9 +29,9 @@ def copy_ledger(source: Path, target: Path, round_: int) -> None:
 
     What was changed in the settings later counts from the next round on. ``source`` may be in use.
     """
-    with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        with closing(sqlite3.connect(target)) as copy:
-            db.backup(copy)
+    address = f"{source.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as db, closing(sqlite3.connect(target)) as copy:
+        db.backup(copy)
     Ledger(target).close()  # adds the tables that a ledger of an earlier revision lacks
     with closing(sqlite3.connect(target)) as copy:
         copy.executescript(f"BEGIN; {_LATER.format(round=int(round_))}")

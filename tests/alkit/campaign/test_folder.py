@@ -100,8 +100,8 @@ def test_a_change_that_cannot_work_changes_nothing(tiny):
     before = open_campaign(Path(tiny["folder"]))[0]
     with pytest.raises(ConfigError, match="'lcmd'"):
         Campaign(tiny | {"acquisition": "lmcd", "stop": {"rounds": 2}}).run()
+    surrogate = tiny["surrogate"] | {"epochs": 5}
     with pytest.raises(CampaignError, match=r"config \(surrogate.epochs: 4 -> 5\)"):
-        surrogate = tiny["surrogate"] | {"epochs": 5}
         Campaign(tiny | {"surrogate": surrogate, "stop": {"rounds": 2}}).run()
     config, ledger = open_campaign(Path(tiny["folder"]))
     assert config.as_dict() == before.as_dict()
