@@ -12,6 +12,7 @@ from alkit.campaign import target_set
 from alkit.campaign.candidates import refusals
 from alkit.campaign.labelling import label_batch
 from alkit.campaign.round_state import RoundState
+from alkit.campaign.start_labels import check_start_labels, take_start_labels
 from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
@@ -20,11 +21,15 @@ _OFFERED = 5  # molecules that each of the start is chosen from
 
 
 def check_start(state: RoundState) -> None:
-    """Whether the seeds hold enough molecules of the domain, and the user's own predicate answers.
+    """Whether the seeds hold enough molecules of the domain, and the user's own predicate answers; or the
+    labels that exist can start the campaign.
 
     Raises:
         ConfigError: they do not, or it does not.
     """
+    if state.config.start.labels:
+        check_start_labels(state)
+        return
     section, domain, seeds = state.config.start, state.molecules.domain, state.molecules.seeds
     wanted = section.training + section.validation
     wanted += 0 if target_set.listed(state) else section.test
@@ -41,9 +46,13 @@ def check_start(state: RoundState) -> None:
 
 
 def start(state: RoundState) -> None:
-    """Draw the test, validation and first training molecules, and label them."""
+    """Draw the test, validation and first training molecules, and label them; or take those that have
+    labels."""
     if not state.ledger.candidates(round_=0):
-        _draw_start(state)
+        if state.config.start.labels:
+            take_start_labels(state)
+        else:
+            _draw_start(state)
         state.ledger.commit()
     label_batch(state, state.ledger.candidates(round_=0, status=("acquired",)))
     for role in ("test", "validation", "training"):

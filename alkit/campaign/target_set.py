@@ -24,7 +24,8 @@ def check_target_set(state: RoundState) -> None:
     Raises:
         ConfigError: it has not.
     """
-    section, test = state.config.target_set, state.config.start.test
+    section, start = state.config.target_set, state.config.start
+    test = 0 if start.labels else start.test
     if section and section.file and (found := len(listed(state))) <= test:
         raise ConfigError(
             f"target_set.file {section.file}: {found} molecules of it are in the domain, and start.test "

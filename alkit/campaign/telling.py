@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alkit import __version__
 from alkit.campaign.asking import needed_round, reading_state
+from alkit.campaign.by_hand import BY_HAND, RefusalError, check_level, label_of
 from alkit.campaign.folder import LEDGER, locked_folder, open_campaign
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.told_files import (
@@ -34,12 +34,11 @@ from alkit.datasets.tables import parse_number
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
 from alkit.molecules.energies import read_as
 from alkit.molecules.molecule import canonical, without_stereo
-from alkit.simulators.base import Label, Level, check_label, create_simulator
+from alkit.simulators.base import Label, Level, create_simulator
 from alkit.simulators.identity import changes
 from alkit.simulators.manual import EnergyReading
 from alkit.storage.ledger import Candidate, Ledger
 
-BY_HAND = "by hand"
 _SAME = 1e-6  # eV: a label that comes again
 _GIVEN_UP = LabelError("not_labelled", "no label came", (Attempt(BY_HAND, "not_labelled", 0.0),))
 
@@ -191,7 +190,7 @@ class _Tell:
                 else:
                     candidate, told = outcome
                     found.setdefault(candidate.id, []).append((row.where, told))
-            except (_RefusalError, DataError) as error:
+            except (RefusalError, DataError) as error:
                 refused.append(Refused(row.where, str(error).removeprefix(f"{row.where}: ").rstrip(".")))
         for key, outcomes in found.items():
             counts["repeated"] += self._settle(self._by_id[key], outcomes, refused)
@@ -243,16 +242,14 @@ class _Tell:
     def _outcome(self, row: Told) -> tuple[Candidate, _Outcome] | None:
         """The molecule that a row is about, with its label or failure; None where it says neither yet."""
         if row.problem:
-            raise _RefusalError(row.problem)
+            raise RefusalError(row.problem)
         value, reason = row.cells.get(self._column or ""), text_of(row.cells.get("reason"))
         if is_empty(value) and not reason:
             return None
         candidate = self._candidate(row)
-        written = next((text for key in ("method", "level") if (text := text_of(row.cells.get(key)))), "")
-        if written not in ("", self._level.method, str(self._level)):
-            raise _RefusalError(f"is of {written}, and the campaign's labels are {self._level}")
+        check_level(row, self._level)
         if reason and not is_empty(value):
-            raise _RefusalError(f"{candidate.smiles} has a label and a reason why it has none; keep one")
+            raise RefusalError(f"{candidate.smiles} has a label and a reason why it has none; keep one")
         if reason:
             named = reason.isidentifier()
             word, detail = (reason, text_of(row.cells.get("detail"))) if named else ("no_label", reason)
@@ -260,54 +257,31 @@ class _Tell:
         return candidate, self._label(row, candidate, value)
 
     def _label(self, row: Told, candidate: Candidate, value: Any) -> Label:
-        molecule = self._state.molecules.molecule(candidate.smiles)
         number = parse_number(str(value), row.where, decimal_comma=row.decimal_comma)
-        numbers, positions = molecule.numbers, molecule.positions
-        if row.numbers is not None and row.positions is not None:
-            numbers, positions = row.numbers, row.positions
-            if problem := changes(candidate.smiles, numbers, positions):
-                raise _RefusalError(
-                    f"{problem}; one that became another molecule has identity_changed as reason"
-                )
-        self._numbers.append((number, numbers))
-        seconds = row.cells.get("seconds")
-        seconds = 0.0 if is_empty(seconds) else parse_number(str(seconds), row.where)
-        try:
-            label = Label(
-                candidate.smiles,
-                self._reading.in_ev(number, numbers),
-                self._level,
-                {},
-                numbers,
-                positions,
-                seconds,
-                (Attempt(BY_HAND, "", seconds),),
-                version=__version__,
-            )
-            return check_label(label, molecule, self._level)
-        except LabelError as error:
-            raise _RefusalError(error.detail or error.reason) from None
+        molecule = self._state.molecules.molecule(candidate.smiles)
+        self._numbers.append((number, molecule.numbers))
+        return label_of(row, molecule, number, self._level, self._reading)
 
     def _candidate(self, row: Told) -> Candidate:
         smiles, number = text_of(row.cells.get("smiles")), text_of(row.cells.get("id"))
         if number:
             found = self._by_id.get(whole_number(number))
             if found is None:
-                raise _RefusalError(f"id {number} is of no molecule that was asked for")
+                raise RefusalError(f"id {number} is of no molecule that was asked for")
             # Programs lose the stereo of a SMILES in an XYZ file; there the geometry says what it is.
             if smiles and row.numbers is None and canonical(smiles) != found.smiles:
-                raise _RefusalError(f"id {number} is {found.smiles}, and the row says {smiles}")
+                raise RefusalError(f"id {number} is {found.smiles}, and the row says {smiles}")
             return found
         if not smiles and row.numbers is None:
-            raise _RefusalError("it names no molecule; give its id or its SMILES")
+            raise RefusalError("it names no molecule; give its id or its SMILES")
         asked = self._by_smiles.get(canonical(smiles)) if smiles else None
         if asked is None and row.numbers is not None and row.positions is not None:
             smiles = perceived_smiles(row.numbers, row.positions) or smiles
             if not smiles:
-                raise _RefusalError("no bonds are found in its geometry; give its id")
+                raise RefusalError("no bonds are found in its geometry; give its id")
             asked = self._by_geometry(smiles, row.numbers, row.positions)
         if asked is None:
-            raise _RefusalError(f"{smiles} was not asked for")
+            raise RefusalError(f"{smiles} was not asked for")
         return asked
 
     def _by_geometry(self, smiles: str, numbers: Any, positions: Any) -> Candidate | None:
@@ -370,10 +344,6 @@ class _Tell:
             "total": f" Give --unit {reading.unit} --kind total --references FILE.",
         }
         return f" The numbers look like {reading}.{advice.get(reading.kind, '')}"
-
-
-class _RefusalError(Exception):
-    """Why a row is not taken."""
 
 
 def _agree(one: _Outcome, other: _Outcome) -> bool:

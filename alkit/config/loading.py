@@ -23,6 +23,7 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("surrogate", "baseline"): [{"kind": "gfn2"}],
     ("surrogate", "baseline_inputs"): False,
     ("start", "choice"): "random",
+    ("start", "labels"): None,
     ("domain", "require"): [],
     ("domain", "forbid"): [],
     ("domain", "descriptors"): {},
@@ -128,6 +129,9 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     for key in ("seeds", "dataset"):
         if (path := getattr(config, key)) is not None:
             changes[key] = _existing(base, path, key)
+    if labels := config.start.labels:
+        labels = labels.model_copy(update={"file": _existing(base, labels.file, "start.labels.file")})
+        changes["start"] = config.start.model_copy(update={"labels": labels})
     if config.target_set and config.target_set.file is not None:
         file = _existing(base, config.target_set.file, "target_set.file")
         changes["target_set"] = config.target_set.model_copy(update={"file": file})

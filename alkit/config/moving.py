@@ -14,7 +14,7 @@ from alkit.files import digest
 # Settings that name a file: of data, whose content counts, or another.
 _DATA = ("seeds", "dataset", "file")
 _OTHER = ("name", "kind", "parsl", "dask", "cache", "allowed")
-_SECTIONS = ("acquisition", "domain", "simulator", "proposer", "target_set")
+_SECTIONS = ("start", "start.labels", "acquisition", "domain", "simulator", "proposer", "target_set")
 _HERE = os.curdir + os.sep
 
 Change = Callable[[str, str], str]

@@ -9,6 +9,7 @@ from alkit.config.domain import DomainConfig
 from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
+from alkit.config.start import StartConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.config.words import Features, Learning, ModelGeometry, Target, TargetSet
 from surrogate.settings import (
@@ -26,34 +27,6 @@ from surrogate.settings import (
 )
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are the campaign file's
-_FEWEST_VALIDATION = 5
-
-
-class StartConfig(Section):
-    """Molecules labelled before the first round, at random unless ``choice`` says otherwise; drawn once, from
-    the seed."""
-
-    training: PositiveInt = Field(100, description="Labels of the first training set.")
-    validation: Annotated[int, Field(ge=0, strict=True)] = Field(
-        40,
-        description="Labels for early stopping and calibration; they count. 0: members leave out folds.",
-    )
-    test: Annotated[int, Field(ge=5, strict=True)] = Field(
-        100, description="Labels of the fixed test set; never acquired from."
-    )
-
-    choice: Literal["random", "kmeans++"] = Field(
-        "random", description="kmeans++: training molecules far from one another, by their geometries."
-    )
-
-    @model_validator(mode="after")
-    def _enough(self) -> "StartConfig":
-        if 0 < self.validation < _FEWEST_VALIDATION:
-            raise ValueError(
-                f"validation is {self.validation}; give {_FEWEST_VALIDATION} or more, or 0 for members that "
-                "each leave out a part of the training labels"
-            )
-        return self
 
 
 class TargetSetConfig(Section):
