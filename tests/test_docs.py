@@ -9,6 +9,7 @@ import pytest
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import adapt
 from alkit.config.loading import check_config
+from alkit.config.schema import CampaignConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +84,35 @@ def test_recipes_are_valid(recipe):
         assert given["surrogate"]["mode"] == "3d"
     config = check_config(given, path=recipe)
     resolve(config.acquisition.name, config.acquisition.settings)
+
+
+def test_labels_by_hand_of_the_docs(tiny):
+    from alkit.simulators.xtb import XTBSimulator
+
+    simulator = XTBSimulator(target="energy")
+
+    def my_program(atoms):
+        from alkit.datasets.structures import perceived_smiles
+        from alkit.molecules import Molecule
+
+        smiles = perceived_smiles(atoms.numbers, atoms.positions)
+        return simulator.label(Molecule(smiles, atoms.numbers, atoms.positions, "mmff")).value
+
+    tiny["simulator"] = {"kind": "manual", "settings": {"level": "GFN2-xTB"}}
+    tiny["proposer"] = "pool"
+    names = {"config": tiny, "my_program": my_program}
+    (block,) = _blocks(ROOT / "docs" / "by_hand.md", "python")
+    exec(block, names)
+    assert names["answer"].labelled == 3
+    assert set(names["batch"].smiles) <= {"CCO", "CCN", "CC=O", "C1CC1", "COC"}
+
+
+def test_campaign_files_of_labels_by_hand():
+    import yaml
+
+    start, manual = _blocks(ROOT / "docs" / "by_hand.md", "yaml")
+    for line in (start.splitlines()[0], "\n".join(start.splitlines()[1:]), manual):
+        CampaignConfig.model_validate({"name": "x", "proposer": "pool"} | yaml.safe_load(line))
 
 
 def test_the_calculator_of_the_docs(tmp_path, monkeypatch):

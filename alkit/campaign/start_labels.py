@@ -147,9 +147,7 @@ def _check_energies(what: str, rows: list[_Row], reading: EnergyReading) -> None
 
 def _check_levels(section: StartLabelsConfig, told: list[Told], level: Level, *, by_hand: bool) -> None:
     if section.level not in (None, level.method, str(level)):
-        raise RefusalError(
-            f"they are of {section.level}, and the campaign's labels are {level}; levels never mix."
-        )
+        raise RefusalError(f"they are of {section.level}, the campaign's of {level}; levels never mix.")
     for row in told:
         try:
             check_level(row, level)
@@ -194,8 +192,8 @@ def _sizes(state: RoundState, count: int) -> dict[str, int]:
     if count < max(_FEWEST, wanted + 2):
         raise ConfigError(
             f"start.labels: {_section(state).file} has {count} molecules that can be used; {_FEWEST} are the "
-            f"least, of which {sizes['test']} are for the test set, {sizes['validation']} for validation, and "
-            "the others train."
+            f"least, of which {sizes['test']} are for the test set, {sizes['validation']} for validation, "
+            "and the others train."
         )
     members, training = state.config.surrogate.members, count - wanted
     if not start.validation and members > training:
