@@ -9,7 +9,14 @@ from collections.abc import Callable
 from hypothesis.strategies import SearchStrategy
 
 from malformed.campaign_files import campaign_run, campaign_validate
-from malformed.campaign_folders import campaign_ledger, campaign_report, campaign_status
+from malformed.campaign_folders import (
+    campaign_ask,
+    campaign_fork,
+    campaign_ledger,
+    campaign_report,
+    campaign_status,
+    campaign_tell,
+)
 from malformed.cases import Case, Outcome, run
 from malformed.commands import data_import, import_models, label, study, train
 from malformed.generators import generate, generator_evaluate, generator_train
@@ -25,6 +32,9 @@ COMMANDS: dict[str, Callable[[], SearchStrategy[Case]]] = {
     "campaign status": campaign_status,
     "campaign report": campaign_report,
     "campaign ledger": campaign_ledger,
+    "campaign ask": campaign_ask,
+    "campaign tell": campaign_tell,
+    "campaign fork": campaign_fork,
     "train": train,
     "predict (models)": predict_models,
     "predict (molecules)": predict_molecules,

@@ -8,7 +8,9 @@ from hypothesis.strategies import SearchStrategy
 
 from malformed.any_file import bad_bytes, place_files
 from malformed.cases import Case
+from malformed.formats import bad_formats
 from malformed.samples import after_sql, samples
+from malformed.tables import bad_tables, no_text
 
 
 @cache
@@ -57,6 +59,43 @@ def _bad_campaigns(arguments: Callable[[str], tuple[str, ...]]) -> SearchStrateg
 
 def campaign_status() -> SearchStrategy[Case]:
     return _bad_campaigns(lambda folder: ("campaign", "status", folder))
+
+
+def campaign_ask() -> SearchStrategy[Case]:
+    return _bad_campaigns(lambda folder: ("campaign", "ask", folder))
+
+
+def campaign_fork() -> SearchStrategy[Case]:
+    return _bad_campaigns(lambda folder: ("campaign", "fork", folder, "new"))
+
+
+def campaign_tell() -> SearchStrategy[Case]:
+    """Labels for a campaign that waits for those of other molecules, or for folders that are no campaign."""
+    run = {f"run/{name}": content for name, content in samples().waiting.items()}
+
+    def arguments(name: str) -> tuple[str, ...]:
+        return "campaign", "tell", "run", name
+
+    tables = bad_tables(samples().table) | no_text(samples().table).map(lambda content: ("a.csv", content))
+    rows = st.sampled_from(
+        [
+            b"smiles,energy_eV\nCCCCC,nan\n",
+            b"smiles,energy_eV\nCCCCC,-1e300\n",
+            b"smiles,energy_eV\nCCCCC,-1,5\n",
+            b"smiles,energy_eV,reason\nCCCCC,-80,timeout\n",
+            b"smiles,energy_eV,energy_eV\nCCCCC,-80,-81\n",
+            b"id,energy_eV\n1e999,-80\n",
+            b"energy_eV\n-80\n",
+            b"smiles\nCCCCC\n",
+            b"smiles,energy_hartree\nCCCCC,-3\n",
+        ]
+    )
+    return st.one_of(
+        tables.map(lambda bad: Case(f"{bad!r:.100}", arguments(bad[0]), {**run, bad[0]: bad[1]})),
+        rows.map(lambda bad: Case(f"{bad!r:.100}", arguments("a.csv"), {**run, "a.csv": bad})),
+        bad_formats(*arguments("{}"), files=run),
+        _bad_campaigns(lambda folder: ("campaign", "tell", folder, "a.csv")),
+    )
 
 
 def campaign_report() -> SearchStrategy[Case]:

@@ -44,6 +44,7 @@ class Samples:
     database: bytes
     schnetpack_database: bytes
     campaign: Mapping[str, bytes]  # a folder
+    waiting: Mapping[str, bytes]  # one of a campaign that waits for labels by hand
     npz: Mapping[str, np.ndarray]
     xyz: str = QM9_XYZ
 
@@ -98,6 +99,7 @@ def _samples(folder: Path) -> Samples:
     database = (folder / "data.db").read_bytes()
     foreign = after_sql(database, "UPDATE information SET value = json_remove(value, '$.alkit')")
     _campaign(folder / "run")
+    _waiting(folder / "waiting")
     return Samples(
         smiles="\n".join(SMILES).encode(),
         table=table_bytes(zip(SMILES, values, strict=True)),
@@ -108,6 +110,7 @@ def _samples(folder: Path) -> Samples:
         database=database,
         schnetpack_database=foreign,
         campaign=_folder(folder / "run"),
+        waiting=_folder(folder / "waiting"),
         npz=_npz(molecules),
     )
 
@@ -124,6 +127,24 @@ def _campaign(folder: Path) -> None:
     ledger.level = Level("GFN2-xTB", "u0")
     with ledger.stage(0, "draw"):
         ledger.add_candidates(0, SMILES * 40)
+    ledger.close()
+
+
+def _waiting(folder: Path) -> None:
+    """A campaign by hand that has drawn a molecule of which no other sample knows."""
+    from alkit.config.loading import check_config
+    from alkit.molecules.conformers import embed
+    from alkit.storage.ledger import Ledger
+
+    folder.mkdir()
+    (folder / ".lock").touch()
+    manual = {"kind": "manual", "settings": {"level": "made up"}}
+    given = {"name": "x", "proposer": "pool", "target": "energy", "simulator": manual}
+    pentane = embed("CCCCC", geometry="mmff")
+    ledger = Ledger(folder / "ledger.sqlite")
+    ledger.set_meta("config", json.dumps(check_config(given).as_dict()))
+    ledger.add_candidates(0, ["CCCCC"], status="acquired")
+    ledger.add_geometry("CCCCC", "mmff", pentane.numbers, pentane.positions)
     ledger.close()
 
 
