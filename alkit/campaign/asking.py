@@ -87,17 +87,22 @@ def open_round(ledger: Ledger) -> int | None:
     return round_ if ledger.finished(round_, "acquire") and not ledger.finished(round_, "label") else None
 
 
+def check_by_hand(config: CampaignConfig, folder: Path) -> None:
+    """Raise `CampaignError` if the campaign computes its labels itself."""
+    if config.simulator.kind != MANUAL:
+        raise CampaignError(
+            f"{folder} asks nobody for labels: its simulator is {config.simulator.kind}. Labels come by hand "
+            "in a campaign with simulator: manual."
+        )
+
+
 def needed_round(ledger: Ledger, config: CampaignConfig, folder: Path) -> int:
     """The open round.
 
     Raises:
         CampaignError: there is none, or the campaign computes its labels itself.
     """
-    if config.simulator.kind != MANUAL:
-        raise CampaignError(
-            f"{folder} asks nobody for labels: its simulator is {config.simulator.kind}. Labels come by hand "
-            "in a campaign with simulator: manual."
-        )
+    check_by_hand(config, folder)
     if stopped_by := ledger.meta("stopped_by"):
         raise CampaignError(f"{folder} asks for no labels: it has ended ({stopped_by}).")
     if (round_ := open_round(ledger)) is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alkit import __version__
-from alkit.campaign.told_files import Told, is_empty, text_of
+from alkit.campaign.label_files import LabelRow, is_empty, text_of
 from alkit.datasets.tables import parse_number
 from alkit.errors import Attempt, LabelError
 from alkit.molecules.molecule import Molecule
@@ -18,19 +18,19 @@ class RefusalError(Exception):
     """Why a row is not taken."""
 
 
-def check_level(row: Told, level: Level) -> None:
+def check_level(row: LabelRow, level: Level) -> None:
     """Raise `RefusalError` for a row that names another level of theory than the campaign's."""
     written = level_in(row)
     if written not in ("", level.method, str(level)):
         raise RefusalError(f"is of {written}, and the campaign's labels are {level}")
 
 
-def level_in(row: Told) -> str:
+def level_in(row: LabelRow) -> str:
     """The level of theory that a row names; mostly none."""
     return next((text for key in ("method", "level") if (text := text_of(row.cells.get(key)))), "")
 
 
-def label_of(row: Told, molecule: Molecule, number: float, level: Level, reading: EnergyReading) -> Label:
+def label_of(row: LabelRow, molecule: Molecule, number: float, level: Level, reading: EnergyReading) -> Label:
     """The label of a row, in the row's geometry or, where it has none, in the ``molecule``'s.
 
     Args:

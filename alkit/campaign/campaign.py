@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +22,17 @@ from alkit.campaign import (
 )
 from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
+from alkit.campaign.label_files import rows_of_frame
 from alkit.campaign.labelling import LabelsToComeError
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
-from alkit.campaign.stopping import reason_to_stop
+from alkit.campaign.stopping import REJECTING, exhausted, stop_reason
 from alkit.campaign.telling import Answer
-from alkit.campaign.told_files import told_rows
 from alkit.campaign.tracked_runs import CampaignRuns
 from alkit.config import loading
 from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
-from alkit.errors import AlkitError, CampaignError, LabelError, TrackingError
+from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
@@ -40,9 +41,6 @@ from alkit.reporting.tracking import Tracker, absolute_uri
 from alkit.simulators.base import Label
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
-
-_REJECTING = ("screen", "predict")  # stages that may leave no candidate
-
 
 if TYPE_CHECKING:
     import pandas
@@ -164,22 +162,35 @@ class Campaign:
             CampaignError: the campaign has ended, another batch still waits, or no candidate can be labelled.
             AlkitError: whatever a stage finds wrong; nothing done before is lost.
         """
-        waiting, changes = asking.labels_to_come(self.folder), n not in (None, self.config.batch_size)
-        if waiting and (changes or candidates is not None):
+        asking.check_by_hand(self.config, self.folder)
+        waiting = asking.labels_to_come(self.folder)
+        if waiting and (n not in (None, self.config.batch_size) or candidates is not None):
             raise CampaignError(f"{self.folder} still waits for {waiting} labels; add them first.")
         if not waiting:
-            if n is not None:
-                values = self.config.model_dump() | {"batch_size": n}
-                self.config = self.config.model_copy(
-                    update={"batch_size": type(self.config).model_validate(values).batch_size}
-                )
-            self._given = None if candidates is None else list(candidates)
-            result = self.run()
-            if not result.waiting:
-                raise CampaignError(
-                    f"{self.folder} has ended: {result.stopped_by}; change its stop rules to go on."
-                )
+            self._hand_over(n, candidates)
         return asking.ask(self.folder).frame()
+
+    def _hand_over(self, n: int | None, candidates: Iterable[str] | None) -> None:
+        """Run to the next batch, of ``n`` molecules and from these candidates."""
+        if n is not None:
+            if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+                raise ConfigError(f"n is {n!r}; recommend takes a number of molecules.")
+            self.config = self.config.model_copy(update={"batch_size": n})
+        self._given = None if candidates is None else list(candidates)
+        try:
+            result = self.run()
+            if self._given is not None:
+                warnings.warn(
+                    f"{self.folder}: the start or a batch that was under way came first, and the candidates "
+                    "were not used; hand them over again.",
+                    stacklevel=3,
+                )
+        finally:
+            self._given = None
+        if not result.waiting:
+            raise CampaignError(
+                f"{self.folder} has ended: {result.stopped_by}; change its stop rules to go on."
+            )
 
     def add_labels(self, frame: Any, **options: Any) -> Answer:
         """Take labels that were computed elsewhere.
@@ -197,7 +208,7 @@ class Campaign:
         Raises:
             CampaignError: the campaign waits for no labels, is of another level, or no row could be taken.
         """
-        return telling.tell(self.folder, told_rows(frame), what="labels", **options)
+        return telling.tell(self.folder, rows_of_frame(frame), what="labels", **options)
 
     def _go_on(self, ledger: Ledger) -> Result:
         state = self._state(ledger)
@@ -274,7 +285,7 @@ class Campaign:
     def _follow(self, state: RoundState, runs: CampaignRuns, last: int) -> None:
         """As another campaign's twin: run up to a round, whatever the stop rules say."""
         while state.round <= last:
-            if (stages := state.ledger.stages()) and _exhausted(state.ledger, stages[-1][0]):
+            if (stages := state.ledger.stages()) and exhausted(state.ledger, stages[-1][0]):
                 return
             self.progress.say("its random twin:", style="dim")
             self._round(state, runs)
@@ -310,7 +321,7 @@ class Campaign:
                     campaign_report.write_report(state.ledger, self.config, self.folder)
                     runs.log_round(state)
                     drawn = True
-            if name in _REJECTING and _exhausted(state.ledger, state.round):
+            if name in REJECTING and exhausted(state.ledger, state.round):
                 break
         runs.close_round("FINISHED")
         self._tell(state)
@@ -323,12 +334,7 @@ class Campaign:
         state.ledger.seal_files(self.folder, files)
 
     def _stop_reason(self, ledger: Ledger) -> str | None:
-        metrics, stages = ledger.metrics(), ledger.stages()
-        if stages and stages[-1][1] in _REJECTING and _exhausted(ledger, stages[-1][0]):
-            return f"round {stages[-1][0]}: no proposal was left after screening"
-        if stages and stages[-1][1] != "evaluate":
-            return None
-        return reason_to_stop(self.config.stop, metrics, sum(seconds for _, _, seconds in stages))
+        return stop_reason(self.config.stop, ledger)
 
     def _expect(self, ledger: Ledger) -> None:
         rounds = self.config.stop.rounds
@@ -376,16 +382,10 @@ class Campaign:
         stopped = bool(ledger.meta("stopped_by"))
         if stopped and changed and self._stop_reason(ledger) is not None:
             return ledger  # there is nothing left to do, whatever has changed
+        for line in changed:
+            self.progress.say(f"changed: {line}", style="dim")
         folder.keep_config(ledger, self.config, self.folder, changed, goes_on=stopped and bool(changed))
         return ledger
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         return folder.locked_folder(self.folder)
-
-
-def _exhausted(ledger: Ledger, round_: int) -> bool:
-    """Whether all proposals were rejected."""
-    left = ledger.candidates(
-        round_=round_, status=("screened", "not_acquired", "acquired", "labelled", "failed")
-    )
-    return not left

@@ -10,8 +10,8 @@ import numpy as np
 
 from alkit.campaign.by_hand import RefusalError, check_level, label_of, level_in
 from alkit.campaign.candidates import examine
+from alkit.campaign.label_files import LabelRow, is_empty, read_label_rows, text_of, value_column
 from alkit.campaign.round_state import RoundState
-from alkit.campaign.told_files import Told, is_empty, read_told, text_of, value_column
 from alkit.config.start import StartLabelsConfig
 from alkit.datasets.splits import grouped_order, grouped_split, stereo_groups
 from alkit.datasets.structures import perceived_smiles
@@ -31,7 +31,7 @@ _CHUNK = 200
 class _Row(NamedTuple):
     """A molecule of the file with its number, or why it is not used."""
 
-    row: Told
+    row: LabelRow
     smiles: str
     number: float
     reason: str = ""
@@ -74,7 +74,7 @@ def take_start_labels(state: RoundState) -> None:
         for candidate, name in zip(ids, names, strict=True):
             ledger.add_label(labels[name])
             ledger.mark(candidate, "labelled")
-            ledger.add_outcome(candidate, labels[name], level, "told")
+            ledger.add_outcome(candidate, labels[name], level, "given")
     _reject(state, [one for one in rows if one.reason] + [_failed(one, failed) for one in usable.values()])
     counts = ", ".join(f"{len(members)} to {role}" for role, members in zip(roles, sets, strict=True))
     rejected = Counter(c.reason for c in ledger.candidates(round_=0, status=("rejected",)))
@@ -106,13 +106,13 @@ def _rows(state: RoundState) -> list[_Row]:
     section, reading = _section(state), _reading(state)
     simulator = create_simulator(state.labels.simulator)
     try:
-        told = list(read_told(section.file))
-        names = list(dict.fromkeys(name for row in told for name in row.cells))
+        listed = list(read_label_rows(section.file))
+        names = list(dict.fromkeys(name for row in listed for name in row.cells))
         target, what = state.config.target, str(section.file)
         column = value_column(names, target, reading.unit, section.column, what)
-        _check_levels(section, told, simulator.level, by_hand=isinstance(simulator, ManualSimulator))
+        _check_levels(section, listed, simulator.level, by_hand=isinstance(simulator, ManualSimulator))
         rows, first = list[_Row](), dict[str, _Row]()
-        for one in _read(state, told, column):
+        for one in _read(state, listed, column):
             if one.smiles in first and not one.reason:
                 if first[one.smiles].number != one.number:
                     raise DataError(
@@ -145,23 +145,23 @@ def _check_energies(what: str, rows: list[_Row], reading: EnergyReading) -> None
     check_energies(values, atoms, what, names=[one.smiles for one in rows], advice=advice)
 
 
-def _check_levels(section: StartLabelsConfig, told: list[Told], level: Level, *, by_hand: bool) -> None:
+def _check_levels(section: StartLabelsConfig, listed: list[LabelRow], level: Level, *, by_hand: bool) -> None:
     if section.level not in (None, level.method, str(level)):
         raise RefusalError(f"they are of {section.level}, the campaign's of {level}; levels never mix.")
-    for row in told:
+    for row in listed:
         try:
             check_level(row, level)
         except RefusalError as error:
             raise RefusalError(f"{row.where} {error}; levels never mix.") from None
-    if section.level is None and not by_hand and not all(level_in(row) for row in told):
+    if section.level is None and not by_hand and not all(level_in(row) for row in listed):
         raise RefusalError(
             f"{section.file} does not say at which level its labels are, and the simulator computes {level}; "
             f"if they are of that level, say so: start.labels.level: {level.method}."
         )
 
 
-def _read(state: RoundState, told: list[Told], column: str) -> Iterator[_Row]:
-    for row in told:
+def _read(state: RoundState, listed: list[LabelRow], column: str) -> Iterator[_Row]:
+    for row in listed:
         value = row.cells.get(column)
         if is_empty(value):
             continue  # one that failed, or was never computed

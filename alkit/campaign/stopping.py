@@ -10,6 +10,27 @@ from collections.abc import Mapping, Sequence
 from scipy.stats import t as student
 
 from alkit.config.schema import StopConfig
+from alkit.storage.ledger import Ledger
+
+REJECTING = ("screen", "predict")  # stages that may leave no candidate
+
+
+def stop_reason(stop: StopConfig, ledger: Ledger) -> str | None:
+    """The rule that ends the campaign of a ledger, in words; None if it goes on."""
+    metrics, stages = ledger.metrics(), ledger.stages()
+    if stages and stages[-1][1] in REJECTING and exhausted(ledger, stages[-1][0]):
+        return f"round {stages[-1][0]}: no proposal was left after screening"
+    if stages and stages[-1][1] != "evaluate":
+        return None
+    return reason_to_stop(stop, metrics, sum(seconds for _, _, seconds in stages))
+
+
+def exhausted(ledger: Ledger, round_: int) -> bool:
+    """Whether all proposals of a round were rejected."""
+    left = ledger.candidates(
+        round_=round_, status=("screened", "not_acquired", "acquired", "labelled", "failed")
+    )
+    return not left
 
 
 def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], seconds: float) -> str | None:

@@ -19,15 +19,15 @@ import numpy as np
 from alkit.campaign.asking import needed_round, reading_state
 from alkit.campaign.by_hand import BY_HAND, RefusalError, check_level, label_of
 from alkit.campaign.folder import LEDGER, locked_folder, open_campaign
-from alkit.campaign.round_state import RoundState
-from alkit.campaign.told_files import (
-    Told,
+from alkit.campaign.label_files import (
+    LabelRow,
     is_empty,
     names_a_label,
     text_of,
     value_column,
     whole_number,
 )
+from alkit.campaign.round_state import RoundState
 from alkit.config.schema import CampaignConfig
 from alkit.datasets.structures import perceived_smiles
 from alkit.datasets.tables import parse_number
@@ -86,7 +86,7 @@ class Answer:
 
 def tell(
     folder: Path,
-    rows: Iterable[Told],
+    rows: Iterable[LabelRow],
     *,
     what: str,
     column: str | None = None,
@@ -122,12 +122,12 @@ def tell(
                 f"{what} is of {level}, and the campaign's labels are {simulator.level}; levels never mix."
             )
         reading = _reading(config, simulator.reading, unit, kind, references)
-        told = _Tell(state, simulator.level, reading, what, column, replace)
-        answer = told.sort(rows)
+        batch = _Tell(state, simulator.level, reading, what, column, replace)
+        answer = batch.sort(rows)
         with ledger.transaction():
-            told.keep()
+            batch.keep()
             if rest_failed:
-                answer = told.give_up(answer)
+                answer = batch.give_up(answer)
         return answer
 
 
@@ -171,7 +171,7 @@ class _Tell:
         self._kept: dict[int, _Outcome] = {}
         self._numbers: list[tuple[float, Any]] = []  # as written, and the atoms: what do they look like?
 
-    def sort(self, rows: Iterable[Told]) -> Answer:
+    def sort(self, rows: Iterable[LabelRow]) -> Answer:
         """Check every row.
 
         Raises:
@@ -188,8 +188,8 @@ class _Tell:
                 if (outcome := self._outcome(row)) is None:
                     counts["empty"] += 1
                 else:
-                    candidate, told = outcome
-                    found.setdefault(candidate.id, []).append((row.where, told))
+                    candidate, result = outcome
+                    found.setdefault(candidate.id, []).append((row.where, result))
             except (RefusalError, DataError) as error:
                 refused.append(Refused(row.where, str(error).removeprefix(f"{row.where}: ").rstrip(".")))
         for key, outcomes in found.items():
@@ -220,7 +220,7 @@ class _Tell:
                 ledger.mark(candidate, "labelled")
             else:
                 ledger.mark(candidate, "failed", reason=outcome.reason, detail=outcome.detail)
-            ledger.add_outcome(candidate, outcome, self._level, "told")
+            ledger.add_outcome(candidate, outcome, self._level, "manual")
 
     def give_up(self, answer: Answer) -> Answer:
         """Count what is still asked for as failed."""
@@ -229,7 +229,7 @@ class _Tell:
         self.keep()
         return Answer(**vars(answer) | {"failed": answer.failed + len(left), "to_come": 0})
 
-    def _find_column(self, rows: list[Told]) -> None:
+    def _find_column(self, rows: list[LabelRow]) -> None:
         names, target = (
             list(dict.fromkeys(name for row in rows for name in row.cells)),
             self._state.config.target,
@@ -239,7 +239,7 @@ class _Tell:
             return
         self._column = value_column(names, target, self._reading.unit, self._column, self._what)
 
-    def _outcome(self, row: Told) -> tuple[Candidate, _Outcome] | None:
+    def _outcome(self, row: LabelRow) -> tuple[Candidate, _Outcome] | None:
         """The molecule that a row is about, with its label or failure; None where it says neither yet."""
         if row.problem:
             raise RefusalError(row.problem)
@@ -256,13 +256,13 @@ class _Tell:
             return candidate, LabelError(word, detail, (Attempt(BY_HAND, word, 0.0),))
         return candidate, self._label(row, candidate, value)
 
-    def _label(self, row: Told, candidate: Candidate, value: Any) -> Label:
+    def _label(self, row: LabelRow, candidate: Candidate, value: Any) -> Label:
         number = parse_number(str(value), row.where, decimal_comma=row.decimal_comma)
         molecule = self._state.molecules.molecule(candidate.smiles)
         self._numbers.append((number, molecule.numbers))
         return label_of(row, molecule, number, self._level, self._reading)
 
-    def _candidate(self, row: Told) -> Candidate:
+    def _candidate(self, row: LabelRow) -> Candidate:
         smiles, number = text_of(row.cells.get("smiles")), text_of(row.cells.get("id"))
         if number:
             found = self._by_id.get(whole_number(number))

@@ -131,12 +131,12 @@ def campaign_tell(
     ] = False,
 ) -> None:
     """Take labels that were computed elsewhere; each row is kept, or refused with the reason."""
+    from alkit.campaign.label_files import read_label_rows
     from alkit.campaign.telling import tell
-    from alkit.campaign.told_files import read_told
 
     answer = tell(
         folder,
-        read_told(labels),
+        read_label_rows(labels),
         what=str(labels),
         column=column,
         level=level,

@@ -72,7 +72,7 @@ def write_report(
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
         rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
-        facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger),
+        facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger, config),
         drawings=drawings,
         fates=_fates(ledger),
         failures=_failures(ledger),

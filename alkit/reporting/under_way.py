@@ -7,13 +7,20 @@ from typing import Any
 
 from rich.table import Table
 
+from alkit.config.schema import CampaignConfig
+from alkit.simulators.manual import MANUAL
 from alkit.storage.ledger import Ledger
 
 
-def facts(ledger: Ledger) -> list[tuple[str, str]]:
+def facts(ledger: Ledger, config: CampaignConfig) -> list[tuple[str, str]]:
     """Names and texts for the report; nothing of a campaign that ran as it began."""
+    asked = len(ledger.candidates(status=("acquired",))) if config.simulator.kind == MANUAL else 0
     changed = "; ".join(f"{change} from round {round_} on" for round_, change in ledger.changes())
-    found = [("forked from", ledger.meta("forked_from") or ""), ("changed under way", changed)]
+    found = [
+        ("waits for", f"{asked} labels" if asked else ""),
+        ("forked from", ledger.meta("forked_from") or ""),
+        ("changed under way", changed),
+    ]
     return [(name, text) for name, text in found if text]
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 # Where a candidate comes from: the kind of the proposer, the target set, the start, or a list handed over.
 Origin = Literal["start", "target", "generator", "pool", "evolution", "custom", "given"]
 Role = Literal["training", "validation", "test"]
-Source = Literal["computed", "cache", "ledger", "told"]
+Source = Literal["computed", "cache", "ledger", "manual", "given"]
 # proposed -> rejected | screened -> not_acquired | acquired -> labelled | failed
 Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
 

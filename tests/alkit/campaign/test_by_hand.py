@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from alkit.campaign import asking
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.folder import locked_folder
+from alkit.campaign.label_files import read_label_rows, rows_of_frame
 from alkit.campaign.telling import tell
-from alkit.campaign.told_files import read_told, told_rows
 from alkit.cli.app import app
 from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules.enumeration import seed_molecules
@@ -84,7 +84,7 @@ def tell_all(folder: Path, known: dict[str, Label]) -> None:
     rows = [
         {"smiles": s, "energy": known[s].value} for s in (one.smiles for one in asking.ask(folder).wanted)
     ]
-    assert tell(folder, told_rows(rows), what="rows").to_come == 0
+    assert tell(folder, rows_of_frame(rows), what="rows").to_come == 0
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ def test_told_the_labels_of_an_automatic_campaign_it_ends_as_that_one(made, tmp_
     lines = ["\ufeffSMILES;energy_eV"]  # a spreadsheet's: BOM, semicolons, decimal commas, CRLF
     lines += [f"{row['smiles']};{known[row['smiles']].value!r}".replace(".", ",") for row in rows[:12]]
     (tmp_path / "first.csv").write_bytes("\r\n".join(lines).encode())
-    assert tell(folder, read_told(tmp_path / "first.csv"), what="first").to_come == 9
+    assert tell(folder, read_label_rows(tmp_path / "first.csv"), what="first").to_come == 9
     assert campaign.run().waiting == 9
     for row in rows:
         row["energy_eV"] = repr(known[row["smiles"]].value)
-    answer = tell(folder, read_told(write_table(tmp_path / "all.csv", rows)), what="all")
+    answer = tell(folder, read_label_rows(write_table(tmp_path / "all.csv", rows)), what="all")
     assert (answer.labelled, answer.repeated, answer.to_come) == (9, 12, 0)
 
     assert campaign.run().waiting == 4
@@ -162,12 +162,12 @@ def test_told_the_labels_of_an_automatic_campaign_it_ends_as_that_one(made, tmp_
         atoms.numbers, atoms.positions = label.numbers[order], label.positions[order]
         atoms.info = {"id": atoms.info["id"], "energy": label.value}
     write(tmp_path / "relaxed.xyz", structures[::-1], format="extxyz")
-    assert tell(folder, read_told(tmp_path / "relaxed.xyz"), what="xyz").to_come == 0
+    assert tell(folder, read_label_rows(tmp_path / "relaxed.xyz"), what="xyz").to_come == 0
 
     assert campaign.run().waiting == 4
     asking.write_batch(asking.ask(folder), tmp_path / "batch.sdf")
     (tmp_path / "labels.sdf").write_text(told_sdf(tmp_path / "batch.sdf", known))
-    assert tell(folder, read_told(tmp_path / "labels.sdf"), what="sdf").to_come == 0
+    assert tell(folder, read_label_rows(tmp_path / "labels.sdf"), what="sdf").to_come == 0
     result = campaign.run()
 
     assert result.stopped_by == "round 2 of 2 is done"
@@ -175,7 +175,7 @@ def test_told_the_labels_of_an_automatic_campaign_it_ends_as_that_one(made, tmp_
     assert contents(folder) == automatic
     np.testing.assert_allclose(metric_values(folder), metric_values(made / "auto"), rtol=1e-6)
     _, ledger = open_campaign(folder)
-    assert {row["source"] for row in ledger.histories() if row["status"] == "labelled"} == {"told"}
+    assert {row["source"] for row in ledger.histories() if row["status"] == "labelled"} == {"manual"}
 
 
 def wanted_ids(folder: Path) -> dict[str, int]:
@@ -240,7 +240,7 @@ def test_rows_are_refused_one_by_one_and_the_others_kept(waiting, known):
         {"smiles": d, "energy": known[d].value, "reason": "timeout"},
         {"energy": -3.0},
     ]
-    answer = tell(waiting, told_rows(rows), what="rows")
+    answer = tell(waiting, rows_of_frame(rows), what="rows")
     assert (answer.labelled, answer.to_come, len(answer.refused)) == (1, 3, 9)
     said = [why for _, why in answer.refused]
     for why, part in zip(
@@ -292,30 +292,31 @@ def test_a_wrong_unit_is_recognised_and_nothing_is_kept(waiting, known, tmp_path
 def test_a_column_that_names_another_unit_is_refused(waiting, known):
     rows = [{"smiles": s, "energy_kcal/mol": known[s].value * 23.06} for s in wanted(waiting)]
     with pytest.raises(DataError, match=r"energy_kcal/mol is in kcal/mol, and read in eV"):
-        tell(waiting, told_rows(rows), what="rows")
-    assert tell(waiting, told_rows(rows), what="rows", unit="kcal/mol").labelled == 4
+        tell(waiting, rows_of_frame(rows), what="rows")
+    assert tell(waiting, rows_of_frame(rows), what="rows", unit="kcal/mol").labelled == 4
 
 
 def test_told_twice_and_corrected(waiting, known):
     a, b, *_ = wanted(waiting)
     rows = [{"smiles": a, "energy": known[a].value - 0.5}, {"smiles": b, "reason": "scf_not_converged"}]
-    assert tell(waiting, told_rows(rows), what="rows").to_come == 2
-    again = tell(waiting, told_rows(rows), what="rows")
+    assert tell(waiting, rows_of_frame(rows), what="rows").to_come == 2
+    again = tell(waiting, rows_of_frame(rows), what="rows")
     assert (again.labelled, again.failed, again.repeated) == (0, 0, 2)
     right = [{"smiles": a, "energy": known[a].value}, {"smiles": b, "energy": known[b].value}]
-    answer = tell(waiting, told_rows(right), what="rows")  # a label takes the place of a failure
+    answer = tell(waiting, rows_of_frame(right), what="rows")  # a label takes the place of a failure
     assert (answer.labelled, [why.partition(" has")[0] for _, why in answer.refused]) == (1, [a])
     assert "--replace" in answer.refused[0].why
-    assert tell(waiting, told_rows(right), what="rows", replace=True).labelled == 1
+    assert tell(waiting, rows_of_frame(right), what="rows", replace=True).labelled == 1
     assert labels(waiting)[a].value == known[a].value
     two = [{"smiles": b, "energy": known[b].value}, {"smiles": b, "energy": known[b].value - 1}]
     with pytest.raises(CampaignError, match="is there twice, with two results"):
-        tell(waiting, told_rows(two), what="rows")
+        tell(waiting, rows_of_frame(two), what="rows")
     start = next(s for s in labels(waiting) if s not in (a, b))  # of round 0, which is over
     with pytest.raises(CampaignError, match="in round 0, which is over"):
-        tell(waiting, told_rows([{"smiles": start, "energy": known[start].value - 0.1}]), what="rows")
+        tell(waiting, rows_of_frame([{"smiles": start, "energy": known[start].value - 0.1}]), what="rows")
     assert (
-        tell(waiting, told_rows([{"smiles": start, "energy": known[start].value}]), what="rows").repeated == 1
+        tell(waiting, rows_of_frame([{"smiles": start, "energy": known[start].value}]), what="rows").repeated
+        == 1
     )
 
 
@@ -340,7 +341,7 @@ def test_a_geometry_of_another_molecule_is_refused(waiting, known, tmp_path):
     ]
     write(tmp_path / "broken.xyz", frames, format="extxyz")
     with pytest.raises(CampaignError, match=r"does not have the bonds of .*identity_changed"):
-        tell(waiting, read_told(tmp_path / "broken.xyz"), what="broken.xyz")
+        tell(waiting, read_label_rows(tmp_path / "broken.xyz"), what="broken.xyz")
 
 
 def test_without_names_the_geometry_says_which_molecule_it_is(waiting, known, tmp_path):
@@ -348,7 +349,7 @@ def test_without_names_the_geometry_says_which_molecule_it_is(waiting, known, tm
         Atoms(known[s].numbers, known[s].positions, info={"energy": known[s].value}) for s in wanted(waiting)
     ]
     write(tmp_path / "bare.xyz", frames, format="extxyz")
-    assert tell(waiting, read_told(tmp_path / "bare.xyz"), what="bare.xyz").labelled == 4
+    assert tell(waiting, read_label_rows(tmp_path / "bare.xyz"), what="bare.xyz").labelled == 4
 
 
 def test_what_cannot_be_asked_or_told_now(made, waiting, known, tmp_path):
@@ -357,13 +358,15 @@ def test_what_cannot_be_asked_or_told_now(made, waiting, known, tmp_path):
         with pytest.raises(CampaignError, match="is not a campaign's folder"):
             asking.ask(nowhere)
         with pytest.raises(CampaignError, match="is not a campaign's folder"):
-            tell(nowhere, told_rows(row), what="rows")
+            tell(nowhere, rows_of_frame(row), what="rows")
     with pytest.raises(CampaignError, match="its simulator is xtb"):
         asking.ask(made / "auto")
+    with pytest.raises(CampaignError, match="its simulator is xtb"):
+        Campaign(config(tmp_path, "sqlite:///x.db") | {"simulator": "xtb"}).recommend()
     with pytest.raises(CampaignError, match="is of PBE0, and the campaign's labels are GFN2-xTB"):
-        tell(waiting, told_rows(row), what="rows", level="PBE0")
+        tell(waiting, rows_of_frame(row), what="rows", level="PBE0")
     with locked_folder(waiting), pytest.raises(CampaignError, match="in use by another"):
-        tell(waiting, told_rows(row), what="rows")
+        tell(waiting, rows_of_frame(row), what="rows")
     with closing(Ledger(waiting / "ledger.sqlite")) as ledger:
         ledger.set_meta("stopped_by", "round 1 of 1 is done")
     with pytest.raises(CampaignError, match=r"asks for no labels: it has ended \(round 1 of 1 is done\)"):
@@ -371,16 +374,16 @@ def test_what_cannot_be_asked_or_told_now(made, waiting, known, tmp_path):
     with closing(Ledger(waiting / "ledger.sqlite")) as ledger:
         ledger.set_meta("stopped_by", "")
     with pytest.raises(DataError, match="no column energy_eV"):
-        tell(waiting, told_rows([{"smiles": "C", "score": 1.0}]), what="rows")
+        tell(waiting, rows_of_frame([{"smiles": "C", "score": 1.0}]), what="rows")
     with pytest.raises(CampaignError, match="holds no labels"):
-        tell(waiting, told_rows([]), what="rows")
+        tell(waiting, rows_of_frame([]), what="rows")
 
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from alkit.campaign import telling
-from alkit.campaign.told_files import read_told
+from alkit.campaign.label_files import read_label_rows
 from alkit.storage.ledger import Ledger
 
 kept, calls = Ledger.add_outcome, []
@@ -390,7 +393,7 @@ def dies(*arguments):
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 Ledger.add_outcome = dies
-telling.tell(Path(sys.argv[1]), read_told(Path(sys.argv[2])), what="labels")
+telling.tell(Path(sys.argv[1]), read_label_rows(Path(sys.argv[2])), what="labels")
 """
 
 
@@ -400,7 +403,7 @@ def test_killed_while_it_is_told_nothing_is_kept_and_the_same_tell_works(waiting
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", _KILLED, waiting, path], check=False)
     assert done.returncode == -signal.SIGKILL
     assert contents(waiting) == before
-    assert tell(waiting, read_told(path), what="labels").labelled == 4
+    assert tell(waiting, read_label_rows(path), what="labels").labelled == 4
 
 
 def test_python_recommends_and_takes_labels(made, tmp_path, known):
@@ -408,9 +411,10 @@ def test_python_recommends_and_takes_labels(made, tmp_path, known):
     given = config(tmp_path, f"sqlite:///{shutil.copy(made / 'mlflow.db', tmp_path / 'mlflow.db')}")
     shutil.copy(made / "seeds.smi", tmp_path / "seeds.smi")
     campaign = Campaign(given)
-    start = campaign.recommend()
+    with pytest.warns(UserWarning, match="candidates were not used"):
+        start = campaign.recommend(candidates=["CCO"])  # there is no model yet that could choose
     assert len(start) == 21
-    assert campaign.recommend().equals(start) or list(campaign.recommend().id) == list(start.id)
+    assert list(campaign.recommend().id) == list(start.id)
     with pytest.raises(CampaignError, match="still waits for 21 labels"):
         campaign.recommend(3)
     start["energy_eV"] = [known[s].value for s in start.smiles]
@@ -431,6 +435,16 @@ def test_python_recommends_and_takes_labels(made, tmp_path, known):
     ledger.close()
     campaign.add_labels([{"smiles": s, "energy": known[s].value} for s in batch.smiles])
     assert len(campaign.recommend()) == 3
+    batch = campaign.recommend()
+    campaign.add_labels(
+        [{"smiles": s, "energy": known[s].value} for s in batch.smiles if s in known]
+        or [{"smiles": batch.smiles[0], "reason": "timeout"}],
+        rest_failed=True,
+    )
+    with pytest.raises(CampaignError, match=r"has ended: round 2 of 2 is done; change its stop rules"):
+        campaign.recommend()
+    with pytest.raises(ConfigError, match="n is 0"):
+        campaign.recommend(0)
     with pytest.raises(DataError, match="a frame or a list"):
         campaign.add_labels("labels.csv")
 

@@ -78,7 +78,7 @@ def test_labels_of_another_program_are_round_0(tiny, real, tmp_path):
         assert not one & other
     histories = [row for row in ledger.histories() if row["round"] == 0]
     kept = [row for row in histories if row["status"] == "labelled"]
-    assert {(row["source"], row["origin"]) for row in kept} == {("told", "given")}
+    assert {(row["source"], row["origin"]) for row in kept} == {("given", "given")}
     assert [(row["smiles"], row["reason"]) for row in histories if row["status"] == "rejected"] == [
         ("CCCCCCCCO", "too_large")
     ]

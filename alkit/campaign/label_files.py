@@ -1,6 +1,6 @@
 """Labels that come by hand, as they are written: tables, SD files, XYZ files, or rows of Python.
 
-Every reader yields `Told`; whether a row is right is for `alkit.campaign.telling` to say.
+Every reader yields `LabelRow`; whether a row is right is for `alkit.campaign.telling` to say.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from alkit.molecules.energies import unit_of
 _USUAL = ("label", "value", "energy")  # names of columns of labels
 
 
-class Told(NamedTuple):
+class LabelRow(NamedTuple):
     """One row.
 
     Attributes:
@@ -41,7 +41,7 @@ class Told(NamedTuple):
     problem: str = ""
 
 
-def read_told(path: Path) -> Iterator[Told]:
+def read_label_rows(path: Path) -> Iterator[LabelRow]:
     """The rows of a file: .csv, .tsv, .sdf, .xyz or .extxyz, gzipped or not.
 
     Raises:
@@ -57,7 +57,7 @@ def read_told(path: Path) -> Iterator[Told]:
     raise DataError(f"{path}: labels are expected in a table (.csv, .tsv), an SD file, or .xyz and .extxyz.")
 
 
-def told_rows(frame: Any) -> Iterator[Told]:
+def rows_of_frame(frame: Any) -> Iterator[LabelRow]:
     """The rows of a pandas frame, of a dictionary of columns, or a list of dictionaries.
 
     An ``atoms`` among them is a geometry, as ASE's `Atoms`.
@@ -76,13 +76,13 @@ def told_rows(frame: Any) -> Iterator[Told]:
     return (_of_mapping(number, row) for number, row in enumerate(rows, 1))
 
 
-def _of_mapping(number: int, row: Any) -> Told:
+def _of_mapping(number: int, row: Any) -> LabelRow:
     if not isinstance(row, Mapping):
         raise DataError(f"Row {number} of the labels is a {type(row).__name__}; a dictionary is expected.")
     cells = {str(name).strip().lower(): None if _is_nan(value) else value for name, value in row.items()}
     atoms = cells.pop("atoms", None)
     geometry = () if atoms is None else (np.asarray(atoms.numbers), np.asarray(atoms.positions))
-    return Told(f"row {number}", cells, False, *geometry)
+    return LabelRow(f"row {number}", cells, False, *geometry)
 
 
 def _is_nan(value: Any) -> bool:
@@ -157,7 +157,7 @@ def _check_unit(name: str, target: str, unit: str, what: str) -> None:
         )
 
 
-def _of_table(path: Path) -> Iterator[Told]:
+def _of_table(path: Path) -> Iterator[LabelRow]:
     source = lines(path)
     header = next(source, "")
     delimiter = delimiter_of(header)
@@ -171,22 +171,22 @@ def _of_table(path: Path) -> Iterator[Told]:
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             problem = f"it has more than {len(names)} cells" if None in row else ""
-            yield Told(where, {k: v for k, v in row.items() if k}, delimiter == ";", problem=problem)
+            yield LabelRow(where, {k: v for k, v in row.items() if k}, delimiter == ";", problem=problem)
     except csv.Error as error:
         raise DataError(
             f"{path}, line {rows.line_num}: not a table ({error}); is a quote not closed?"
         ) from error
 
 
-def _of_records(path: Path) -> Iterator[Told]:
+def _of_records(path: Path) -> Iterator[LabelRow]:
     for record, cells in zip(read_records(path, "sdf"), _data_items(path), strict=False):
         where = f"{path}, {record.where}"
         if record.problem:
-            yield Told(where, cells, problem=record.problem)
+            yield LabelRow(where, cells, problem=record.problem)
             continue
         named = {"id": record.name} if record.name.isdigit() else {}
         geometry = geometry_of(record.mol) if has_geometry(record.mol) else ()
-        yield Told(where, {"smiles": record.smiles} | named | cells, False, *geometry)
+        yield LabelRow(where, {"smiles": record.smiles} | named | cells, False, *geometry)
 
 
 def _data_items(path: Path) -> Iterator[dict[str, Any]]:
@@ -207,12 +207,12 @@ def _data_items(path: Path) -> Iterator[dict[str, Any]]:
     yield cells
 
 
-def _of_frames(path: Path) -> Iterator[Told]:
+def _of_frames(path: Path) -> Iterator[LabelRow]:
     text = list(lines(path))
     for frame in read_frames(path):
         said = _named(text[frame.line].strip())
         cells = {str(name).lower(): value for name, value in (said | frame.properties).items()}
-        yield Told(f"{path}, line {frame.line}", cells, False, frame.numbers, frame.positions)
+        yield LabelRow(f"{path}, line {frame.line}", cells, False, frame.numbers, frame.positions)
 
 
 def _named(comment: str) -> dict[str, Any]:
