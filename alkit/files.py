@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alkit.errors import AlkitError, CampaignError, ConfigError, DataError
 
 _SCRATCH = ".part."
@@ -139,6 +142,13 @@ def _as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def read_columns(path: Path, *names: str) -> NDArray[np.float64]:
+    """``(n, len(names))`` numbers of a CSV file that alkit wrote, in its order."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [[float(row[name]) for name in names] for row in csv.DictReader(file)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(names))
 
 
 def digest(*files: Path) -> str:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from alkit.baselines.base import Baseline, Reading
 from alkit.errors import ConfigError, LabelError
+from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Level
-from alkit.simulators.references import ATOM_ENERGIES, atom_energies
+from alkit.simulators.references import atom_energies
 from alkit.threads import one_thread
 
 _ACCURACY = 0.1  # of the SCF, relative to the default: energies to about 1e-6 eV

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.campaign.predictions import read_predictions
-from alkit.files import replace_file
+from alkit.files import read_columns, replace_file
 from surrogate.calibration import conformal_quantile
 
 if TYPE_CHECKING:
@@ -81,10 +81,5 @@ def _read(path: Path) -> NDArray[np.float64]:
     """``(n,)`` scores; none of a round of an earlier revision."""
     if not path.exists():
         return np.empty(0)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [
-            (float(row["label_eV"]) - float(row["prediction_eV"]), float(row["half_width_eV"]))
-            for row in csv.DictReader(file)
-        ]
-    errors, halves = np.array(rows, dtype=np.float64).reshape(-1, 2).T
-    return np.abs(errors) / halves
+    labels, predicted, halves = read_columns(path, "label_eV", "prediction_eV", "half_width_eV").T
+    return np.abs(labels - predicted) / halves

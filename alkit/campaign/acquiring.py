@@ -18,7 +18,7 @@ from alkit.engines.base import DEADLINE
 from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
-from alkit.simulators.references import ATOM_ENERGIES
+from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
 

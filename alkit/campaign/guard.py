@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.stats import binomtest, ttest_rel
 from alkit.acquisition.distances import standardise
 from alkit.campaign import target_set
 from alkit.campaign.proposing import acquired_molecules
+from alkit.files import read_columns
 from alkit.reporting import campaign_report
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def _validation_errors(path: Path) -> NDArray[np.float64] | None:
     """``(n,)`` absolute errors, eV; campaigns of earlier revisions did not keep them."""
     if not path.exists():
         return None
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(float(row["label_eV"]), float(row["prediction_eV"])) for row in csv.DictReader(file)]
-    return np.array([abs(label - predicted) for label, predicted in rows])
+    labels, predicted = read_columns(path, "label_eV", "prediction_eV").T
+    return np.abs(labels - predicted)
 
 
 def _outside(state: RoundState, ensemble: Surrogate) -> float | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alkit.datasets.references import atom_energies
 from alkit.errors import DataError
 from alkit.files import refuse_existing, replace_file
 from alkit.models.store import Provenance, load_model, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.energies import unit_of
-from alkit.standalone.energies import atom_energies
 
 
 def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:

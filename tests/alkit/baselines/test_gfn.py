@@ -8,7 +8,7 @@ from ase.units import Hartree
 from gfn2 import LEVEL, single_point
 
 from alkit.errors import LabelError
-from alkit.simulators.references import ATOM_ENERGIES
+from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.simulators.xtb import XTBSimulator
 
 

@@ -11,10 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from alkit.errors import LabelError
 from alkit.molecules.conformers import embed
+from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import Level, check_label
 from alkit.simulators.gfn import METHODS
-from alkit.simulators.references import ATOM_ENERGIES, UNPAIRED
+from alkit.simulators.references import UNPAIRED
 from alkit.simulators.xtb import XTBSimulator, calculator
 
 xtb = pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")

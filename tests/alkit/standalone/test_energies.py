@@ -11,10 +11,11 @@ from rdkit import Chem
 
 from alkit.cli.app import main
 from alkit.datasets.qm9 import ATOMREFS
+from alkit.datasets.references import read_references
 from alkit.errors import DataError
 from alkit.models.store import load_model
 from alkit.molecules.energies import UNITS
-from alkit.standalone.energies import as_atomization, read_references
+from alkit.standalone.energies import as_atomization
 
 # U0 at B3LYP/6-31G(2df,p), Hartree: QM9.
 TOTAL = {

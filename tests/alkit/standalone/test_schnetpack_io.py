@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from alkit.cli import app
+from alkit.datasets.references import atom_energies
 from alkit.errors import DataError
 from alkit.models.store import Provenance, load_model
-from alkit.standalone.schnetpack_io import atom_energies, export_model, import_models
+from alkit.standalone.schnetpack_io import export_model, import_models
 from surrogate import AtomReferences, Ensemble, ModelSettings, graph_3d
 from surrogate.schnet import build_model
 
