@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 
 if TYPE_CHECKING:
+    from alkit.datasets.create import Property, Record, create_database
     from alkit.datasets.files import (
         Entry,
         Labelled,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         written_smiles,
     )
     from alkit.datasets.qm9 import ImportReport, import_qm9
-    from alkit.datasets.store import Dataset, Record, create_database
+    from alkit.datasets.store import Dataset
     from alkit.datasets.structures import (
         holds_structures,
         may_hold_structures,
@@ -36,8 +37,9 @@ _HOME = {
     "Entry": "files",
     "ImportReport": "qm9",
     "Labelled": "files",
-    "Record": "store",
-    "create_database": "store",
+    "Property": "create",
+    "Record": "create",
+    "create_database": "create",
     "holds_structures": "structures",
     "may_hold_structures": "structures",
     "perceived_smiles": "structures",
@@ -61,6 +63,7 @@ __all__ = [
     "Entry",
     "ImportReport",
     "Labelled",
+    "Property",
     "Record",
     "Source",
     "create_database",

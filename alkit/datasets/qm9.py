@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
+from alkit.datasets.create import Record, create_database
 from alkit.datasets.qm9_forms import (
     ATOMREFS,
     LEVEL,
@@ -22,7 +23,6 @@ from alkit.datasets.qm9_forms import (
     read_uncharacterized,
     recognise,
 )
-from alkit.datasets.store import Record, create_database
 from alkit.datasets.structures import perceived_smiles
 from alkit.errors import DataError
 from alkit.molecules.energies import problem_of
