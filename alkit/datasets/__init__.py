@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         scan_smiles,
         written_smiles,
     )
+    from alkit.datasets.importing.options import ImportOptions
+    from alkit.datasets.importing.run import FilesReport, import_files
     from alkit.datasets.qm9 import ImportReport, import_qm9
     from alkit.datasets.store import Dataset
     from alkit.datasets.structures import (
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 _HOME = {
     "Dataset": "store",
     "Entry": "files",
+    "FilesReport": "importing.run",
+    "ImportOptions": "importing.options",
+    "import_files": "importing.run",
     "ImportReport": "qm9",
     "Labelled": "files",
     "Property": "create",
@@ -61,6 +66,8 @@ __all__ = [
     "Dataset",
     "Download",
     "Entry",
+    "FilesReport",
+    "ImportOptions",
     "ImportReport",
     "Labelled",
     "Property",
@@ -69,6 +76,7 @@ __all__ = [
     "create_database",
     "fetch",
     "holds_structures",
+    "import_files",
     "import_qm9",
     "is_table",
     "may_hold_structures",

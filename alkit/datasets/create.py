@@ -89,6 +89,16 @@ class Record:
     forces: np.ndarray | None = None
 
 
+def refuse_database(database: Path) -> None:
+    """Raises DataError for a place where no new database can be."""
+    if database.suffix != ".db":
+        raise DataError(f"The database {database} must end in .db: ASE and schnetpack tell it by that.")
+    if database.exists():
+        raise DataError(f"{database} is already there; move it away or name another file.")
+    if not database.parent.is_dir():
+        raise DataError(f"There is no folder {database.parent} to write {database.name} to.")
+
+
 def create_database(
     path: Path,
     records: Iterable[Record],
