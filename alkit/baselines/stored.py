@@ -22,7 +22,10 @@ class Stored(Baseline):
     tier = "another level of the data set"
 
     def __init__(self, path: str, property: str):
-        self._dataset, self._property = Dataset.open(Path(path)), property
+        self._dataset, self._property = (
+            Dataset.open(Path(path)).one_row_each("A level of a data set as baseline needs"),
+            property,
+        )
         self._values = self._dataset.atomization(property)
 
     @property

@@ -56,7 +56,9 @@ class MoleculeStore:
         """The data set that the campaign file names."""
         from alkit.datasets import Dataset
 
-        return Dataset.open(self._config.dataset) if self._config.dataset else None
+        if self._config.dataset is None:
+            return None
+        return Dataset.open(self._config.dataset).one_row_each("A campaign chooses molecules, and needs")
 
     @cached_property
     def seeds(self) -> list[str]:

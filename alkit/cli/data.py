@@ -70,8 +70,8 @@ def data_import(
         Path | None, typer.Option(help="qm9: the list of molecules that failed its consistency check.")
     ] = None,
 ) -> None:
-    """Import molecules with their numbers into an ASE database: CSV, TSV, Parquet, SDF, XYZ, extended XYZ, XYZ and
-    a CSV, ASE databases, .npz, .mat, HDF5; or QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz)."""
+    """Import molecules with their numbers into an ASE database: CSV, TSV, Parquet, SDF, extended XYZ, XYZ
+    with a CSV, ASE databases, .npz, .mat, HDF5; or QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz)."""
     from alkit.datasets.importing.options import ImportOptions
 
     if source is not None or files == [_QM9]:
@@ -113,8 +113,8 @@ def _import_qm9(
 
     if files != [_QM9] or source is None:
         raise DataError(
-            "QM9 is imported by `alkit data import qm9 --from FILE --to DATABASE`, files of your own by `alkit "
-            "data import FILE… --to DATABASE`."
+            "QM9 is imported by `alkit data import qm9 --from FILE --to DATABASE`, files of your own by "
+            "`alkit data import FILE… --to DATABASE`."
         )
     if others:
         raise DataError("QM9 says itself what its numbers are; leave out --property and what belongs to it.")
@@ -126,6 +126,7 @@ def _import_qm9(
 
 def _import_files(files: list[Path], database: Path, options: Any) -> None:
     from alkit.datasets import import_files
+    from alkit.datasets.create import FITTED
     from alkit.files import made
     from alkit.reporting.dataset_tables import properties_table
 
@@ -139,7 +140,7 @@ def _import_files(files: list[Path], database: Path, options: Any) -> None:
     if report.forces:
         console.print("Forces are kept, in eV/Å.")
     for name, one in report.properties.items():
-        if one.references.startswith("fitted"):
+        if one.references == FITTED:
             console.print(
                 f"{name}: the isolated atoms are fitted to the data, as nobody gave theirs; energies less "
                 "these atoms are atomization energies up to a sum over elements, and known as "

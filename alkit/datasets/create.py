@@ -43,6 +43,7 @@ ALIASES = {
 
 GEOMETRIES = ("dataset", "none")
 _FORCES_UNIT = "eV/Ang"
+FITTED = "fitted to the data"  # `Property.references` of atoms that are estimated
 FORMAT, READABLE = 2, (1, 2)  # 1: one row a molecule, and no word on each property
 
 
@@ -61,6 +62,11 @@ class Property:
     kind: str
     level: str
     references: str = ""
+
+    @property
+    def full_level(self) -> str:
+        """The level's name; energies from fitted atoms are a level of their own."""
+        return f"{self.level} (atoms fitted)" if self.references == FITTED else self.level
 
     @property
     def is_energy(self) -> bool:

@@ -180,6 +180,15 @@ class Dataset:
             )
         return self
 
+    def level_of(self, name: str) -> str:
+        """Level of theory of a property."""
+        return self.properties[self.property_name(name)].full_level
+
+    def atom_energies(self, name: str) -> dict[int, float]:
+        """eV by atomic number: what a property's total energies count from; empty where that is unknown."""
+        found = self.atomrefs.get(self.property_name(name), np.zeros(0))
+        return {int(z): float(found[z]) for z in np.flatnonzero(found)}
+
     def property_name(self, name: str) -> str:
         """The property's full name; DataError if the database does not have it."""
         full = name if name in self.units else ALIASES.get(name, name)

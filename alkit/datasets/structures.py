@@ -174,8 +174,8 @@ def perceived_smiles(numbers: np.ndarray, positions: np.ndarray) -> str | None:
         positions: ``(n, 3)`` Å.
 
     Returns:
-        None if RDKit finds no bonding. What is in several pieces or open-shell however far a bond may reach is
-        named as the shortest reach has it.
+        None if RDKit finds no bonding. What is in several pieces or open-shell, however far a bond may reach,
+        is named as the shortest reach has it.
     """
     from rdkit import Chem, rdBase
 

@@ -43,8 +43,8 @@ def parse_number(text: str | None, where: str, *, decimal_comma: bool = False) -
 
 
 class Found(NamedTuple):
-    """The columns of a table: their names as its header has them (``smiles`` is empty where none is needed and
-    there is none), and what parts them."""
+    """The columns of a table: their names as its header has them, and what parts them; ``smiles`` is empty
+    where none is needed and there is none."""
 
     smiles: str
     name: str | None

@@ -230,7 +230,7 @@ def problem_of_total(value: float, numbers: Numbers, electrons: str) -> str:
     if np.isnan(atoms) or _TOTAL[0] < value / atoms < _TOTAL[1]:
         return ""
     low, high = atoms * _TOTAL[1], atoms * _TOTAL[0]
-    return f"{value:.6g} eV, where a total energy of its {len(numbers)} atoms lies between {low:.6g} and {high:.6g} eV"
+    return f"{value:.6g} eV, where its {len(numbers)} atoms have a total of {low:.6g} to {high:.6g} eV"
 
 
 def typical_atomization(numbers: Numbers) -> float:

@@ -29,7 +29,7 @@ def geometry_of_coulomb(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.rint(exact).astype(np.int64)
     if not n or np.abs(exact - numbers).max() > 0.01 or not np.allclose(matrix, matrix.T, rtol=1e-4):
         raise DataError(
-            "it is no Coulomb matrix: the diagonal is half of the atomic number to the 2.4th power"
+            "it is no Coulomb matrix: its diagonal is not half of an atomic number to the 2.4th power"
         )
     charges = np.outer(numbers, numbers).astype(np.float64)
     with np.errstate(divide="ignore"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from alkit.datasets.create import FITTED
 from alkit.datasets.importing.fitted_atoms import AtomFit
 from alkit.datasets.importing.options import ImportOptions
 from alkit.datasets.importing.properties import Column
@@ -14,6 +15,7 @@ from alkit.datasets.importing.spool import Checked
 from alkit.datasets.references import QM9_NAME, read_references
 from alkit.errors import DataError
 from alkit.molecules.energies import (
+    UNITS,
     Reading,
     electrons_of,
     problem_of,
@@ -69,7 +71,7 @@ class Energies:
         own = source.atoms.get(column.column)
         name = options.references
         if name == FIT:
-            self.references[column.name] = "fitted to the data"
+            self.references[column.name] = FITTED
         elif name:
             self.atoms[column.name] = read_references(name, unit_of(column.unit))
             self.references[column.name] = name
@@ -81,10 +83,10 @@ class Energies:
             self.references[column.name] = known
         else:
             raise DataError(
-                f"--kind total needs the energies of the isolated atoms at {column.property.level}: --references "
-                f"{QM9_NAME}, {', '.join(ATOM_ENERGIES)} or a JSON file such as "
-                '{"H": -0.5, "C": -37.8} in the same unit; or --references fit, which estimates them from these '
-                "energies: models learn as well, and know the level by that."
+                f"--kind total needs the energies of the isolated atoms at {column.property.level}: "
+                f"--references {QM9_NAME}, {', '.join(ATOM_ENERGIES)} or a JSON file such as "
+                '{"H": -0.5, "C": -37.8} in the same unit; or --references fit, which estimates them from '
+                "these energies: models learn from them as well."
             )
 
     def _check_column(self, k: int, head: Sequence[Checked], what: str) -> None:
@@ -97,20 +99,21 @@ class Energies:
         if column.property.kind == "total":
             electrons = electrons_of(values, compositions)
             self._fits[k] = (AtomFit(electrons), electrons)
-        wrong = [problem for row in head if (problem := self.problem(row, k, first=True))]
+        wrong = [(row, problem) for row in head if (problem := self.problem(row, k, first=True))]
         if len(wrong) <= _MOSTLY * len(head):
             return
         reading = read_as(values / column.factor, compositions)
+        has = f"{wrong[0][0].smiles} has {wrong[0][1]}"
         declared = Reading(_spelled(column.unit), column.property.kind)
         if reading is None or reading == declared:
             said = " Are the references those of the same level?" if column.property.kind == "total" else ""
             raise DataError(
-                f"{what}: {len(wrong)} of the first {len(head)} molecules cannot have their energy: "
-                f"{head[0].smiles} has {problem_of_first(self, head, k)}.{said}"
+                f"{what}: {len(wrong)} of the first {len(head)} molecules cannot have their energy: {has}."
+                f"{said}"
             )
         raise DataError(
-            f"{what}: {head[0].smiles} has {problem_of_first(self, head, k)}; the numbers look like {reading}, and "
-            f"were taken to be {declared}.{_advice(reading)}"
+            f"{what}: {has}; the numbers look like {reading}, and were taken to be {declared}."
+            f"{_advice(reading)}"
         )
 
     def problem(self, row: Checked, k: int | None = None, *, first: bool = False) -> str:
@@ -142,14 +145,10 @@ class Energies:
     @property
     def fitted(self) -> list[Column]:
         """Total energies whose atoms are estimated."""
-        return [
-            self._columns[k]
-            for k in self._fits
-            if self.references[self._columns[k].name].startswith("fitted")
-        ]
+        return [self._columns[k] for k in self._fits if self.references[self._columns[k].name] == FITTED]
 
     def outliers(self, rows: Iterable[tuple[int, Checked]]) -> Iterable[tuple[int, Checked, str]]:
-        """Rows whose total energy is out of line with the atoms fitted to all: in another unit, or damaged."""
+        """Rows whose total energy is out of line with the atoms that fit all: of another unit, or damaged."""
         fitted = {column.name: column for column in self.fitted}
         for number, row in rows if fitted else ():
             for k, column in enumerate(self._columns):
@@ -164,16 +163,12 @@ class Energies:
                     break
 
 
-def problem_of_first(energies: Energies, head: Sequence[Checked], k: int) -> str:
-    """Of the first molecule that has one."""
-    return next(problem for row in head if (problem := energies.problem(row, k, first=True)))
-
-
 def _problem_from(value: float, numbers: np.ndarray, atoms: Mapping[int, float]) -> str:
     missing = sorted({int(z) for z in numbers} - set(atoms))
     if missing:
-        return f"without the energy of an isolated atom of Z = {missing[0]}"
-    return problem_of(value - sum(atoms[int(z)] for z in numbers), numbers)
+        return f"a total, and the energy of the isolated atom with Z = {missing[0]} is unknown"
+    problem = problem_of(value - sum(atoms[int(z)] for z in numbers), numbers)
+    return problem and f"{value:.6g} eV, less the isolated atoms {problem}"
 
 
 def _is_tabulated(numbers: np.ndarray) -> bool:
@@ -182,8 +177,6 @@ def _is_tabulated(numbers: np.ndarray) -> bool:
 
 def _spelled(unit: str) -> str:
     """A unit as `Reading` names it."""
-    from alkit.molecules.energies import UNITS
-
     return next(name for name, factor in UNITS.items() if factor == unit_of(unit))
 
 

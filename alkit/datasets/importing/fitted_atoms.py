@@ -51,8 +51,8 @@ class AtomFit:
     def atoms(self) -> dict[int, float]:
         """eV by atomic number: least squares in which outliers count little (Huber's weights).
 
-        Where molecules do not say what each element's share is, as in one of a single composition, the rest is
-        shared out evenly.
+        Where molecules do not say what each element's share is, as those of a single composition, the rest
+        is shared out evenly.
         """
         rows = self._rare + self._sample
         elements = sorted({z for atoms, _ in rows for z in atoms})

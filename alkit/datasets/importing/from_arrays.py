@@ -1,9 +1,9 @@
 """Rows of NumPy (.npz), MATLAB (.mat) and HDF5 files: arrays by name, of one molecule or of many.
 
-Read are: atomic numbers ``(n,)`` of all geometries ``(N, n, 3)`` of one molecule (MD17, rMD17, and each group of
-ANI-1x, SPICE, Transition1x); numbers ``(N, n)`` and geometries ``(N, n, 3)``, both filled up with zeros (QM7);
-atoms of all molecules one after the other, with ``n_atoms (N,)``; SMILES ``(N,)``; and Coulomb matrices
-``(N, n, n)`` in place of geometries (QM7b).
+Read are: atomic numbers ``(n,)`` of all geometries ``(N, n, 3)`` of one molecule (MD17, rMD17, and each group
+of ANI-1x, SPICE, Transition1x); numbers ``(N, n)`` and geometries ``(N, n, 3)``, both filled up with zeros
+(QM7); atoms of all molecules one after the other, with ``n_atoms (N,)``; SMILES ``(N,)``; and Coulomb
+matrices ``(N, n, n)`` in place of geometries (QM7b).
 """
 
 from __future__ import annotations
@@ -177,9 +177,9 @@ def _column(by_name: Mapping[str, Any], name: str) -> tuple[str, int | None]:
     if name in by_name:
         return name, None
     head, bracket, index = name.rstrip("]").partition("[")
-    if bracket and head in by_name and index.isdigit() and by_name[head].ndim == 2:
-        if int(index) < by_name[head].shape[1]:
-            return head, int(index)
+    two = bracket and head in by_name and index.isdigit() and by_name[head].ndim == 2
+    if two and int(index) < by_name[head].shape[1]:
+        return head, int(index)
     raise DataError(f"There is no array {name!r}; there are {', '.join(by_name)}.")
 
 

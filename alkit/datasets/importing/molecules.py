@@ -13,6 +13,8 @@ from alkit.errors import DataError
 from alkit.molecules.identity import changes
 from alkit.molecules.molecule import canonical, with_hydrogens
 
+_REMEMBERED = 10_000  # molecules
+
 
 class Structure(NamedTuple):
     """A row's molecule: canonical SMILES, ``(n,)`` atomic numbers, and ``(n, 3)`` Å or None."""
@@ -22,42 +24,61 @@ class Structure(NamedTuple):
     positions: np.ndarray | None
 
 
-def structure_of(row: Row, smiles: str | None, length: float) -> Structure:
-    """The molecule of a row; its SMILES is perceived from the geometry where none is stated.
+class Structures:
+    """The molecules of rows.
 
     Args:
         smiles: of rows that state none.
         length: Å in the unit of the positions.
-
-    Raises:
-        DataError: why the row cannot be used, without its place.
     """
-    if row.problem:
-        raise DataError(row.problem)
-    stated = row.smiles or smiles or ""
-    if row.numbers is None or row.positions is None:
+
+    def __init__(self, smiles: str | None, length: float):
+        self._smiles, self._length = smiles, length
+        self._perceived: dict[bytes, str] = {}
+
+    def of(self, row: Row) -> Structure:
+        """The molecule of a row; its SMILES is perceived from the geometry where none is stated.
+
+        Raises:
+            DataError: why the row cannot be used, without its place.
+        """
+        if row.problem:
+            raise DataError(row.problem)
+        stated = row.smiles or self._smiles or ""
+        if row.numbers is None or row.positions is None:
+            if not stated:
+                raise DataError("it has neither a SMILES nor a geometry")
+            name = canonical(stated)
+            return Structure(name, _atoms(name), None)
+        numbers, positions = row.numbers, np.asarray(row.positions, dtype=np.float64) * self._length
+        _check_places(numbers, positions)
         if not stated:
-            raise DataError("it has neither a SMILES nor a geometry")
-        name = canonical(stated)
-        return Structure(name, _atoms(name), None)
-    numbers, positions = row.numbers, np.asarray(row.positions, dtype=np.float64) * length
-    _check_places(numbers, positions)
-    if stated:
+            if row.charge:
+                raise DataError("it is charged or magnetic; alkit knows neutral closed shells alone")
+            return Structure(self._perceive(numbers, positions), numbers, positions)
         name = canonical(stated)
         _check_composition(name, numbers)
         if problem := changes(name, numbers, positions):
             raise DataError(problem)
         return Structure(name, numbers, positions)
-    if row.charge:
-        raise DataError("it is charged or magnetic; alkit knows neutral closed shells alone")
-    perceived = perceived_smiles(numbers, positions)
-    if perceived is None:
-        raise DataError(
-            "RDKit finds no bonds of a neutral closed-shell molecule in its geometry; state its SMILES"
-        )
-    name = canonical(perceived)
-    _check_composition(name, numbers)
-    return Structure(name, numbers, positions)
+
+    def _perceive(self, numbers: np.ndarray, positions: np.ndarray) -> str:
+        key = numbers.tobytes()
+        last = self._perceived.get(key)
+        # Geometries of one molecule often come one after another, and a look at the bonds is quick.
+        if last is not None and not changes(last, numbers, positions):
+            return last
+        perceived = perceived_smiles(numbers, positions)
+        if perceived is None:
+            raise DataError(
+                "RDKit finds no bonds of a neutral closed-shell molecule in its geometry; state its SMILES"
+            )
+        name = canonical(perceived)
+        _check_composition(name, numbers)
+        if len(self._perceived) >= _REMEMBERED:
+            self._perceived.clear()
+        self._perceived[key] = name
+        return name
 
 
 def _atoms(smiles: str) -> np.ndarray:

@@ -23,7 +23,8 @@ class ImportOptions:
         units, kinds, levels: of all properties, or "NAME=VALUE" of one.
         references: energies of the isolated atoms of total energies, see
             `alkit.datasets.references.read_references`; "fit": estimated from the energies themselves.
-        forces, gradients: what holds the one or the other; by default ``forces``, where the file says its unit.
+        forces, gradients: what holds the one or the other; by default ``forces``, where the file says its
+            unit.
         forces_unit: such as "hartree/bohr"; by default the energy's unit per unit of length.
         length: unit of positions, where the file does not say it.
         smiles: of every structure, where the file has none.

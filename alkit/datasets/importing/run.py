@@ -17,7 +17,7 @@ import numpy as np
 
 from alkit.datasets.create import Property, Record, create_database, refuse_database
 from alkit.datasets.importing.energies import Energies
-from alkit.datasets.importing.molecules import Structure, structure_of
+from alkit.datasets.importing.molecules import Structure, Structures
 from alkit.datasets.importing.options import ImportOptions
 from alkit.datasets.importing.properties import Column, Forces, columns_of, forces_of, length_of
 from alkit.datasets.importing.rows import Row, Source
@@ -114,8 +114,8 @@ def import_files(
         on_progress: called now and then with what is done ("reading", "writing"), rows, and rows in all.
 
     Raises:
-        DataError: unreadable files; unit, kind or level that are not known; numbers that molecules cannot have;
-            rows that cannot be used, unless ``options.skip_bad``; nothing left to write.
+        DataError: unreadable files; unit, kind or level that are not known; numbers that molecules cannot
+            have; rows that cannot be used, unless ``options.skip_bad``; nothing left to write.
     """
     options = options or ImportOptions()
     options.check()
@@ -159,7 +159,8 @@ class _Reading:
     def read(self) -> None:
         """Check all rows into the spool, then what only all of them can say."""
         source = open_source(self._files, self._options.wanted(self._options.properties))
-        self._length, self._total = length_of(source, self._options), source.total
+        self._structures = Structures(self._options.smiles, length_of(source, self._options))
+        self._total = source.total
         rows = islice(source.rows, self._options.limit)
         head = self._begin(source, rows)
         for checked in chain(head, self._checked(rows)):
@@ -193,7 +194,7 @@ class _Reading:
         self._columns: list[Column] = columns_of(source, self._options, named, self._what)
         self._forces: Forces | None = forces_of(source, self._options, self._columns, named)
         self._geometry = any(structure.positions is not None for _, structure in first)
-        self._levels = {c.column: c.property.level for c in self._columns if c.column in source.levels}
+        self._levels = {c.property.level for c in self._columns if c.column in source.levels}
         if self._options.conformers == "lowest" and not any(c.property.is_energy for c in self._columns):
             raise DataError("--conformers lowest goes by an energy, and no --property is one.")
         head = [checked for row, structure in first if (checked := self._check(row, structure)) is not None]
@@ -209,7 +210,7 @@ class _Reading:
             self._unlabelled += 1
             return None
         try:
-            return structure_of(row, self._options.smiles, self._length)
+            return self._structures.of(row)
         except DataError as error:
             self._problems.add(row.where, row.smiles, str(error))
             return None
@@ -218,7 +219,7 @@ class _Reading:
         try:
             if self._geometry and structure.positions is None:
                 raise DataError("it has no geometry, and others have one")
-            for column, level in self._levels.items():
+            for level in self._levels:
                 if row.values.get("method", level) != level:
                     raise DataError(f"its method is {row.values['method']!r}, and others' is {level!r}")
             labels = np.array([column.of(row) for column in self._columns])
@@ -276,7 +277,7 @@ class _Reading:
             partial,
             self._records(total),
             units={name: one.unit for name, one in properties.items()},
-            level=_level_of(list(properties.values())),
+            level=", ".join(dict.fromkeys(one.full_level for one in properties.values())),
             geometry="dataset" if self._geometry else "none",
             source=", ".join(Path(file).name for file in self._files),
             atomrefs=self._energies.atoms,
@@ -318,12 +319,3 @@ class _Reading:
 
 def _said(row: Checked) -> str:
     return ", ".join(f"{value:.6g}" for value in row.labels)
-
-
-def _level_of(properties: Sequence[Property]) -> str:
-    """The level of theory of all of them; energies from fitted atoms are a level of their own."""
-    found = []
-    for one in properties:
-        fitted = one.references.startswith("fitted")
-        found.append(f"{one.level} (atoms fitted)" if fitted else one.level)
-    return ", ".join(dict.fromkeys(found))

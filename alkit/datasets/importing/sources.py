@@ -30,7 +30,8 @@ def open_source(files: Sequence[Path], wanted: Wanted) -> Source:
     if tables and others:
         if len(tables) > 1:
             raise DataError(
-                f"{tables[0]} and {tables[1]} are two tables beside geometries; give one, or import them apart."
+                f"{tables[0]} and {tables[1]} are two tables beside geometries; give one, or import them "
+                "apart."
             )
         return _paired(others, text_table(tables[0], wanted, needs_smiles=False), tables[0], wanted)
     sources = [_open(path, wanted) for path in paths]
@@ -116,8 +117,8 @@ def _in_order(frames: Iterator[Row], rows: Iterator[Row], path: Path) -> Iterato
         frame = next(frames, None)
         if frame is None:
             raise DataError(
-                f"{row.where}: there is no geometry left for it; geometries and rows of {path} go together in "
-                "order, one for each."
+                f"{row.where}: there is no geometry left for it; geometries and rows of {path} go together "
+                "in order, one for each."
             )
         last = row.where
         yield _joined(row, frame)

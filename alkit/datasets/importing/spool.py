@@ -1,4 +1,4 @@
-"""Checked rows on disk until all of them are known: an import takes the same memory, however long the file."""
+"""Checked rows on disk until all are known: an import takes the same memory, however long the file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ CREATE TABLE rows (id INTEGER PRIMARY KEY, place TEXT, smiles TEXT, key BLOB, nu
                    labels BLOB, forces BLOB, left_out INTEGER DEFAULT 0);
 CREATE INDEX by_key ON rows (key);
 """
+_FIELDS = "place, smiles, numbers, positions, labels, forces"
 _DIGITS = 4  # of positions in Å by which two geometries are one
 
 
@@ -62,10 +63,10 @@ class Spool:
         places = None if row.positions is None else row.positions.astype("<f8").tobytes()
         forces = None if row.forces is None else row.forces.astype("<f8").tobytes()
         self._db.execute(
-            "INSERT INTO rows (place, smiles, key, numbers, positions, labels, forces) VALUES (?,?,?,?,?,?,?)",
+            f"INSERT INTO rows ({_FIELDS}, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                row.place, row.smiles, row.key, row.numbers.astype("<i4").tobytes(), places,
-                row.labels.astype("<f8").tobytes(), forces,
+                row.place, row.smiles, row.numbers.astype("<i4").tobytes(), places,
+                row.labels.astype("<f8").tobytes(), forces, row.key,
             ),
         )  # fmt: skip
 
@@ -105,7 +106,7 @@ class Spool:
         return int(self._db.execute(query).fetchone()[0])
 
     def _select(self, condition: str, *values: object) -> Iterator[tuple[int, Checked]]:
-        query = f"SELECT id, place, smiles, numbers, positions, labels, forces FROM rows WHERE {condition} ORDER BY id"
+        query = f"SELECT id, {_FIELDS} FROM rows WHERE {condition} ORDER BY id"
         for number, place, smiles, numbers, positions, labels, forces in self._db.execute(query, values):
             yield (
                 number,

@@ -105,7 +105,7 @@ class _Molecules:
 
     def __init__(self, settings: StudySettings, progress: CampaignProgress):
         self.settings = settings
-        self.data = Dataset.open(Path(settings.data))
+        self.data = Dataset.open(Path(settings.data)).one_row_each("The study needs")
         self.values = (
             self.data.target(settings.target) if settings.total else self.data.atomization(settings.target)
         )
