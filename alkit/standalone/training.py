@@ -120,6 +120,11 @@ def _fit(
     from surrogate.fitting import folds_for
 
     test, validation, fit = source.split(usable)
+    if shared := len({source.smiles[i] for i in test} & {source.smiles[i] for i in fit}):
+        progress.say(
+            f"Test geometries are of {shared} molecules that training has other geometries of: the data set "
+            "holds few molecules, and its geometries are what is learnt."
+        )
     if folds:
         fit, validation = fit + validation, []
     of_row = {i: k for k, group in enumerate(source.groups(usable)) for i in group}

@@ -96,7 +96,7 @@ def run_study(settings: StudySettings, out: Path, progress: CampaignProgress) ->
                     fits.append(_load(path, arm, size, seed))
                     advance(1)
                 _write_table(out / "results.csv", fits)
-    level = f"{molecules.data.level} {settings.target}"
+    level = f"{molecules.data.level_of(settings.target)} {settings.target}"
     return Results(settings, level, molecules.test_smiles, molecules.truth, molecules.left_out, fits)
 
 
