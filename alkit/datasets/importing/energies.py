@@ -158,7 +158,7 @@ class Energies:
                     yield (
                         number,
                         row,
-                        f"its {column.column}, less its atoms as all rows have them, is {problem}",
+                        f"its {column.column}, less the atoms that fit all rows, is {problem}",
                     )
                     break
 
