@@ -13,6 +13,7 @@ from alkit.baselines.base import BaselineSpec, Reading, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import Readings, read_all
 from alkit.campaign.candidates import in_domain
+from alkit.campaign.data_file import database_of
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine
 from alkit.errors import CampaignError, DataError, LabelError
@@ -58,7 +59,7 @@ class MoleculeStore:
 
         if self._config.dataset is None:
             return None
-        return Dataset.open(self._config.dataset).one_row_each("A campaign chooses molecules, and needs")
+        return Dataset.open(database_of(self._config)).one_row_each("A campaign chooses molecules, and needs")
 
     @cached_property
     def seeds(self) -> list[str]:

@@ -34,7 +34,10 @@ def read_rows(path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
             rows = connection.execute(query).fetchall()
         metadata = json.loads(row[0]) if row else {}
     except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is not an ASE SQLite database ({error}).") from error
+        raise DataError(
+            f"{path} is not an ASE SQLite database ({error}); `alkit data import` makes one of files of "
+            "your own."
+        ) from error
     if (
         not isinstance(metadata, dict)
         or "_distance_unit" not in metadata

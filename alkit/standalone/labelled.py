@@ -72,7 +72,7 @@ class Labelled:
             target = target or _only_energy(self.dataset)
             self.smiles, self.values = self.dataset.smiles, self.dataset.atomization(target)
             self.level = f"{self.dataset.level_of(target)} {target}"
-            self.geometry = geometry or "dataset"
+            self.geometry = geometry or ("dataset" if self.dataset.geometry == "dataset" else "mmff")
             if settings.mode == "2d" or self.geometry != "dataset":
                 self.dataset.one_row_each("A model that sees no geometry of the data set's learns")
         if self.geometry == "dataset" and self.dataset is None:
