@@ -7,8 +7,8 @@ atomization energies in kcal/mol, extended XYZ with energies and forces (five sh
 and a database as schnetpack writes it. The CSV has QM9's energies (``--qm9``, the .npz of alkit's development
 data), else GFN2-xTB's, as the others have, which tblite computes here; ``--schnetpack`` names a database of
 somebody else's with the property ``energy``. Prints the commands as they ran, and the MAE on molecules
-(geometries, where there is one molecule) that training has not seen, beside the trivial predictors of the same
-labels.
+(geometries, where there is one molecule) that training has not seen, beside the trivial predictors of the
+same labels.
 """
 
 import argparse
