@@ -78,6 +78,7 @@ class Labelled:
         if self.geometry == "dataset" and self.dataset is None:
             raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
         self.builder = GraphBuilder(settings, self.geometry, seed, conformers, baselines)
+        self.atoms = _atoms_of(self.dataset, target)
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -153,6 +154,13 @@ def _only_energy(dataset: Dataset) -> str:
     """The energy that is meant where none is named: the data set's only one, or U0."""
     energies = [name for name, one in dataset.properties.items() if one.is_energy]
     return energies[0] if len(energies) == 1 else USUAL_TARGET
+
+
+def _atoms_of(dataset: Dataset | None, target: str) -> tuple[tuple[int, float], ...]:
+    """What total energies of a data set count from: atomic numbers and eV."""
+    if dataset is None or dataset.properties[dataset.property_name(target)].kind != "total":
+        return ()
+    return tuple(dataset.atom_energies(target).items())
 
 
 def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:

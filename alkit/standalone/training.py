@@ -147,6 +147,7 @@ def _fit(
         source.level,
         labels,
         baselines=source.builder.baselines,
+        atoms=source.atoms,
         unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
     )
     if provenance.warning:

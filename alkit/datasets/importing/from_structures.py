@@ -86,14 +86,14 @@ def _ase_units(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _row(where: str, numbers: np.ndarray, positions: np.ndarray, values: Mapping[str, Any]) -> Row:
-    charge = values.get("charge") or values.get("total_charge") or 0
+    charge: Any = values.get("charge") or values.get("total_charge") or 0
     return Row(
         where,
         values,
         smiles_in(values),
         np.asarray(numbers),
         np.asarray(positions),
-        charge=float(charge) if np.isscalar(charge) and not isinstance(charge, str) else 1,
+        charge=float(charge) if isinstance(charge, int | float | np.number) else 1,
         name=str(values.get("name", "")),
     )
 
