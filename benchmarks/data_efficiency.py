@@ -37,8 +37,8 @@ from alkit.models.geometries import make_geometry
 from alkit.models.graphs import GraphBuilder, inputs_of
 from alkit.models.metrics import error_metrics
 from alkit.models.store import Provenance
+from alkit.molecules.identity import stereoisomer
 from alkit.molecules.molecule import Molecule
-from alkit.simulators.identity import stereoisomer
 from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import XTBSimulator
 from alkit.standalone.placing import calling_workers

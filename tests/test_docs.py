@@ -8,8 +8,10 @@ import pytest
 
 from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import adapt
+from alkit.campaign.data_file import database_of
 from alkit.config.loading import check_config
 from alkit.config.schema import CampaignConfig
+from alkit.datasets import Dataset
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,3 +135,26 @@ def test_links_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_import_of_the_docs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = _blocks(ROOT / "docs" / "own_data.md", "python")
+    names: dict = {}
+    exec(block, names)
+    assert names["report"].written == 3
+    assert names["data"].atomization("u0").tolist() == [-17.2, -29.9, -21.1]
+
+
+def test_the_data_set_of_the_docs(tmp_path, monkeypatch):
+    import yaml
+
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{'C' * n}O,{-115.7 - 39.31 * (n - 1)}\n" for n in range(1, 31))
+    (tmp_path / "mine.csv").write_text(f"smiles,E_tot\n{rows}")
+    (block,) = _blocks(ROOT / "docs" / "own_data.md", "yaml")
+    config = check_config({"name": "x", "proposer": "pool", "simulator": "lookup"} | yaml.safe_load(block))
+    data = Dataset.open(database_of(config))
+    assert len(data) == 30
+    assert data.level_of("u0") == "PBE0/def2-TZVP (atoms fitted)"
+    assert database_of(config) == database_of(config)

@@ -22,12 +22,14 @@ class Stored(Baseline):
     tier = "another level of the data set"
 
     def __init__(self, path: str, property: str):
-        self._dataset, self._property = Dataset.open(Path(path)), property
+        dataset = Dataset.open(Path(path))
+        self._dataset = dataset.one_row_each("A level of a data set as baseline needs")
+        self._property = property
         self._values = self._dataset.atomization(property)
 
     @property
     def level(self) -> Level:
-        return Level(f"{self._dataset.level} {self._property} (stored)", "energy", "eV")
+        return Level(f"{self._dataset.level_of(self._property)} {self._property} (stored)", "energy", "eV")
 
     def read(self, molecule: Molecule) -> Reading:
         """Raises `LabelError` "not_in_dataset"."""

@@ -230,8 +230,8 @@ def _sdf(batch: Batch, path: Path) -> None:
     from rdkit import Chem
 
     from alkit.molecules.bonds import atom_order
+    from alkit.molecules.identity import shaped
     from alkit.molecules.molecule import with_hydrogens
-    from alkit.simulators.identity import shaped
 
     with Chem.SDWriter(str(path)) as file:
         for one in batch.wanted:

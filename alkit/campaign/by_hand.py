@@ -6,9 +6,9 @@ from alkit import __version__
 from alkit.campaign.label_files import LabelRow, is_empty, text_of
 from alkit.datasets.tables import parse_number
 from alkit.errors import Attempt, LabelError
+from alkit.molecules.identity import changes
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, check_label
-from alkit.simulators.identity import changes
 from alkit.simulators.manual import EnergyReading
 
 BY_HAND = "by hand"

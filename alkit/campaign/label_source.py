@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from alkit.baselines.cache import BASELINES_FILE, BaselineCache, beside
+from alkit.campaign.data_file import database_of
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError
@@ -63,7 +64,7 @@ class LabelSource:
         if self._config.simulator.kind in SIMULATORS:
             settings.setdefault("target", self._config.target)
         if self._config.simulator.kind == "lookup":
-            settings.setdefault("dataset", str(self._config.dataset))
+            settings.setdefault("dataset", str(database_of(self._config)))
         return SimulatorSpec(self._config.simulator.kind, settings)
 
     def check_level(self, level: Level) -> None:

@@ -13,6 +13,7 @@ from alkit.baselines.base import BaselineSpec, Reading, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import Readings, read_all
 from alkit.campaign.candidates import in_domain
+from alkit.campaign.data_file import database_of
 from alkit.campaign.domain import Domain
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine
@@ -57,7 +58,9 @@ class MoleculeStore:
         """The data set that the campaign file names."""
         from alkit.datasets import Dataset
 
-        return Dataset.open(self._config.dataset) if self._config.dataset else None
+        if self._config.dataset is None:
+            return None
+        return Dataset.open(database_of(self._config)).one_row_each("A campaign chooses molecules, and needs")
 
     @cached_property
     def domain(self) -> Domain:

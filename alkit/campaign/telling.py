@@ -33,9 +33,9 @@ from alkit.datasets.structures import perceived_smiles
 from alkit.datasets.tables import parse_number
 from alkit.errors import Attempt, CampaignError, DataError, LabelError
 from alkit.molecules.energies import read_as
+from alkit.molecules.identity import changes
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.simulators.base import Label, Level, create_simulator
-from alkit.simulators.identity import changes
 from alkit.simulators.manual import EnergyReading
 from alkit.storage.ledger import Candidate, Ledger
 

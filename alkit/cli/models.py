@@ -40,6 +40,9 @@ Source3D = Annotated[
     ModelGeometry | None,
     typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
 ]
+Property = Annotated[
+    str | None, typer.Option("--target", help="Energy of the database (its only one, or u0), or column.")
+]
 Learn = Annotated[
     Literal["direct", "delta"], typer.Option(help="delta: the label less the baseline at the geometry.")
 ]
@@ -62,7 +65,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Use this many molecules,
 def train(
     data: Annotated[Path, typer.Argument(help="ASE database, or table of SMILES and energies.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-    target: Annotated[str, typer.Option(help="Property of the database, or column of the table.")] = "u0",
+    target: Property = None,
     unit: Unit = None,
     kind: Kind = None,
     free_atoms: References = None,
@@ -139,7 +142,7 @@ def train(
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
     data: Annotated[Path, typer.Argument(help="Labelled molecules: an imported data set, or a table.")],
-    target: Annotated[str, typer.Option(help="Property of the data set, or column of the table.")] = "u0",
+    target: Property = None,
     unit: Unit = None,
     kind: Kind = None,
     free_atoms: References = None,

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from alkit.config.dataset import DatasetOptions
 from alkit.config.masking import masked
 from alkit.config.messages import repeated_key, sentence
 from alkit.config.proposer import PROPOSERS, CustomConfig, MixConfig, PoolConfig
@@ -28,6 +29,10 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("domain", "forbid"): [],
     ("domain", "descriptors"): {},
     ("domain", "allowed"): None,
+    **{
+        ("dataset_options", key): value
+        for key, value in DatasetOptions.model_validate({}).model_dump(mode="json").items()
+    },
 }
 
 # Settings that change no past result: they may change while a campaign is under way, and the ledger notes it.
@@ -135,6 +140,10 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     if config.target_set and config.target_set.file is not None:
         file = _existing(base, config.target_set.file, "target_set.file")
         changes["target_set"] = config.target_set.model_copy(update={"file": file})
+    options = config.dataset_options
+    if (options.references or "").endswith(".json"):
+        atoms = str(_existing(base, Path(options.references or ""), "dataset.references"))
+        changes["dataset_options"] = options.model_copy(update={"references": atoms})
     changes["surrogate"] = config.surrogate.model_copy(
         update={"baseline": tuple(_resolved_baseline(one, config, base) for one in config.surrogate.baseline)}
     )

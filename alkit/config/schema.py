@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from alkit.config import dataset
+from alkit.config.dataset import DatasetOptions
 from alkit.config.domain import DomainConfig
 from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
@@ -247,7 +249,10 @@ class CampaignConfig(Section):
     seeds: Path | None = Field(
         None, description="SMILES file the start and test sets come from; built in by default."
     )
-    dataset: Path | None = Field(None, description="ASE database that `alkit data import` wrote.")
+    dataset: Path | None = Field(
+        None, description="Database of `alkit data import`; or {file: mine.csv, property: E=u0, unit: …}."
+    )
+    dataset_options: DatasetOptions = Field(default_factory=lambda: DatasetOptions.model_validate({}))
     domain: DomainConfig = Field(default_factory=lambda: DomainConfig.model_validate({}))
     start: StartConfig = Field(default_factory=lambda: StartConfig.model_validate({}))
     target_set: TargetSetConfig | None = Field(
@@ -271,7 +276,7 @@ class CampaignConfig(Section):
         """`acquisition: lcmd` and `simulator: xtb` are short for their `name` and `kind`; `target_set:
         ours.smi` for its `file`."""
         if isinstance(data, dict):
-            data = dict(data)
+            data = dataset.apart(dict(data))
             for key, inner in (("acquisition", "name"), ("simulator", "kind"), ("proposer", "kind")):
                 if isinstance(data.get(key), str):
                     data[key] = {inner: data[key]}

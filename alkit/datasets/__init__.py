@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alkit.datasets.fetch import QM9_SOURCES, Download, Source, fetch
 
 if TYPE_CHECKING:
+    from alkit.datasets.create import Property, Record, create_database
     from alkit.datasets.files import (
         Entry,
         Labelled,
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
         scan_smiles,
         written_smiles,
     )
+    from alkit.datasets.importing.options import ImportOptions
+    from alkit.datasets.importing.run import FilesReport, import_files
     from alkit.datasets.qm9 import ImportReport, import_qm9
-    from alkit.datasets.store import Dataset, Record, create_database
+    from alkit.datasets.store import Dataset
     from alkit.datasets.structures import (
         holds_structures,
         may_hold_structures,
@@ -34,10 +37,14 @@ if TYPE_CHECKING:
 _HOME = {
     "Dataset": "store",
     "Entry": "files",
+    "FilesReport": "importing.run",
+    "ImportOptions": "importing.options",
+    "import_files": "importing.run",
     "ImportReport": "qm9",
     "Labelled": "files",
-    "Record": "store",
-    "create_database": "store",
+    "Property": "create",
+    "Record": "create",
+    "create_database": "create",
     "holds_structures": "structures",
     "may_hold_structures": "structures",
     "perceived_smiles": "structures",
@@ -59,13 +66,17 @@ __all__ = [
     "Dataset",
     "Download",
     "Entry",
+    "FilesReport",
+    "ImportOptions",
     "ImportReport",
     "Labelled",
+    "Property",
     "Record",
     "Source",
     "create_database",
     "fetch",
     "holds_structures",
+    "import_files",
     "import_qm9",
     "is_table",
     "may_hold_structures",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
+from alkit.datasets.create import Record, create_database, refuse_database
 from alkit.datasets.qm9_forms import (
     ATOMREFS,
     LEVEL,
@@ -22,7 +23,6 @@ from alkit.datasets.qm9_forms import (
     read_uncharacterized,
     recognise,
 )
-from alkit.datasets.store import Record, create_database
 from alkit.datasets.structures import perceived_smiles
 from alkit.errors import DataError
 from alkit.molecules.energies import problem_of
@@ -84,7 +84,9 @@ def import_qm9(
             exists or cannot be written, nothing to write.
     """
     source, database = Path(source), Path(database)
-    _refuse(database, limit)
+    refuse_database(database)
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is {limit}; it must be at least 1.")
     form = recognise(source)
     listed = uncharacterized or _beside(source)
     excluded = read_uncharacterized(listed) if listed else frozenset()
@@ -103,7 +105,7 @@ def import_qm9(
         )
         if not written:
             raise DataError(f"{source} gave no molecules; skipped: {dict(counts.skipped) or 'none'}.")
-        _refuse(database, limit)
+        refuse_database(database)
         partial.replace(database)
     finally:
         for left in (partial, partial.with_name(partial.name + "-journal")):
@@ -115,17 +117,6 @@ class _Counts:
     def __init__(self) -> None:
         self.read = 0
         self.skipped: Counter[str] = Counter()
-
-
-def _refuse(database: Path, limit: int | None) -> None:
-    if database.suffix != ".db":
-        raise DataError(f"The database {database} must end in .db: ASE and schnetpack tell it by that.")
-    if database.exists():
-        raise DataError(f"{database} is already there; move it away or name another file.")
-    if not database.parent.is_dir():
-        raise DataError(f"There is no folder {database.parent} to write {database.name} to.")
-    if limit is not None and limit < 1:
-        raise DataError(f"limit is {limit}; it must be at least 1.")
 
 
 def _beside(source: Path) -> Path | None:

@@ -19,8 +19,9 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.units import Hartree
 
+from alkit.datasets.create import ALIASES
+from alkit.datasets.database_rows import check_rows, decode_labels, read_rows
 from alkit.datasets.files import open_text
-from alkit.datasets.store import ALIASES, check_rows, decode_labels, read_rows
 from alkit.datasets.tables import parse_number
 from alkit.errors import DataError
 from alkit.molecules.energies import unit_of

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from itertools import groupby, takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,17 +16,19 @@ from alkit.errors import DataError
 
 _COORDINATE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOL2 = "@<TRIPOS>MOLECULE"
+_DATA_NAME = re.compile(r"<(.+)>")
 
 
 class Record(NamedTuple):
     """One molecule of a file: its SMILES, or what stands in place of one, its name, and RDKit's molecule, or
-    the problem that left it without."""
+    the problem that left it without; and an SD record's data, by name."""
 
     number: int
     smiles: str
     name: str
     mol: Any
     problem: str = ""
+    data: Mapping[str, str] = MappingProxyType({})
 
     @property
     def where(self) -> str:
@@ -56,7 +59,16 @@ def read_records(path: Path, kind: Kind) -> Iterator[Record]:
                 continue
             if _has_3d(mol):
                 Chem.AssignStereochemistryFrom3D(mol)
-            yield Record(number, Chem.MolToSmiles(Chem.RemoveHs(mol)), name, mol)
+            data = {} if kind == "mol2" else dict(_data(block))
+            yield Record(number, Chem.MolToSmiles(Chem.RemoveHs(mol)), name, mol, data=data)
+
+
+def _data(block: list[str]) -> Iterator[tuple[str, str]]:
+    """The data items of an SD record: ``> <NAME>``, then lines up to a blank one."""
+    below = iter(block)
+    for line in below:
+        if line.startswith(">") and (found := _DATA_NAME.search(line)):
+            yield found[1], "\n".join(takewhile(str.strip, (text.rstrip("\r\n") for text in below)))
 
 
 def _bad_coordinate(block: list[str]) -> str:

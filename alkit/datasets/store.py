@@ -1,183 +1,69 @@
-"""Molecules with geometry and labels in an ASE SQLite database.
-
-The file is an ordinary ``ase.db`` database (``ase db file.db`` works on it) with the metadata that
-schnetpack's ``ASEAtomsData`` asks for. Energies are in eV, lengths in Å. Each row holds
-
-* the atoms: numbers, and positions in Å (NaN where the source has labels but no geometry, so that a
-  calculation on them by mistake gives NaN and not a plausible number);
-* key-value pairs: ``smiles`` (the molecule's identity: canonical, with stereo marks if the source has them)
-  and ``gdb_id`` (0 where unknown);
-* data: the labels, each an array of shape (1,), under schnetpack's names of QM9's properties.
-"""
+"""A database of `alkit.datasets.create`, opened for reading."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
+from alkit.datasets.create import ALIASES, FORMAT, GEOMETRIES, READABLE, Property
+from alkit.datasets.database_rows import FORCES, check_rows, decode_forces, decode_labels, read_rows
 from alkit.errors import DataError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, check_energies
 from alkit.molecules.molecule import canonical_of_any
-
-__all__ = ["ALIASES", "GEOMETRIES", "Dataset", "Record", "create_database"]
-
-ALIASES = {
-    "u0": "energy_U0",
-    "u298": "energy_U",
-    "h298": "enthalpy_H",
-    "g298": "free_energy",
-    "mu": "dipole_moment",
-    "alpha": "isotropic_polarizability",
-    "r2": "electronic_spatial_extent",
-    "cv": "heat_capacity",
-    "A": "rotational_constant_A",
-    "B": "rotational_constant_B",
-    "C": "rotational_constant_C",
-}
-"""QM9's own short names and schnetpack's; both are understood wherever a property is named."""
-
-GEOMETRIES = ("dataset", "none")
-_FORMAT = 1
-_MAX_Z = 100  # schnetpack's atomrefs are lists indexed by atomic number
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One molecule on its way into a database.
-
-    Attributes:
-        smiles: canonical SMILES.
-        numbers: (n,) atomic numbers.
-        positions: (n, 3) Å, or None.
-        labels: value of each property, in the database's units.
-        gdb_id: QM9's index, from 1; 0 if unknown.
-    """
-
-    smiles: str
-    numbers: np.ndarray
-    positions: np.ndarray | None
-    labels: Mapping[str, float] = field(default_factory=dict)
-    gdb_id: int = 0
-
-
-def create_database(
-    path: Path,
-    records: Iterable[Record],
-    *,
-    units: Mapping[str, str],
-    level: str,
-    geometry: str,
-    source: str,
-    atomrefs: Mapping[str, Mapping[int, float]] | None = None,
-    atomization: bool = False,
-) -> int:
-    """Write a new database at ``path``, which must not exist; returns the number of rows.
-
-    Args:
-        units: name and unit of every property; each record must have them all.
-        level: level of theory of the labels and, unless ``geometry`` is "none", of the geometry.
-        geometry: "dataset" if the records have positions, "none" if they do not.
-        source: where the data come from, for people.
-        atomrefs: property -> atomic number -> value of the isolated atom at the same level, in the
-        property's unit.
-        atomization: the labels are energies less those of the isolated atoms.
-
-    Raises:
-        DataError: the file cannot be written, or a record lacks a property.
-    """
-    from ase.db import connect
-
-    if geometry not in GEOMETRIES:
-        raise DataError(f"geometry is {geometry!r}; it must be one of {', '.join(GEOMETRIES)}.")
-    written = 0
-    try:
-        # One transaction for all rows: a commit for each would take minutes.
-        with connect(str(path), type="db", append=False, use_lock_file=False) as database:
-            database.metadata = {
-                "_property_unit_dict": dict(units),
-                "_distance_unit": "Ang",
-                "atomrefs": {
-                    name: _by_number(values) for name, values in (atomrefs or {}).items() if name in units
-                },
-                "alkit": {
-                    "format": _FORMAT,
-                    "level": level,
-                    "geometry": geometry,
-                    "source": source,
-                    "atomization": atomization,
-                },
-            }
-            for record in records:
-                _write_record(database, record, units)
-                written += 1
-    except (OSError, sqlite3.Error) as error:
-        raise DataError(f"Cannot write the database {path}: {error}.") from error
-    return written
-
-
-def _write_record(database: Any, record: Record, units: Mapping[str, str]) -> None:
-    from ase import Atoms
-
-    positions = record.positions
-    if positions is None:
-        positions = np.full((len(record.numbers), 3), np.nan)
-    if missing := [name for name in units if name not in record.labels]:
-        raise DataError(f"{record.smiles} has no {', '.join(missing)}; every row needs all labels.")
-    database.write(
-        Atoms(numbers=record.numbers, positions=positions),
-        key_value_pairs={"smiles": record.smiles, "gdb_id": int(record.gdb_id)},
-        data={name: np.array([record.labels[name]], dtype=np.float64) for name in units},
-    )
-
-
-def _by_number(values: Mapping[int, float]) -> list[float]:
-    return [float(values.get(z, 0.0)) for z in range(_MAX_Z)]
 
 
 class Dataset:
     """A database opened for reading. All of it is in memory and never changes: safe in threads, cheap to
     pickle.
 
-    Use :meth:`open`. Molecules are numbered from 0 in the order of the file.
+    Use :meth:`open`. Rows are numbered from 0 in the order of the file. A molecule has one row, or several
+    with a geometry each: conformers, or steps of a simulation.
 
     Attributes:
         path: the file.
-        smiles: canonical SMILES of each molecule, distinct.
+        smiles: canonical SMILES of each row.
         gdb_ids: (N,) QM9's indices, 0 where unknown.
         level: level of theory of the labels, such as "B3LYP/6-31G(2df,p)".
         geometry: "dataset" if the file holds geometries, "none" if it holds labels only.
         units: property -> unit.
+        properties: property -> what it is.
+        forces_of: the energy that :meth:`forces` belong to; empty where the file has none.
         atomrefs: property -> (100,) values of the isolated atoms by atomic number.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, Any], rows: Sequence[tuple[Any, ...]]):
         self.path = path
         self.units: dict[str, str] = dict(metadata["_property_unit_dict"])
+        self.units.pop(FORCES, None)
         self.level: str = metadata["alkit"]["level"]
         self.geometry: str = metadata["alkit"]["geometry"]
         self.source: str = metadata["alkit"]["source"]
         self._atomization: bool = metadata["alkit"].get("atomization", False)
+        self.forces_of: str = metadata["alkit"].get("forces_of", "")
         if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
             raise ValueError(f"its level is {self.level!r} and its geometry {self.geometry!r}")
         self.atomrefs = {
             name: np.array(values, dtype=np.float64) for name, values in metadata["atomrefs"].items()
         }
+        self.properties = self._described(metadata["alkit"].get("properties", {}))
         pairs = [json.loads(row[2]) for row in rows]
         self.smiles: list[str] = [pair["smiles"] for pair in pairs]
         self.gdb_ids = np.array([pair["gdb_id"] for pair in pairs], dtype=np.int64)
-        self._index = {smiles: i for i, smiles in enumerate(self.smiles)}
+        self._index: dict[str, int] = {}
+        for i, smiles in enumerate(self.smiles):
+            self._index.setdefault(smiles, i)
         self._numbers = np.frombuffer(b"".join(row[0] for row in rows), dtype="<i4").astype(np.int64)
         self._positions = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f8").reshape(-1, 3)
         self._ends = np.cumsum([len(row[0]) // 4 for row in rows], dtype=np.int64)
         self._labels = decode_labels([row[3] for row in rows], list(self.units))
         check_rows(rows)
+        self._forces = (
+            decode_forces([row[3] for row in rows], self._ends) if self.forces_of else np.empty((0, 3))
+        )
         if not all(isinstance(smiles, str) for smiles in self.smiles):
             raise ValueError("a SMILES is no text")
         if any(len(values) <= self._numbers.max() for values in self.atomrefs.values()):
@@ -186,8 +72,21 @@ class Dataset:
             raise ValueError("a position is not a finite number")
         if not np.isfinite(self._labels).all():
             raise ValueError(f"the label of {self.smiles[_first_bad(self._labels)]} is not a finite number")
-        for array in (self._numbers, self._labels, self.gdb_ids, *self.atomrefs.values()):
+        if not np.isfinite(self._forces).all():
+            raise ValueError("a force is not a finite number")
+        for array in (self._numbers, self._labels, self._forces, self.gdb_ids, *self.atomrefs.values()):
             array.flags.writeable = False
+
+    def _described(self, properties: Mapping[str, Mapping[str, str]]) -> dict[str, Property]:
+        """What each property is; databases of the first format say it of all together."""
+        found = {name: Property(**properties[name]) for name in self.units if name in properties}
+        for name, unit in self.units.items():
+            if name not in found:
+                kind = "atomization" if self._atomization else "total"
+                atoms = name in self.atomrefs and self.atomrefs[name].any()
+                known = unit == "eV" and (_named_energy(name) or self._atomization or atoms)
+                found[name] = Property(unit, kind if known else "scalar", self.level)
+        return found
 
     @classmethod
     def open(cls, path: Path) -> Dataset:
@@ -199,10 +98,13 @@ class Dataset:
         path = Path(path)
         metadata, rows = read_rows(path)
         if not isinstance(metadata.get("alkit"), dict):
-            raise DataError(f"{path} is an ASE database without SMILES and level of theory; import it first.")
-        if metadata["alkit"].get("format") != _FORMAT:
             raise DataError(
-                f"{path} has format {metadata['alkit'].get('format')}; this alkit reads {_FORMAT}."
+                f"{path} is an ASE database without SMILES and level of theory; `alkit data import "
+                f"{path.name} --to NEW.db` makes one that has them."
+            )
+        if metadata["alkit"].get("format") not in READABLE:
+            raise DataError(
+                f"{path} has format {metadata['alkit'].get('format')}; this alkit reads {FORMAT}."
             )
         if not rows:
             raise DataError(f"{path} holds no molecules.")
@@ -221,7 +123,7 @@ class Dataset:
         return f"<Dataset {self.path.name}: {len(self)} molecules, {self.level}, geometry {self.geometry}>"
 
     def index(self, smiles: str) -> int:
-        """Number of the molecule; any SMILES of it will do. Raises KeyError if it is not there."""
+        """Number of the molecule's first row; any SMILES of it will do. KeyError if it is not there."""
         position = self._find(smiles)
         if position is None:
             raise KeyError(smiles)
@@ -249,6 +151,43 @@ class Dataset:
                 "choose one that is made from the SMILES: etkdg, mmff or xtb."
             )
         return self._positions[self._atoms(i)]
+
+    def forces(self, i: int) -> np.ndarray:
+        """(n, 3) float64 eV/Å: minus the gradient of ``forces_of``. Raises DataError if there are none."""
+        if not self.forces_of:
+            raise DataError(f"{self.path} holds no forces.")
+        return self._forces[self._atoms(i)]
+
+    @property
+    def several_geometries(self) -> bool:
+        """Whether a molecule has more than one row."""
+        return len(self._index) < len(self.smiles)
+
+    def one_row_each(self, why: str) -> Dataset:
+        """This data set, where each molecule has one row.
+
+        Args:
+            why: what needs it, at the start of a sentence.
+
+        Raises:
+            DataError: a molecule has several.
+        """
+        if self.several_geometries:
+            twice = next(s for i, s in enumerate(self.smiles) if self._index[s] != i)
+            raise DataError(
+                f"{why} one row a molecule, and {self.path} has several geometries of {twice}; `alkit data "
+                "import --conformers lowest` keeps the lowest of each."
+            )
+        return self
+
+    def level_of(self, name: str) -> str:
+        """Level of theory of a property."""
+        return self.properties[self.property_name(name)].full_level
+
+    def atom_energies(self, name: str) -> dict[int, float]:
+        """eV by atomic number: what a property's total energies count from; empty where that is unknown."""
+        found = self.atomrefs.get(self.property_name(name), np.zeros(0))
+        return {int(z): float(found[z]) for z in np.flatnonzero(found)}
 
     def property_name(self, name: str) -> str:
         """The property's full name; DataError if the database does not have it."""
@@ -282,7 +221,7 @@ class Dataset:
         """
         full = self.property_name(name)
         energies = self._atomized(full, name)
-        if full.removeprefix("energy_").lower() in ATOMIZATION_ENERGIES:
+        if _named_energy(full) or self.properties[full].is_energy:
             compositions = [self.numbers(i) for i in range(len(self))]
             check_energies(
                 energies, compositions, f"{self.path}, {full}", names=self.smiles, charges=self._charges()
@@ -302,7 +241,7 @@ class Dataset:
         )
 
     def _atomized(self, full: str, name: str) -> np.ndarray:
-        if self._atomization and self.units[full] == "eV":
+        if self.properties[full].kind == "atomization":
             return self.target(full)
         references = self.atomrefs.get(full)
         if references is None or self.units[full] != "eV" or not references.any():
@@ -313,67 +252,10 @@ class Dataset:
         return self.target(full) - np.add.reduceat(references[self._numbers], starts)
 
 
-def read_rows(path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
-    """Metadata and (numbers, positions, key_value_pairs, data) of every row of an ASE database, undecoded.
-
-    Read past ``ase.db``, which builds an Atoms object for each row and takes many times longer.
-
-    Raises:
-        DataError: no such file, or not an ASE database.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.")
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT value FROM information WHERE name = 'metadata'").fetchone()
-            query = "SELECT numbers, positions, key_value_pairs, data FROM systems ORDER BY id"
-            rows = connection.execute(query).fetchall()
-        metadata = json.loads(row[0]) if row else {}
-    except (sqlite3.Error, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is not an ASE SQLite database ({error}).") from error
-    if (
-        not isinstance(metadata, dict)
-        or "_distance_unit" not in metadata
-        or not isinstance(units := metadata.get("_property_unit_dict"), dict)
-        or not all(isinstance(unit, str) for unit in units.values())
-    ):
-        raise DataError(f"{path} does not say the units of its properties, so its numbers cannot be used.")
-    return metadata, rows
-
-
-def check_rows(rows: Sequence[tuple[Any, ...]]) -> None:
-    """Raises ValueError for a row whose atoms and positions do not fit together, or are no atoms."""
-    for number, row in enumerate(rows, 1):
-        if not row[0] or 6 * len(row[0]) != len(row[1]):
-            raise ValueError(f"row {number} has {len(row[0])} bytes of atoms and {len(row[1])} of positions")
-        numbers = np.frombuffer(row[0], dtype="<i4")
-        if numbers.min() < 1 or numbers.max() >= _MAX_Z:
-            raise ValueError(f"row {number} has atomic number {numbers.min()} or {numbers.max()}")
+def _named_energy(name: str) -> bool:
+    """Whether a property's name says that molecules have bounds of it."""
+    return name.removeprefix("energy_").lower() in ATOMIZATION_ENERGIES
 
 
 def _first_bad(values: np.ndarray) -> int:
     return int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-
-
-def decode_labels(blobs: Sequence[Any], names: Sequence[str]) -> np.ndarray:
-    """(N, len(names)) float64 from the rows' data. Rows have few layouts, so each is parsed once."""
-    values = np.empty((len(blobs), len(names)))
-    layouts: dict[bytes, list[tuple[int, str]]] = {}
-    for row, blob in enumerate(blobs):
-        if isinstance(blob, str):
-            raise ValueError("written by an ASE older than 3.19")
-        end = int.from_bytes(blob[:8], "little")
-        tail = blob[end:]
-        if tail not in layouts:
-            described = json.loads(tail)
-            layouts[tail] = [_place(described[name]["__ndarray__"]) for name in names]
-        values[row] = [np.frombuffer(blob, dtype, 1, offset)[0] for offset, dtype in layouts[tail]]
-    return values
-
-
-def _place(described: Sequence[Any]) -> tuple[int, str]:
-    """Offset and type of one number, from ASE's (shape, type, offset) of an array."""
-    shape, dtype, offset = described
-    if int(np.prod(shape)) != 1:
-        raise ValueError(f"a label of shape {shape} where one number belongs")
-    return offset, dtype

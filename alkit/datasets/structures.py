@@ -17,11 +17,12 @@ from scipy.spatial.distance import cdist
 
 from alkit.datasets.formats import kind_of
 from alkit.datasets.records import geometry_of, read_records
-from alkit.datasets.xyz import read_frames
+from alkit.datasets.xyz import properties_of, read_frames
 from alkit.errors import DataError
-from alkit.molecules.molecule import Molecule, canonical_of_any
+from alkit.molecules.bonds import REACHES
+from alkit.molecules.molecule import Molecule, canonical, canonical_of_any
 
-_SAME_PLACE = 0.4  # Å; the shortest bond there is, of H2, has 0.74
+SAME_PLACE = 0.4  # Å; the shortest bond there is, of H2, has 0.74
 _BOND = 1.3  # of the sum of two covalent radii; in Bohr all distances are 1.9 times as long
 
 
@@ -58,7 +59,7 @@ def read_structures(path: Path, length: float = 1.0) -> list[Molecule]:
             molecules.append(Molecule(name, numbers, np.asarray(positions) * length, "given"))
         except DataError as error:
             raise DataError(f"{path}, {where}: {error}.") from None
-        if (closest := _closest(molecules[-1].positions)) < _SAME_PLACE:
+        if (closest := _closest(molecules[-1].positions)) < SAME_PLACE:
             raise DataError(
                 f"{path}, {where}: two atoms are {closest:.2g} Å apart, as in no molecule; are positions "
                 "missing, or in another unit?"
@@ -134,14 +135,16 @@ def _of_ase(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str,
         else:
             structures = ((atoms, atoms.info) for atoms in iread(path, index=":"))
         for number, (atoms, properties) in enumerate(structures, 1):
-            moments = atoms.get_initial_magnetic_moments()
             if atoms.pbc.any():
                 raise DataError(f"{path}: structure {number} is periodic; molecules have no cell.")
             if not atoms.numbers.all():
                 raise DataError(f"{path}: structure {number} has an atom that is no element.")
-            if properties.get("charge") or atoms.get_initial_charges().sum() or moments.any():
-                properties = dict(properties) | {"charge": properties.get("charge") or 1}
-            yield f"structure {number}", atoms.numbers, atoms.positions, dict(properties)
+            yield (
+                f"structure {number}",
+                atoms.numbers,
+                atoms.positions,
+                properties_of(atoms) | dict(properties),
+            )
     except DataError:
         raise
     except OSError as error:
@@ -171,20 +174,34 @@ def perceived_smiles(numbers: np.ndarray, positions: np.ndarray) -> str | None:
         positions: ``(n, 3)`` Å.
 
     Returns:
-        None if RDKit finds no bonding.
+        None if RDKit finds no bonding. What is in several pieces or open-shell, however far a bond may reach,
+        is named as the shortest reach has it.
     """
     from rdkit import Chem, rdBase
-    from rdkit.Chem import rdDetermineBonds
 
     atoms = [
         f"{chemical_symbols[int(z)]} {x:.8f} {y:.8f} {w:.8f}"
         for z, (x, y, w) in zip(numbers, positions, strict=True)
     ]
+    block, first = "\n".join([str(len(atoms)), "", *atoms]), None
     with rdBase.BlockLogs():
-        molecule = Chem.MolFromXYZBlock("\n".join([str(len(atoms)), "", *atoms]))
-        try:
-            # RDKit's factor 1.3 sees bonds across strained cages: it fails on 5 % of QM9, 1.15 on 0.2 %.
-            rdDetermineBonds.DetermineBonds(molecule, charge=0, useVdw=True, covFactor=1.15)
-            return canonical_of_any(Chem.MolToSmiles(Chem.RemoveHs(molecule)))
-        except (ValueError, RuntimeError):
-            return None
+        for reach in REACHES:  # RDKit's own 1.3 fails on 5 % of QM9, 1.15 on 0.2 %
+            smiles = _bonded_within(Chem.MolFromXYZBlock(block), reach)
+            if smiles is None:
+                continue
+            try:
+                return canonical(smiles)
+            except DataError:
+                first = first or smiles
+    return first
+
+
+def _bonded_within(molecule: Any, reach: float) -> str | None:
+    from rdkit import Chem
+    from rdkit.Chem import rdDetermineBonds
+
+    try:
+        rdDetermineBonds.DetermineBonds(molecule, charge=0, useVdw=True, covFactor=reach)
+        return canonical_of_any(Chem.MolToSmiles(Chem.RemoveHs(molecule)))
+    except (ValueError, RuntimeError):
+        return None

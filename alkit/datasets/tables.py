@@ -14,7 +14,7 @@ from alkit.datasets.formats import delimiter_of, ending, lines, smiles_header
 from alkit.errors import DataError
 
 _NAME_HEADERS = ("name", "id", "cid", "mol_id", "title", "identifier", "compound", "chembl_id", "zinc_id")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
 class Columns(NamedTuple):
@@ -31,7 +31,7 @@ USUAL = Columns()
 def parse_number(text: str | None, where: str, *, decimal_comma: bool = False) -> float:
     """A finite float, or a DataError that names ``where``."""
     written = (text or "").strip()
-    if decimal_comma and _DECIMAL_COMMA.fullmatch(written):
+    if decimal_comma and DECIMAL_COMMA.fullmatch(written):
         written = written.replace(",", ".")
     try:
         value = float(written)
@@ -43,7 +43,8 @@ def parse_number(text: str | None, where: str, *, decimal_comma: bool = False) -
 
 
 class Found(NamedTuple):
-    """The columns of a table: their names as its header has them, and what parts them."""
+    """The columns of a table: their names as its header has them, and what parts them; ``smiles`` is empty
+    where none is needed and there is none."""
 
     smiles: str
     name: str | None
@@ -51,9 +52,10 @@ class Found(NamedTuple):
 
 
 def table_rows(
-    path: Path, columns: Columns = USUAL, *others: str
+    path: Path, columns: Columns = USUAL, *others: str, needs_smiles: bool = True
 ) -> Iterator[tuple[int, dict[str, str], Found]]:
-    """(line number, row, columns) of a table with a column of SMILES and the ``others``."""
+    """(line number, row, columns) of a table with the columns ``others`` and, if it ``needs_smiles``, one of
+    SMILES."""
     if columns.delimiter is not None and len(columns.delimiter) != 1:
         raise DataError(
             f"--delimiter is {columns.delimiter!r:.40}; one character is expected, such as ',', ';' or a tab."
@@ -68,7 +70,7 @@ def table_rows(
     try:
         names = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = names
-        found = _found(path, names, columns, delimiter)
+        found = _found(path, names, columns, delimiter, needs_smiles=needs_smiles)
         if missing := [column for column in others if column not in names]:
             raise DataError(
                 f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
@@ -81,17 +83,17 @@ def table_rows(
         ) from error
 
 
-def _found(path: Path, names: list[str], columns: Columns, delimiter: str) -> Found:
+def _found(path: Path, names: list[str], columns: Columns, delimiter: str, *, needs_smiles: bool) -> Found:
     smiles = columns.smiles or smiles_header(names)
     for option, name in (("--smiles-column", columns.smiles), ("--name-column", columns.name)):
         if name is not None and name not in names:
             raise DataError(
                 f"{path} has no column {name!r} ({option}); its header names {', '.join(names) or 'nothing'}."
             )
-    if smiles is None:
+    if smiles is None and needs_smiles:
         raise DataError(
             f"{path} has no column 'smiles'; its header names {', '.join(names) or 'nothing'}. Name the "
             "column with --smiles-column."
         )
     usual = next((name for name in names if name.lower() in _NAME_HEADERS), None)
-    return Found(smiles, columns.name or usual, delimiter)
+    return Found(smiles or "", columns.name or usual, delimiter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ _HEAVY_HYDROGEN = {"D": "deuterium", "T": "tritium"}
 
 class Frame(NamedTuple):
     """One molecule of a file: its first line, ``(n,)`` atomic numbers, ``(n, 3)`` positions as they are
-    written, and what the comment says by name."""
+    written, and what the file says by name: of the molecule, and of its atoms."""
 
     line: int
     numbers: np.ndarray
@@ -29,41 +30,44 @@ class Frame(NamedTuple):
 
 
 def read_frames(path: Path) -> Iterator[Frame]:
-    """All molecules of the file; every line of it is accounted for.
+    """All molecules of the file, one at a time; every line of it is accounted for.
 
     Raises:
         DataError: a line that belongs to no molecule; file and line are named.
     """
-    text = [line.rstrip("\r\n") for line in lines(path)]
-    at = 0
-    while at < len(text):
-        if not text[at].strip():  # `cat` and several programs leave them between frames
-            at += 1
+    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(lines(path), 1))
+    left = 0
+    for number, line in numbered:
+        if left or not line.strip():  # `cat` and several programs leave blank lines between frames
+            left = max(0, left - 1)
             continue
-        count = text[at].strip()
-        if not count.isdigit() or not int(count):
+        n = _count(path, number, line)
+        block = [text for _, text in islice(numbered, n + 1)]
+        if len(block) <= n:
             raise DataError(
-                f"{path}, line {at + 1}: {count!r:.60} is no number of atoms; a frame begins with it."
+                f"{path}, line {number}: {n} atoms are announced, and {max(0, len(block) - 1)} lines follow."
             )
-        n = int(count)
-        if at + 2 + n > len(text):
-            raise DataError(
-                f"{path}, line {at + 1}: {n} atoms are announced, and {len(text) - at - 2} lines follow."
-            )
-        comment, rows = text[at + 1], text[at + 2 : at + 2 + n]
+        comment, rows = block[0], block[1:]
         if "Properties=" in comment or "Lattice=" in comment:
-            yield _extended(path, at, [text[at], comment, *rows])
+            yield _extended(path, number, [line, *block])
         else:
-            yield _plain(path, at, comment, rows)
-        at += 2 + n
-        if comment.startswith("gdb "):
-            at += _QM9_TAIL
+            yield _plain(path, number, comment, rows)
+        left = _QM9_TAIL if comment.startswith("gdb ") else 0
 
 
-def _plain(path: Path, at: int, comment: str, rows: Sequence[str]) -> Frame:
-    atoms = [_atom(row, f"{path}, line {at + 3 + k}") for k, row in enumerate(rows)]
+def _count(path: Path, number: int, line: str) -> int:
+    count = line.strip()
+    if not count.isdigit() or not int(count):
+        raise DataError(
+            f"{path}, line {number}: {count!r:.60} is no number of atoms; a frame begins with it."
+        )
+    return int(count)
+
+
+def _plain(path: Path, line: int, comment: str, rows: Sequence[str]) -> Frame:
+    atoms = [_atom(row, f"{path}, line {line + 2 + k}") for k, row in enumerate(rows)]
     numbers = np.array([number for number, _ in atoms])
-    return Frame(at + 1, numbers, np.array([place for _, place in atoms]), _named(comment))
+    return Frame(line, numbers, np.array([place for _, place in atoms]), _named(comment))
 
 
 def _atom(row: str, where: str) -> tuple[int, list[float]]:
@@ -110,19 +114,32 @@ def _named(comment: str) -> dict[str, Any]:
         return {}
 
 
-def _extended(path: Path, at: int, block: list[str]) -> Frame:
+def _extended(path: Path, line: int, block: list[str]) -> Frame:
     from ase.io import read
 
     try:
         atoms = read(io.StringIO("\n".join(block) + "\n"), format="extxyz")
     except Exception as error:  # ASE raises whatever a damaged line makes it
         raise DataError(
-            f"{path}, line {at + 1}: no frame of extended XYZ that ASE can read ({error})."
+            f"{path}, line {line}: no frame of extended XYZ that ASE can read ({error})."
         ) from error
     if atoms.pbc.any():  # type: ignore[union-attr]
-        raise DataError(f"{path}, line {at + 1}: the structure is periodic; molecules have no cell.")
-    properties = dict(atoms.info)  # type: ignore[union-attr]
-    moments = atoms.get_initial_magnetic_moments()  # type: ignore[union-attr]
-    if properties.get("charge") or atoms.get_initial_charges().sum() or moments.any():  # type: ignore[union-attr]
+        raise DataError(f"{path}, line {line}: the structure is periodic; molecules have no cell.")
+    return Frame(line, np.asarray(atoms.numbers), np.asarray(atoms.positions), properties_of(atoms))  # type: ignore[union-attr]
+
+
+def properties_of(atoms: Any) -> dict[str, Any]:
+    """What ASE's ``Atoms`` say besides their places: of the molecule, the atoms, and a calculator's results.
+
+    ``charge`` is set where there is one, or a magnetic moment.
+    """
+    properties = {
+        name: values for name, values in atoms.arrays.items() if name not in ("numbers", "positions")
+    }
+    properties |= dict(atoms.info)
+    if atoms.calc is not None:
+        properties |= {name: value for name, value in atoms.calc.results.items() if value is not None}
+    moments = atoms.get_initial_magnetic_moments()
+    if properties.get("charge") or atoms.get_initial_charges().sum() or moments.any():
         properties["charge"] = properties.get("charge") or 1
-    return Frame(at + 1, np.asarray(atoms.numbers), np.asarray(atoms.positions), properties)  # type: ignore[union-attr]
+    return properties

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
 
 if TYPE_CHECKING:
-    from surrogate import Surrogate
+    from surrogate import Graph, Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
 
@@ -25,7 +25,7 @@ class PredictionRow:
     """Prediction for one molecule in eV with its 90 % interval, or the reason why there is none.
 
     ``std`` is None for a model of one member; ``low`` and ``high`` where the model's validation molecules are
-    too few for such an interval.
+    too few for such an interval. ``total`` is the mean and the isolated atoms, where the model knows them.
     """
 
     smiles: str
@@ -34,6 +34,7 @@ class PredictionRow:
     low: float | None = None
     high: float | None = None
     reason: str = ""
+    total: float | None = None
 
 
 def predict_smiles(
@@ -131,7 +132,17 @@ def _predict_chunk(
     numbers = (predicted.mean, predicted.std, *predicted.interval(0.9))
     columns = ([value if math.isfinite(value) else None for value in column.tolist()] for column in numbers)
     values = iter(zip(*columns, strict=True))
-    return [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
+    rows = [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
+    return _with_totals(rows, graphs, dict(provenance.atoms)) if provenance.atoms else rows
+
+
+def _with_totals(
+    rows: list[PredictionRow], graphs: "list[Graph]", atoms: dict[int, float]
+) -> list[PredictionRow]:
+    """Total energies beside those that count from isolated atoms."""
+    sums = iter([sum(atoms.get(int(z), math.nan) for z in graph.numbers) for graph in graphs])
+    totals = [None if row.reason or row.mean is None else row.mean + next(sums) for row in rows]
+    return [replace(row, total=total) for row, total in zip(rows, totals, strict=True)]
 
 
 def _readable(molecule: str | Molecule) -> str | Molecule | DataError:

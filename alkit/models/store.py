@@ -1,6 +1,7 @@
 """A saved surrogate with the metadata needed to use it: geometry source and level of theory."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ class Provenance:
         energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
         baselines: that it learns on top of or sees, where its settings name any.
         unseen: elements that it is built for and no label has, see `alkit.models.graphs.unseen_elements`.
+        atoms: atomic numbers and eV of the isolated atoms that its labels count from, where they are known.
     """
 
     geometry: str
@@ -40,6 +42,7 @@ class Provenance:
     energy: str = "atomization"
     baselines: tuple[BaselineSpec, ...] = (BaselineSpec.of("gfn2"),)
     unseen: tuple[str, ...] = ()
+    atoms: tuple[tuple[int, float], ...] = ()
 
     def check(self) -> None:
         """Raises ValueError for values that no model has."""
@@ -54,6 +57,8 @@ class Provenance:
             raise ValueError(f"energy is {self.energy!r}")
         if not all(isinstance(symbol, str) for symbol in self.unseen):
             raise ValueError(f"unseen is {self.unseen!r}")
+        if not all(type(z) is int and 0 < z < 120 and math.isfinite(energy) for z, energy in self.atoms):
+            raise ValueError(f"atoms are {self.atoms!r:.60}")
 
     @property
     def warning(self) -> str:
@@ -74,6 +79,8 @@ class Provenance:
         """What `save` wrote; models of earlier revisions know GFN2-xTB alone, and do not name it."""
         if "baselines" in values:
             values = values | {"baselines": specs_of(values["baselines"])}
+        if "atoms" in values:
+            values = values | {"atoms": tuple((z, float(energy)) for z, energy in values["atoms"])}
         return cls(**values | {"unseen": tuple(values.get("unseen", ()))})
 
 

@@ -16,6 +16,8 @@ from alkit.molecules.molecule import with_hydrogens
 # misjudges 1, and 1.3, the usual choice, 316.
 STRETCHED = 1.30
 TOUCHING = 1.15
+# A bond that a simulation has stretched needs a wider one: any between the two that gives the SMILES will do.
+REACHES = (TOUCHING, 1.2, 1.25, STRETCHED)
 # Two of these (boron, silicon) across a ring of four, as in cyclodisiloxane, are no bond, although as close
 # as one: ratios of 1.05 and 1.08 at Wiberg orders of 0.16 and 0.
 ACROSS = (5, 14)
@@ -62,8 +64,8 @@ def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.nd
         apart = ~bonded & ~_across(numbers, bonded)
         if (ratios[bonded] < STRETCHED).all() and (ratios[apart] > TOUCHING).all():
             return np.arange(len(numbers))
-    close = ratios < TOUCHING
-    for touching in (close, close & ~_across(numbers, close)):
+    graphs = [ratios < reach for reach in REACHES]
+    for touching in (graph for close in graphs for graph in (close, close & ~_across(numbers, close))):
         pairs = np.argwhere(np.triu(touching, k=1))
         # With as many atoms and bonds on both sides, "is a part of" means "is the same as".
         if len(pairs) == len(wanted):

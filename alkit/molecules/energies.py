@@ -70,6 +70,7 @@ _VALENCE_ELECTRONS = {
     1: -10.7, 5: -25.9, 6: -48.8, 7: -70.9, 8: -102.5, 9: -125.7, 14: -42.8, 15: -64.6, 16: -85.6, 17: -122.0,
     35: -110.2, 53: -102.8,
 }  # fmt: skip
+TOTALS = {"all": _ALL_ELECTRONS, "valence": _VALENCE_ELECTRONS}
 _TOTAL = (0.97, 1.35)  # of the free atoms' energies; the bonds of a molecule add a few percent to them
 _MOSTLY = 0.9  # of the molecules have to agree before a column is called something else
 _ELEMENTS = 120
@@ -205,8 +206,34 @@ def _sums(table: Mapping[int, float], others: float, compositions: Sequence[Numb
 
 
 def _are_totals(energies: NDArray, compositions: Sequence[Numbers]) -> bool:
-    for atoms in (_ALL_ELECTRONS, _VALENCE_ELECTRONS):
-        ratios = energies / _sums(atoms, np.nan, compositions)
+    return bool(electrons_of(energies, compositions))
+
+
+def electrons_of(energies: NDArray, compositions: Sequence[Numbers]) -> str:
+    """Whose total energies ``(n,)`` eV are, if nine molecules in ten agree: "all" electrons' or the "valence"
+    electrons' alone (semi-empirical methods); empty where they are neither."""
+    for electrons, atoms in TOTALS.items():
+        ratios = np.asarray(energies) / _sums(atoms, np.nan, compositions)
         if ((ratios > _TOTAL[0]) & (ratios < _TOTAL[1])).mean() >= _MOSTLY:
-            return True
-    return False
+            return electrons
+    return ""
+
+
+def problem_of_total(value: float, numbers: Numbers, electrons: str) -> str:
+    """Why ``value``, eV, cannot be the total energy of these atoms; empty where it can, or an element is not
+    tabulated.
+
+    Args:
+        electrons: see `electrons_of`.
+    """
+    atoms = float(_sums(TOTALS[electrons], np.nan, [numbers])[0])
+    if np.isnan(atoms) or _TOTAL[0] < value / atoms < _TOTAL[1]:
+        return ""
+    low, high = atoms * _TOTAL[1], atoms * _TOTAL[0]
+    return f"{value:.6g} eV, where its {len(numbers)} atoms have a total of {low:.6g} to {high:.6g} eV"
+
+
+def typical_atomization(numbers: Numbers) -> float:
+    """eV, the middle of what these atoms can have."""
+    (low,), (high,) = bounds([numbers])
+    return float(low + high) / 2

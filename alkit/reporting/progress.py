@@ -9,6 +9,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -78,6 +79,23 @@ class CampaignProgress:
             yield update
         finally:
             self._bars.remove_task(task)
+
+    @contextmanager
+    def counters(self) -> Iterator[Callable[[str, int, int | None], None]]:
+        """The same for work of several parts, named as they begin: ``(what, done, total or None)``."""
+        tasks: dict[str, TaskID] = {}
+
+        def update(what: str, done: int, total: int | None) -> None:
+            interrupts.check()
+            if what not in tasks:
+                tasks[what] = self._bars.add_task(f"  {what}", total=total)
+            self._bars.update(tasks[what], completed=done, total=total)
+
+        try:
+            yield update
+        finally:
+            for task in tasks.values():
+                self._bars.remove_task(task)
 
     @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:

@@ -24,9 +24,9 @@ class Lookup:
     ions = True  # by their SMILES, as everything
 
     def __init__(self, dataset: str, target: str = "u0"):
-        self._dataset = Dataset.open(Path(dataset))
+        self._dataset = Dataset.open(Path(dataset)).one_row_each("Labels that are looked up need")
         self._values = self._dataset.atomization(target)
-        self._level = Level(self._dataset.level, target, "eV")
+        self._level = Level(self._dataset.level_of(target), target, "eV")
 
     @property
     def level(self) -> Level:

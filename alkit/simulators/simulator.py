@@ -12,11 +12,11 @@ from ase import Atoms
 
 from alkit.config.words import Target
 from alkit.errors import ConfigError, LabelError
+from alkit.molecules.identity import changes
 from alkit.molecules.molecule import Molecule
 from alkit.simulators import recipes, recovery, start_geometries
 from alkit.simulators.base import Label, Level
 from alkit.simulators.electrons import FROM_SMILES, Electrons, electrons_of
-from alkit.simulators.identity import changes
 from alkit.threads import one_thread
 
 TARGETS = get_args(Target)

@@ -9,8 +9,8 @@ import numpy as np
 from alkit.errors import LabelError
 from alkit.molecules.bonds import atom_order
 from alkit.molecules.conformers import CONFORMERS, molecule_seed
+from alkit.molecules.identity import same_stereo, shaped
 from alkit.molecules.molecule import Molecule, with_hydrogens
-from alkit.simulators.identity import same_stereo, shaped
 
 _MMFF_ITERATIONS = 2000
 # Conformers closer than this are one: heavy atoms and polar hydrogens, best superposition, Angstrom.

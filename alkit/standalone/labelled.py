@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from surrogate import ModelSettings
 
 FEWEST_TO_TRAIN = 20
+USUAL_TARGET = "u0"
 
 
 class Labelled:
@@ -38,7 +39,7 @@ class Labelled:
     def __init__(
         self,
         data: Path,
-        target: str,
+        target: str | None,
         settings: "ModelSettings",
         geometry: str | None,
         seed: int,
@@ -52,6 +53,7 @@ class Labelled:
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
+            target = target or USUAL_TARGET
             table = datasets.read_labelled(data, target, columns, strict=strict)
             for problem in table.problems:
                 print(f"left out: {problem}", file=sys.stderr)
@@ -67,12 +69,16 @@ class Labelled:
             self.geometry = geometry or "mmff"
         else:
             self.dataset = Dataset.open(data)
+            target = target or _only_energy(self.dataset)
             self.smiles, self.values = self.dataset.smiles, self.dataset.atomization(target)
-            self.level = f"{self.dataset.level} {target}"
-            self.geometry = geometry or "dataset"
+            self.level = f"{self.dataset.level_of(target)} {target}"
+            self.geometry = geometry or ("dataset" if self.dataset.geometry == "dataset" else "mmff")
+            if settings.mode == "2d" or self.geometry != "dataset":
+                self.dataset.one_row_each("A model that sees no geometry of the data set's learns")
         if self.geometry == "dataset" and self.dataset is None:
             raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
         self.builder = GraphBuilder(settings, self.geometry, seed, conformers, baselines)
+        self.atoms = _atoms_of(self.dataset, target)
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -117,10 +123,21 @@ class Labelled:
         return [self._graphs[i] for i in indices], self.values[indices]
 
     def split(self, usable: list[int]) -> tuple[list[int], list[int], list[int]]:
-        """About a tenth to test, a tenth to validate, the rest to train, with stereoisomers in one set."""
+        """About a tenth to test, a tenth to validate, the rest to train; `groups` are not cut."""
         tenth = max(2, len(usable) // 10)
-        test, validation, rest = grouped_split(stereo_groups(self.smiles, usable).values(), (tenth, tenth))
+        # A molecule of many geometries would fill a set by itself, and leave none to learn from.
+        groups = sorted(self.groups(usable), key=lambda group: len(group) > tenth)
+        test, validation, rest = grouped_split(groups, (tenth, tenth))
         return test, validation, rest
+
+    def groups(self, usable: list[int]) -> list[list[int]]:
+        """Rows that stay together: those of one molecule and its stereoisomers; or, where the data set is of
+        so few molecules that its geometries are what is learnt, each row by itself."""
+        together = list(stereo_groups(self.smiles, usable).values())
+        tenth = max(2, len(usable) // 10)
+        if sum(len(group) for group in together if len(group) <= tenth) >= 3 * tenth:
+            return together
+        return [[i] for i in usable]
 
     def _molecule(self, i: int) -> str | Molecule | DataError:
         """Its canonical SMILES, with the data set's geometry where that is what the model sees."""
@@ -131,6 +148,19 @@ class Labelled:
             return smiles
         except DataError as error:
             return error
+
+
+def _only_energy(dataset: Dataset) -> str:
+    """The energy that is meant where none is named: the data set's only one, or U0."""
+    energies = [name for name, one in dataset.properties.items() if one.is_energy]
+    return energies[0] if len(energies) == 1 else USUAL_TARGET
+
+
+def _atoms_of(dataset: Dataset | None, target: str) -> tuple[tuple[int, float], ...]:
+    """What total energies of a data set count from: atomic numbers and eV."""
+    if dataset is None or dataset.properties[dataset.property_name(target)].kind != "total":
+        return ()
+    return tuple(dataset.atom_energies(target).items())
 
 
 def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:

@@ -51,7 +51,8 @@ def predict_file(
     ensemble, provenance = load_model(home)
     from_smiles = ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES
     key, read_all, predictor, names = _to_predict(molecules, columns, length, from_smiles=from_smiles)
-    header = [key, *_HEADER, *(["name"] if names else [])]
+    totals = bool(provenance.atoms)
+    header = [key, *_HEADER, *(["total_eV"] if totals else []), *(["name"] if names else [])]
     with ExitStack() as stack:
         if out is None:
             rows = csv.writer(sys.stdout)
@@ -77,7 +78,8 @@ def predict_file(
         )
         if provenance.warning:
             progress.say(provenance.warning, style="yellow")
-        good, failed = _write(predicted, islice(names, done, None) if names else None, add, progress)
+        left = islice(names, done, None) if names else None
+        good, failed = _write(predicted, left, add, progress, totals=totals)
     return good, failed, f"{provenance.energy} energies, {provenance.level}"
 
 
@@ -86,12 +88,15 @@ def _write(
     names: Iterator[str] | None,
     add: Callable[[list[tuple[str, ...]]], object],
     progress: CampaignProgress,
+    *,
+    totals: bool,
 ) -> tuple[int, int]:
     """Add the rows, a chunk at a time; how many have a prediction, and how many do not."""
     good = failed = 0
     warned = False
     for part in iter(lambda: list(islice(predicted, CHUNK)), []):
-        add([(*_as_text(row), next(names)) if names else _as_text(row) for row in part])
+        texts = [_as_text(row, totals=totals) for row in part]
+        add([(*text, next(names)) for text in texts] if names else texts)
         if not warned and (missing := _without(part)):
             progress.say(missing, style="yellow")
             warned = True
@@ -112,10 +117,11 @@ def _without(rows: Sequence[PredictionRow]) -> str:
     return ""
 
 
-def _as_text(row: PredictionRow) -> tuple[str, ...]:
+def _as_text(row: PredictionRow, *, totals: bool) -> tuple[str, ...]:
     values = (row.mean, row.std, row.low, row.high)
     numbers = ["" if value is None else f"{value:.6f}" for value in values]
-    return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()))  # a row is one line
+    total = ["" if row.total is None else f"{row.total:.6f}"] if totals else []
+    return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()), *total)  # a row is one line
 
 
 def _to_predict(

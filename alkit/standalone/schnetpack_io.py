@@ -31,7 +31,8 @@ def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:
         raise DataError(
             f"{model} is a {ensemble.settings.representation}; only networks can be written for schnetpack."
         )
-    energies = atom_energies(provenance.level) if absolute else None
+    atoms = dict(provenance.atoms) or (atom_energies(provenance.level) if absolute else {})
+    energies = atoms if absolute else None
     potential = to_schnetpack(ensemble, member=member, atom_energies=energies)
     replace_file(out, lambda path: torch.save(potential, path))
     kind = "total" if absolute else provenance.energy

@@ -23,7 +23,7 @@ def score_model(
     model: Path,
     data: Path,
     *,
-    target: str,
+    target: str | None,
     progress: CampaignProgress,
     unit: str | None = None,
     kind: Energy | None = None,

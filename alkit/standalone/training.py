@@ -16,7 +16,6 @@ from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies, inputs_of, unseen_elements
 from alkit.models.store import Provenance, refuse_trained
 from alkit.molecules.conformers import CONFORMERS
-from alkit.molecules.molecule import without_stereo
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
 from alkit.standalone.placing import calling_workers
@@ -29,7 +28,7 @@ def train_model(
     data: Path,
     out: Path,
     *,
-    target: str,
+    target: str | None,
     geometry: str | None,
     learning: str,
     limit: int | None,
@@ -121,9 +120,15 @@ def _fit(
     from surrogate.fitting import folds_for
 
     test, validation, fit = source.split(usable)
+    if shared := len({source.smiles[i] for i in test} & {source.smiles[i] for i in fit}):
+        progress.say(
+            f"Test geometries are of {shared} molecules that training has other geometries of: the data set "
+            "holds few molecules, and its geometries are what is learnt."
+        )
     if folds:
         fit, validation = fit + validation, []
-    groups = [without_stereo(source.smiles[i]) for i in fit]
+    of_row = {i: k for k, group in enumerate(source.groups(usable)) for i in group}
+    groups = [str(of_row[i]) for i in fit]
     with progress, progress.steps("training", members * settings[1].epochs) as advance:
         ensemble = fit_surrogate(
             *settings,
@@ -142,6 +147,7 @@ def _fit(
         source.level,
         labels,
         baselines=source.builder.baselines,
+        atoms=source.atoms,
         unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
     )
     if provenance.warning:

@@ -24,10 +24,10 @@ from typing import Any, BinaryIO
 
 from alkit.errors import CampaignError
 from alkit.files import lock
+from alkit.molecules.identity import stereoisomer
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, Simulator, SimulatorSpec, create_simulator
 from alkit.simulators.electrons import FROM_SMILES
-from alkit.simulators.identity import stereoisomer
 from alkit.simulators.simulator import REVISION
 from alkit.storage.label_rows import (
     NAMES,

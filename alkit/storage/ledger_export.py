@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from alkit.datasets.store import Record, create_database
+from alkit.datasets.create import Record, create_database
 from alkit.errors import CampaignError, DataError
 from alkit.files import refuse_existing
 from alkit.plugins import nearest

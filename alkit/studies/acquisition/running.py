@@ -108,10 +108,10 @@ class _Data:
 
     def __init__(self, settings: Settings, out: Path, progress: CampaignProgress):
         self.settings, self._out, self._progress = settings, out, progress
-        self._set = Dataset.open(Path(settings.data))
+        self._set = Dataset.open(Path(settings.data)).one_row_each("The study needs")
         if self._set.geometry == "none":
             raise DataError(f"{settings.data} holds labels without geometries; this study needs them.")
-        self.level = self._set.level
+        self.level = self._set.level_of(settings.target)
         self.values = np.asarray(self._set.atomization(settings.target))
         self.smiles = self._set.smiles
         self._groups = [members for _, members in sorted(stereo_groups(self.smiles).items())]

@@ -96,7 +96,7 @@ def run_study(settings: StudySettings, out: Path, progress: CampaignProgress) ->
                     fits.append(_load(path, arm, size, seed))
                     advance(1)
                 _write_table(out / "results.csv", fits)
-    level = f"{molecules.data.level} {settings.target}"
+    level = f"{molecules.data.level_of(settings.target)} {settings.target}"
     return Results(settings, level, molecules.test_smiles, molecules.truth, molecules.left_out, fits)
 
 
@@ -105,7 +105,7 @@ class _Molecules:
 
     def __init__(self, settings: StudySettings, progress: CampaignProgress):
         self.settings = settings
-        self.data = Dataset.open(Path(settings.data))
+        self.data = Dataset.open(Path(settings.data)).one_row_each("The study needs")
         self.values = (
             self.data.target(settings.target) if settings.total else self.data.atomization(settings.target)
         )

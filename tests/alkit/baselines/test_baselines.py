@@ -12,7 +12,7 @@ from alkit.baselines.calculator import ASEBaseline
 from alkit.baselines.computing import read_all
 from alkit.baselines.gfn import GFN1, GFN2
 from alkit.cli.app import main
-from alkit.datasets.store import Record, create_database
+from alkit.datasets.create import Record, create_database
 from alkit.errors import CampaignError, ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.storage.label_cache import default_path

@@ -9,9 +9,9 @@ from ase import Atoms
 
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules.conformers import embed
+from alkit.molecules.identity import changes
 from alkit.simulators import Level, SimulatorSpec, check_label, create_simulator
 from alkit.simulators.ase_calculator import ASESimulator
-from alkit.simulators.identity import changes
 
 GFN2 = {"calculator": "xtb.ase.calculator:XTB", "arguments": {"method": "GFN2-xTB"}}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alkit.datasets.store import Record, create_database
+from alkit.datasets.create import Record, create_database
 from alkit.errors import DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import Molecule

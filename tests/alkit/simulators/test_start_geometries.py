@@ -6,9 +6,9 @@ import pytest
 from alkit.errors import LabelError
 from alkit.molecules.bonds import atom_order, same_bond_graph
 from alkit.molecules.conformers import embed
+from alkit.molecules.identity import same_stereo, shaped
 from alkit.molecules.molecule import Molecule, with_hydrogens
 from alkit.simulators import start_geometries
-from alkit.simulators.identity import same_stereo, shaped
 from alkit.simulators.start_geometries import conformers, embedded, mmff_relaxed
 
 OPEN = "CC(O)C(F)C=CC"  # two centres and a double bond, none of them stated

@@ -12,7 +12,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from alkit.cli.app import app
-from alkit.datasets.store import Record, create_database
+from alkit.datasets.create import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alkit.datasets import Dataset
-from alkit.datasets.store import Record, create_database
+from alkit.datasets.create import Record, create_database
 from alkit.errors import CampaignError, ConfigError, DataError
 from alkit.molecules.conformers import embed
 from alkit.molecules.molecule import without_stereo

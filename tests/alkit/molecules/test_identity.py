@@ -1,4 +1,4 @@
-"""alkit.simulators.identity: on real relaxations, on twisted bonds and on mirror images."""
+"""alkit.molecules.identity: on real relaxations, on twisted bonds and on mirror images."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from alkit.errors import LabelError
 from alkit.molecules.bonds import atom_order
 from alkit.molecules.conformers import embed
+from alkit.molecules.identity import changes, stereoisomer
 from alkit.molecules.molecule import Molecule, without_stereo
-from alkit.simulators.identity import changes, stereoisomer
 from alkit.simulators.xtb import XTBSimulator, calculator
 
 pytest.importorskip("xtb.ase.calculator", reason="xtb has no wheel for this Python")
