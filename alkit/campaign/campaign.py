@@ -367,9 +367,8 @@ class Campaign:
         try:
             if stored := ledger.meta("config"):
                 self.config = loading.keep_earlier_defaults(self.config, json.loads(stored))
-            if (
-                not ledger.candidates()
-            ):  # nothing is drawn yet: a config that failed its check may be corrected
+            # Nothing is drawn yet: a config that failed its check may be corrected.
+            if not ledger.candidates():
                 ledger.clear_meta()
                 stored = None
             changed = folder.changed_settings(ledger, self.config, self.folder) if stored else []

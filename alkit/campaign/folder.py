@@ -127,14 +127,12 @@ def keep_config(
     changed: Sequence[str] = (),
     *,
     goes_on: bool = False,
-    place: Path | None = None,
 ) -> None:
     """Keep the campaign's settings and what has changed in them, in the ledger and as a campaign file.
 
     Args:
         changed: as `changed_settings` has it.
         goes_on: the campaign had ended, and its changed stop rules let it go on.
-        place: where the folder will lie, if not where it is.
     """
     values, base = config.as_dict(), config.base
     with ledger.transaction():
@@ -148,8 +146,13 @@ def keep_config(
         ledger.set_meta("config", json.dumps(moving.relative(values, base)))
         ledger.set_meta("base", str(base))
         ledger.set_meta("contents", json.dumps(moving.contents(config)))
-    place = place or folder
-    project = next((one for one in (base, Path.cwd()) if place.is_relative_to(one)), None)
+    write_campaign_file(config, folder, folder)
+
+
+def write_campaign_file(config: CampaignConfig, folder: Path, place: Path) -> None:
+    """Write ``campaign.yaml`` into a ``folder`` that lies, or will lie, at ``place``."""
+    values = config.as_dict()
+    project = next((one for one in (config.base, Path.cwd()) if place.is_relative_to(one)), None)
     if project:
         values = moving.relative(values, place, within=project)
     text = yaml.safe_dump(values, sort_keys=False)

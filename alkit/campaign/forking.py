@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from alkit.campaign.folder import LEDGER, keep_config, open_campaign
+from alkit.campaign.folder import LEDGER, open_campaign, write_campaign_file
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError
 from alkit.files import absolute, made
@@ -69,4 +70,6 @@ def _copy(folder: Path, new: Path, place: Path, round_: int, config: CampaignCon
     copy_ledger(folder / LEDGER, new / LEDGER, round_)
     with closing(Ledger(new / LEDGER)) as ledger:
         ledger.set_meta("forked_from", f"{folder}, round {round_}")
-        keep_config(ledger, config, new, place=place)
+        own = {"name": config.name, "folder": str(config.folder)}  # data files stay as they were noted
+        ledger.set_meta("config", json.dumps(json.loads(ledger.meta("config") or "{}") | own))
+    write_campaign_file(config, new, place)

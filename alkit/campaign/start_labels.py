@@ -107,9 +107,13 @@ def _rows(state: RoundState) -> list[_Row]:
     simulator = create_simulator(state.labels.simulator)
     try:
         listed = list(read_label_rows(section.file))
+        if not listed:
+            raise DataError(f"{section.file} holds no labels.")
         names = list(dict.fromkeys(name for row in listed for name in row.cells))
         target, what = state.config.target, str(section.file)
         column = value_column(names, target, reading.unit, section.column, what)
+        # What has no label failed, or was never computed.
+        listed = [row for row in listed if not is_empty(row.cells.get(column))]
         _check_levels(section, listed, simulator.level, by_hand=isinstance(simulator, ManualSimulator))
         rows, first = list[_Row](), dict[str, _Row]()
         for one in _read(state, listed, column):
@@ -163,8 +167,6 @@ def _check_levels(section: StartLabelsConfig, listed: list[LabelRow], level: Lev
 def _read(state: RoundState, listed: list[LabelRow], column: str) -> Iterator[_Row]:
     for row in listed:
         value = row.cells.get(column)
-        if is_empty(value):
-            continue  # one that failed, or was never computed
         if row.problem:
             raise DataError(f"{row.where}: {row.problem}.")
         number = parse_number(str(value), f"{row.where}, {column}", decimal_comma=row.decimal_comma)

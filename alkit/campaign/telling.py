@@ -18,7 +18,7 @@ import numpy as np
 
 from alkit.campaign.asking import needed_round, reading_state
 from alkit.campaign.by_hand import BY_HAND, RefusalError, check_level, label_of
-from alkit.campaign.folder import LEDGER, locked_folder, open_campaign
+from alkit.campaign.folder import LEDGER, locked_folder, open_campaign, stored_config
 from alkit.campaign.label_files import (
     LabelRow,
     is_empty,
@@ -113,7 +113,7 @@ def tell(
     """
     open_campaign(folder)[1].close()  # before a folder or a lock is made
     with locked_folder(Path(folder)), closing(Ledger(Path(folder) / LEDGER)) as ledger:
-        config = open_campaign(folder)[0]
+        config = stored_config(ledger)
         round_ = needed_round(ledger, config, folder)
         state = reading_state(config, ledger, Path(folder), round_)
         simulator: Any = create_simulator(state.labels.simulator)
@@ -230,10 +230,8 @@ class _Tell:
         return Answer(**vars(answer) | {"failed": answer.failed + len(left), "to_come": 0})
 
     def _find_column(self, rows: list[LabelRow]) -> None:
-        names, target = (
-            list(dict.fromkeys(name for row in rows for name in row.cells)),
-            self._state.config.target,
-        )
+        names = list(dict.fromkeys(name for row in rows for name in row.cells))
+        target = self._state.config.target
         if "reason" in names and self._column is None and not names_a_label(names, target):
             self._column = ""  # failures alone
             return

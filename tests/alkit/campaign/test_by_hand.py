@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import yaml
 from ase import Atoms
 from ase.io import read, write
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 from alkit.campaign import asking
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.folder import locked_folder
+from alkit.campaign.forking import fork
 from alkit.campaign.label_files import read_label_rows, rows_of_frame
 from alkit.campaign.telling import tell
 from alkit.cli.app import app
@@ -30,6 +32,8 @@ from alkit.simulators.base import Label
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.storage.ledger import Ledger
 from alkit.storage.ledger_export import labels as labels_of
+
+from .test_campaign import _KILLED_RUNS
 
 pytestmark = pytest.mark.campaign
 MANUAL = {"kind": "manual", "settings": {"level": "GFN2-xTB"}}
@@ -404,6 +408,36 @@ def test_killed_while_it_is_told_nothing_is_kept_and_the_same_tell_works(waiting
     assert done.returncode == -signal.SIGKILL
     assert contents(waiting) == before
     assert tell(waiting, read_label_rows(path), what="labels").labelled == 4
+
+
+def test_killed_in_every_stage_between_two_tells_it_ends_the_same(made, tmp_path, known):
+    given = config(tmp_path, f"sqlite:///{shutil.copy(made / 'mlflow.db', tmp_path / 'mlflow.db')}")
+    shutil.copy(made / "seeds.smi", tmp_path / "seeds.smi")
+    file, script = tmp_path / "hand.yaml", tmp_path / "killed.py"
+    file.write_text(yaml.safe_dump(given | {"stop": {"rounds": 1}}))
+    script.write_text(_KILLED_RUNS)
+    folder = Path(given["folder"])
+
+    def kill(*stages: str) -> None:
+        told = subprocess.run(
+            [sys.executable, "-W", "ignore", script, file],
+            input="".join(f"{stage}\n" for stage in stages),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.split() == [str(-signal.SIGKILL)] * len(stages), told.stderr
+
+    assert Campaign(file).run().waiting == 21
+    tell_all(folder, known)
+    kill("train 0", "evaluate 0", "propose 1", "screen 1", "predict 1", "acquire 1")
+    assert Campaign(file).run().waiting == 4
+    tell_all(folder, known)
+    kill("train 1", "evaluate 1")
+    assert Campaign(file).run().stopped_by == "round 1 of 1 is done"
+    fork(made / "auto", tmp_path / "auto", 1)
+    assert contents(folder) == contents(tmp_path / "auto")
+    np.testing.assert_allclose(metric_values(folder), metric_values(tmp_path / "auto"), rtol=1e-6)
 
 
 def test_python_recommends_and_takes_labels(made, tmp_path, known):

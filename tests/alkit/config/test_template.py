@@ -21,7 +21,8 @@ def expected_keys(schema: type[BaseModel], proposer: type[BaseModel]) -> dict:
     for name, field in schema.model_fields.items():
         inner = proposer if name == "proposer" else field.annotation
         inner = next((one for one in get_args(inner) if one is not type(None)), inner)
-        is_section = isinstance(inner, type) and issubclass(inner, BaseModel)
+        # One that is missing unless it is given is a key alone.
+        is_section = field.default is not None and isinstance(inner, type) and issubclass(inner, BaseModel)
         keys[name] = expected_keys(inner, proposer) if is_section else None
     return keys
 

@@ -14,7 +14,7 @@ from rdkit import Chem
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import TOUCHING, bond_ratios, same_bond_graph, same_bonds
 from alkit.molecules.conformers import embed, molecule_seed
-from alkit.molecules.molecule import Molecule, canonical, canonical_of_any, with_hydrogens
+from alkit.molecules.molecule import Molecule, canonical, canonical_of_any, with_hydrogens, without_stereo
 
 SMILES = [
     "C",
@@ -261,3 +261,9 @@ def test_a_cage_is_labelled() -> None:
 
     label = XTBSimulator(target="energy").label(embed(CAGES[0]))
     assert label.attempts[0].reason == ""
+
+
+def test_a_hydrogen_written_for_stereo_alone_goes_with_the_stereo():
+    for isomer in ("[H]/N=C(/C)N", "[H]/N=C(\\C)N", "CC(N)=N"):
+        assert without_stereo(isomer) == "CC(=N)N"
+    assert without_stereo("[H][H]") == "[H][H]"
