@@ -18,7 +18,7 @@ from malformed.campaign_folders import (
     campaign_tell,
 )
 from malformed.cases import Case, Outcome, run
-from malformed.commands import data_import, import_models, label, study, train
+from malformed.commands import data_import, import_files, import_models, label, study, train
 from malformed.generators import generate, generator_evaluate, generator_train
 from malformed.models import export_models, predict_models
 from malformed.samples import samples
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Callable[[], SearchStrategy[Case]]] = {
     "export": export_models,
     "import": import_models,
     "data import": data_import,
+    "data import (files)": import_files,
     "study 2d-vs-3d": study,
     "generate": generate,
     "generator train": generator_train,

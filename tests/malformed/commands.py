@@ -230,6 +230,25 @@ def data_import() -> SearchStrategy[Case]:
     )
 
 
+def import_files() -> SearchStrategy[Case]:
+    good = samples()
+
+    def arguments(name: str) -> tuple[str, ...]:
+        said = ("--property", "energy", "--unit", "eV", "--kind", "atomization", "--level", "X")
+        return "data", "import", name, "--to", "new/own.db", *said
+
+    return st.one_of(
+        bad_tables(good.table)
+        .filter(lambda bad: not good.table.startswith(bad[1]))  # fewer rows are no fault
+        .map(lambda bad: Case(f"{bad!r:.100}", arguments(bad[0]), {bad[0]: bad[1]})),
+        bad_databases(good.database).map(lambda bad: Case(f"{bad!r:.100}", arguments("a.db"), {"a.db": bad})),
+        st.sampled_from(["a.csv", "a.db", "a.npz", "a.h5", "a.parquet"]).flatmap(
+            lambda name: place_files(name, arguments)
+        ),
+        bad_formats(*arguments("{}")),
+    )
+
+
 def study() -> SearchStrategy[Case]:
     good = samples().database
     small = ("--sizes", "20", "--seeds", "1", "--test", "10", "--epochs", "1", "--noise-floor", "0")
