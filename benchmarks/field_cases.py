@@ -3,7 +3,7 @@
     python benchmarks/field_cases.py CASES
 
 CASES is a folder with one folder a case (01-diatomics, 03-closed-shell-ions, 05-schnetpack-painn,
-10-moleculenet-u0, 12-slurm-train, 14-xyz-blank-line, 15-xyz-dialects, 16-sdf, 17-text-dialects,
+09-own-schnetpack-db, 10-moleculenet-u0, 12-slurm-train, 14-xyz-blank-line, 15-xyz-dialects, 16-sdf, 17-text-dialects,
 18-csv-header, 19-one-bad-smiles, 21-water-gbsa). What hostile hands do comes after them: F3 to F5, F7 to F10,
 F12 and F13; F1, F2, F6 and F11 are tests and `edits.py`. Prints a table: what was asked, what was right, what
 came. A case whose folder is missing counts as wrong.
@@ -79,6 +79,7 @@ class Bench:
             "01-diatomics": self._diatomics,
             "03-closed-shell-ions": self._ions,
             "05-schnetpack-painn": self._painn,
+            "09-own-schnetpack-db": self._own_geometries,
             "10-moleculenet-u0": self._moleculenet,
             "12-slurm-train": self._slurm,
             "16-sdf": self._sdf,
@@ -107,6 +108,19 @@ class Bench:
             yield Check(f"01 {smiles}", f"{value:.6f} eV", came, right)
         without = [row["smiles"] for row in rows.values() if not row["energy_eV"]]
         yield Check("01 HF, HBr, O2, SF6", "a label", ", ".join(without) or "all have one", not without)
+
+    def _own_geometries(self, case: Path) -> Iterator[Check]:
+        for name in ("own_md", "own_U0", "own_plain"):
+            raw, own = case / f"{name}.db", f"{name}_imported.db"
+            said = self.run("train", raw, "--out", "never").err
+            right = "`alkit data import" in said
+            yield Check(f"09 train {name}.db", "a sentence that leads on", said, right)
+            made = self.run("data", "import", raw, "--to", own, "--kind", "total", "--level", "GFN2-xTB")
+            right = "40 rows read, 40 written (1 molecules)" in " ".join(made.out.split())
+            yield Check(f"09 import {name}.db", "40 geometries of ethanol", made.err or "so", right)
+            small = ("--features", 8, "--epochs", 2, "--members", 2)
+            trained = self.run("train", own, "--out", f"{name}_model", *small)
+            yield Check(f"09 train {own}", "a model", trained.err or "so", trained.code == 0)
 
     def _painn(self, case: Path) -> Iterator[Check]:
         for name in ("old_best_model", "new_best_model"):

@@ -13,8 +13,17 @@ from alkit.files import digest
 
 # Settings that name a file: of data, whose content counts, or another.
 _DATA = ("seeds", "dataset", "file")
-_OTHER = ("name", "kind", "parsl", "dask", "cache", "allowed")
-_SECTIONS = ("start", "start.labels", "acquisition", "domain", "simulator", "proposer", "target_set")
+_OTHER = ("name", "kind", "parsl", "dask", "cache", "allowed", "references")
+_SECTIONS = (
+    "start",
+    "start.labels",
+    "acquisition",
+    "domain",
+    "simulator",
+    "proposer",
+    "target_set",
+    "dataset_options",
+)
 _HERE = os.curdir + os.sep
 
 Change = Callable[[str, str], str]

@@ -52,6 +52,10 @@ def read_references(name: str, unit: float) -> dict[int, float]:
     for method, energies in ATOM_ENERGIES.items():
         if name.lower() == method.lower():
             return dict(energies)
+    if name.lower() == "fit":
+        raise DataError(
+            "--references fit is for `alkit data import`: import the table first, then learn from it."
+        )
     path = Path(name)
     if not path.is_file():
         raise DataError(

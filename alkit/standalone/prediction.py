@@ -10,6 +10,7 @@ from typing import Any
 
 from alkit import datasets
 from alkit.baselines.cache import BaselineCache, beside
+from alkit.datasets.formats import kind_of
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
@@ -129,6 +130,9 @@ def _to_predict(
 ) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]], Iterator[str] | None]:
     """What a molecule is known by, a reading of the file's molecules, how they are predicted, and their
     names in the file, if it has any."""
+    if from_smiles and kind_of(molecules) == "db":
+        smiles = datasets.Dataset.open(molecules).smiles
+        return "smiles", lambda: smiles, predict_smiles, None
     if datasets.holds_structures(molecules) or (datasets.may_hold_structures(molecules) and not from_smiles):
         structures = datasets.read_structures(molecules, length)
         return "structure", lambda: structures, predict_structures, None
