@@ -44,7 +44,10 @@ def read_rows(path: Path) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
         or not isinstance(units := metadata.get("_property_unit_dict"), dict)
         or not all(isinstance(unit, str) for unit in units.values())
     ):
-        raise DataError(f"{path} does not say the units of its properties, so its numbers cannot be used.")
+        raise DataError(
+            f"{path} does not say the units of its properties, so its numbers cannot be used as they are; "
+            "`alkit data import` asks for them."
+        )
     return metadata, rows
 
 

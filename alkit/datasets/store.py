@@ -85,7 +85,8 @@ class Dataset:
                 kind = "atomization" if self._atomization else "total"
                 atoms = name in self.atomrefs and self.atomrefs[name].any()
                 known = unit == "eV" and (_named_energy(name) or self._atomization or atoms)
-                found[name] = Property(unit, kind if known else "scalar", self.level)
+                origin = "the data set's own" if known and atoms else ""
+                found[name] = Property(unit, kind if known else "scalar", self.level, origin)
         return found
 
     @classmethod

@@ -120,10 +120,10 @@ def _fit(
     from surrogate.fitting import folds_for
 
     test, validation, fit = source.split(usable)
-    if shared := len({source.smiles[i] for i in test} & {source.smiles[i] for i in fit}):
+    if {source.smiles[i] for i in test} & {source.smiles[i] for i in fit}:
         progress.say(
-            f"Test geometries are of {shared} molecules that training has other geometries of: the data set "
-            "holds few molecules, and its geometries are what is learnt."
+            "Test geometries are of molecules that training has other geometries of: the data set holds few "
+            "molecules, and its geometries are what is learnt."
         )
     if folds:
         fit, validation = fit + validation, []
