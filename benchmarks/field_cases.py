@@ -5,8 +5,8 @@
 CASES is a folder with one folder a case (01-diatomics, 03-closed-shell-ions, 05-schnetpack-painn,
 09-own-schnetpack-db, 10-moleculenet-u0, 12-slurm-train, 14-xyz-blank-line, 15-xyz-dialects, 16-sdf,
 17-text-dialects, 18-csv-header, 19-one-bad-smiles, 21-water-gbsa). What hostile hands do comes after them: F3
-to F5, F7 to F10, F12 and F13; F1, F2, F6 and F11 are tests and `edits.py`. Prints a table: what was asked, what
-was right, what came. A case whose folder is missing counts as wrong.
+to F5, F7 to F10, F12 and F13; F1, F2, F6 and F11 are tests and `edits.py`. Prints a table: what was asked,
+what was right, what came. A case whose folder is missing counts as wrong.
 """
 
 import argparse
