@@ -1,5 +1,7 @@
 """Files that are complete or absent: replaced whole, never overwritten, resumed after an interruption."""
 
+from __future__ import annotations
+
 import csv
 import fcntl
 import hashlib
@@ -12,12 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from alkit.errors import AlkitError, CampaignError, ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SCRATCH = ".part."
 
@@ -146,6 +149,8 @@ def _as_csv(rows: Sequence[Sequence[Any]]) -> bytes:
 
 def read_columns(path: Path, *names: str) -> NDArray[np.float64]:
     """``(n, len(names))`` numbers of a CSV file that alkit wrote, in its order."""
+    import numpy as np
+
     with path.open(newline="", encoding="utf-8") as file:
         rows = [[float(row[name]) for name in names] for row in csv.DictReader(file)]
     return np.array(rows, dtype=np.float64).reshape(-1, len(names))
