@@ -213,8 +213,8 @@ class _Tell:
     def keep(self) -> None:
         """Write what was sorted out as kept; the caller holds the transaction."""
         ledger = self._state.ledger
-        ledger.level = self._level
         for candidate, outcome in self._kept.items():
+            ledger.level = self._level
             if isinstance(outcome, Label):
                 ledger.add_label(outcome)
                 ledger.mark(candidate, "labelled")
@@ -232,6 +232,11 @@ class _Tell:
     def _find_column(self, rows: list[LabelRow]) -> None:
         names = list(dict.fromkeys(name for row in rows for name in row.cells))
         target = self._state.config.target
+        if not {"id", "smiles"} & set(names) and all(row.numbers is None for row in rows):
+            raise DataError(
+                f"{self._what} names no molecules; it has {', '.join(names) or 'nothing'}, and a column id "
+                "or smiles is expected."
+            )
         if "reason" in names and self._column is None and not names_a_label(names, target):
             self._column = ""  # failures alone
             return

@@ -379,6 +379,8 @@ def test_what_cannot_be_asked_or_told_now(made, waiting, known, tmp_path):
         ledger.set_meta("stopped_by", "")
     with pytest.raises(DataError, match="no column energy_eV"):
         tell(waiting, rows_of_frame([{"smiles": "C", "score": 1.0}]), what="rows")
+    with pytest.raises(DataError, match="names no molecules; it has molecule, energy"):
+        tell(waiting, rows_of_frame([{"molecule": "C", "energy": -18.0}]), what="rows")
     with pytest.raises(CampaignError, match="holds no labels"):
         tell(waiting, rows_of_frame([]), what="rows")
 
