@@ -313,7 +313,7 @@ def test_campaign_run_status_report_predict(alkit, tiny, write_config):
     (folder.parent / "new.smi").write_text("CCCO\n")
     code, out, _ = alkit("predict", folder, "new.smi")
     assert float(out.splitlines()[1].split(",")[1]) < 0
-    _refused(alkit("campaign", "run", config, "--set", "stop.rounds=2"), "stop.rounds: 1 -> 2")
+    _refused(alkit("campaign", "run", config, "--set", "surrogate.epochs=9"), "surrogate.epochs: ")
 
 
 def test_import_and_lookup_campaign(alkit, tmp_path, tiny, write_config):
