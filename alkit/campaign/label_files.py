@@ -5,16 +5,15 @@ Every reader yields `LabelRow`; whether a row is right is for `alkit.campaign.te
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from alkit.datasets.formats import delimiter_of, kind_of, lines, smiles_header
+from alkit.datasets.formats import kind_of
 from alkit.datasets.records import geometry_of, has_geometry, read_records
+from alkit.datasets.tables import refuse_repeated, table_rows
 from alkit.datasets.xyz import read_frames
 from alkit.errors import DataError
 from alkit.molecules.energies import unit_of
@@ -158,29 +157,19 @@ def _check_unit(name: str, target: str, unit: str, what: str) -> None:
 
 
 def _of_table(path: Path) -> Iterator[LabelRow]:
-    source = lines(path)
-    header = next(source, "")
-    delimiter = delimiter_of(header)
-    rows = csv.DictReader(chain([header], source), delimiter=delimiter, restval="", skipinitialspace=True)
-    try:
-        names = [name.strip() for name in rows.fieldnames or []]
-        smiles = smiles_header(names)
-        rows.fieldnames = ["smiles" if name == smiles else name.lower() for name in names]
-        if len(set(rows.fieldnames)) < len(rows.fieldnames):
+    for number, row, found in table_rows(path, needs_smiles=False):
+        refuse_repeated(path, found, *found.repeated)
+        names = [name for name in row if name is not None]
+        cells = {"smiles" if name == found.smiles else name.lower(): row[name] for name in names if name}
+        if len(cells) < sum(1 for name in names if name):
             raise DataError(f"{path}: its header names a column twice; keep one.")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            problem = f"it has more than {len(names)} cells" if None in row else ""
-            yield LabelRow(where, {k: v for k, v in row.items() if k}, delimiter == ";", problem=problem)
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {rows.line_num}: not a table ({error}); is a quote not closed?"
-        ) from error
+        problem = f"it has more than {len(names)} cells" if len(names) < len(row) else ""
+        yield LabelRow(f"{path}, line {number}", cells, found.delimiter == ";", problem=problem)
 
 
 def _of_records(path: Path) -> Iterator[LabelRow]:
-    for record, cells in zip(read_records(path, "sdf"), _data_items(path), strict=False):
-        where = f"{path}, {record.where}"
+    for record in read_records(path, "sdf"):
+        where, cells = f"{path}, {record.where}", {name.lower(): text for name, text in record.data.items()}
         if record.problem:
             yield LabelRow(where, cells, problem=record.problem)
             continue
@@ -189,38 +178,7 @@ def _of_records(path: Path) -> Iterator[LabelRow]:
         yield LabelRow(where, {"smiles": record.smiles} | named | cells, False, *geometry)
 
 
-def _data_items(path: Path) -> Iterator[dict[str, Any]]:
-    """The data items of every record of an SD file."""
-    cells: dict[str, Any] = {}
-    name = ""
-    for line in lines(path):
-        text = line.strip()
-        if line.startswith("$$$$"):
-            yield cells
-            cells, name = {}, ""
-        elif line.startswith(">") and "<" in line:
-            name = line[line.index("<") + 1 : line.rindex(">")].strip().lower()
-        elif name and text:
-            cells.setdefault(name, text)
-        else:
-            name = ""
-    yield cells
-
-
 def _of_frames(path: Path) -> Iterator[LabelRow]:
-    text = list(lines(path))
     for frame in read_frames(path):
-        said = _named(text[frame.line].strip())
-        cells = {str(name).lower(): value for name, value in (said | frame.properties).items()}
+        cells = {str(name).lower(): value for name, value in frame.properties.items()}
         yield LabelRow(f"{path}, line {frame.line}", cells, False, frame.numbers, frame.positions)
-
-
-def _named(comment: str) -> dict[str, Any]:
-    """What a comment says by name. ASE takes some names, such as energy, for results of a calculator, and out
-    of the properties of a frame."""
-    from ase.io.extxyz import key_val_str_to_dict
-
-    try:
-        return dict(key_val_str_to_dict(comment)) if "=" in comment else {}
-    except Exception:  # a comment may hold anything; a SMILES has "=" too
-        return {}

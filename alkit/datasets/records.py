@@ -53,13 +53,15 @@ def read_records(path: Path, kind: Kind) -> Iterator[Record]:
                 mol = Chem.MolFromMol2Block(text, removeHs=False)
             else:
                 mol = Chem.MolFromMolBlock(text, removeHs=False)
+            data = {} if kind == "mol2" else dict(_data(block))
             problem = "RDKit cannot read it as a molecule" if mol is None or not mol.GetNumAtoms() else ""
             if problem := problem or _bad_coordinate(block):
-                yield Record(number, f"record {number} ({name or 'without a name'})", name, None, problem)
+                yield Record(
+                    number, f"record {number} ({name or 'without a name'})", name, None, problem, data
+                )
                 continue
             if _has_3d(mol):
                 Chem.AssignStereochemistryFrom3D(mol)
-            data = {} if kind == "mol2" else dict(_data(block))
             yield Record(number, Chem.MolToSmiles(Chem.RemoveHs(mol)), name, mol, data=data)
 
 

@@ -49,6 +49,7 @@ class Found(NamedTuple):
     smiles: str
     name: str | None
     delimiter: str
+    repeated: frozenset[str] = frozenset()  # names that the header has twice
 
 
 def table_rows(
@@ -71,6 +72,7 @@ def table_rows(
         names = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = names
         found = _found(path, names, columns, delimiter, needs_smiles=needs_smiles)
+        refuse_repeated(path, found, found.smiles, *others)
         if missing := [column for column in others if column not in names]:
             raise DataError(
                 f"{path} has no column {missing[0]!r}; its header names {', '.join(names) or 'nothing'}."
@@ -96,4 +98,11 @@ def _found(path: Path, names: list[str], columns: Columns, delimiter: str, *, ne
             "column with --smiles-column."
         )
     usual = next((name for name in names if name.lower() in _NAME_HEADERS), None)
-    return Found(smiles or "", columns.name or usual, delimiter)
+    repeated = frozenset(name for name in names if name and names.count(name) > 1)
+    return Found(smiles or "", columns.name or usual, delimiter, repeated)
+
+
+def refuse_repeated(path: Path, found: Found, *names: str) -> None:
+    """Raises DataError for columns of which there are two: no choice between them would be right."""
+    if twice := [name for name in names if name in found.repeated]:
+        raise DataError(f"{path}: its header names the column {twice[0]!r} twice; keep one.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from alkit.datasets.formats import smiles_header
 from alkit.datasets.importing.rows import Row, Source, Wanted
-from alkit.datasets.tables import DECIMAL_COMMA, Found, table_rows
+from alkit.datasets.tables import DECIMAL_COMMA, Found, refuse_repeated, table_rows
 from alkit.errors import DataError
 
 NUMBERS = ("atomic_numbers", "numbers", "nuclear_charges", "species", "z")
@@ -29,6 +29,7 @@ def text_table(path: Path, wanted: Wanted, *, needs_smiles: bool = True) -> Sour
     first = next(rows, None)
     if first is None:
         raise DataError(f"{path} holds no molecules below its header.")
+    refuse_repeated(path, first[2], *wanted.names)
     names = tuple(name for name in first[1] if name)
     own = next((column for column in _LABELLED if column in names and "method" in names), "")
     return Source(
