@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from surrogate.errors import SurrogateError
-from surrogate.inputs import Graph, input_widths
+from surrogate.inputs import AS_THEY_ARE, Graph, input_widths
 from surrogate.settings import ModelSettings
 
 
@@ -61,8 +60,18 @@ def check_warm_start(
     """
     if earlier_members < members:
         raise SurrogateError(f"members is {members}, but the ensemble to start from has {earlier_members}.")
-    bare: dict[str, Any] = {"elements": (), "baseline": ""}  # neither is part of the network
-    if replace(earlier, **bare) != replace(settings, **bare):
+    if set(earlier.inputs) - AS_THEY_ARE and not set(settings.elements) <= set(earlier.elements):
+        raise SurrogateError(
+            f"The ensemble to start from has standardised inputs of {', '.join(earlier.elements)}; "
+            f"{', '.join(settings.elements)} are asked for."
+        )
+    if _network(earlier) != _network(settings):
         raise SurrogateError(
             f"The ensemble to start from has {earlier}, but {settings} is asked for; use the same."
         )
+
+
+def _network(settings: ModelSettings) -> ModelSettings:
+    """Without what is no part of the network: elements, target, and uncertainty beside a head for it."""
+    heads = tuple(kind for kind in settings.uncertainty if kind == "variance")
+    return replace(settings, elements=(), baseline="", uncertainty=heads)

@@ -81,7 +81,8 @@ class Ensemble:
                 others, so that all labels are learned from, and each has an error out of fold.
             drawn: ``(n,)``, with ``left_out``: the training molecules that were drawn at random. They alone
                 calibrate, since the errors of chosen ones are not those of others; all by default.
-            warm_start: an earlier ensemble whose weights the members go on from.
+            warm_start: an earlier ensemble whose weights the members go on from. With ``left_out`` it may be
+                one network, from which all go on: what each is left out of keeps them apart.
             on_epoch: called with member, epoch and metrics.
 
         Raises:
@@ -97,21 +98,21 @@ class Ensemble:
             check_left_out(left_out, len(training[0]), members)
             check_spread(left_out, settings)
         if warm_start is not None:
-            check_warm_start(warm_start.settings, len(warm_start.members), settings, members)
-        start = None if warm_start is None else warm_start.members[:members]
+            alone = 1 if left_out is not None and len(warm_start.members) == 1 else members
+            check_warm_start(warm_start.settings, len(warm_start.members), settings, alone)
         ensemble, data, held_out = _prepare(
             settings,
             training_settings,
             training,
             validation,
-            start,
-            warm_start.scale if warm_start else None,
+            warm_start,
+            members,
             left_out,
         )
         ensemble.members = [build_model(settings, seed=seed + k) for k in range(members)]
-        if start is not None:
-            for member, earlier in zip(ensemble.members, start, strict=True):
-                member.load_state_dict(earlier.state_dict())
+        if warm_start is not None:
+            for k, member in enumerate(ensemble.members):
+                member.load_state_dict(warm_start.members[k % len(warm_start.members)].state_dict())
         ensemble.histories = train_members(
             ensemble.members,
             data,
@@ -119,7 +120,7 @@ class Ensemble:
             training_settings,
             seed=seed,
             scale=ensemble.scale,
-            warm=start is not None,
+            warm=warm_start is not None,
             on_epoch=on_epoch,
         )
         if "gp" in settings.uncertainty:
@@ -312,14 +313,14 @@ def _prepare(
     how: TrainingSettings,
     training: _Labelled,
     validation: _Labelled | None,
-    start: list[nn.Module] | None,
-    scale: float | None,
+    warm: Ensemble | None,
+    members: int,
     left_out: NDArray[np.bool_] | None,
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
     """An ensemble without members, and what they shall learn: labels less baseline and references, scaled.
 
-    Members that start warm keep their scale, and the references take what differs between the old target and
-    the new one: so what they have learned counts from the first step.
+    Members that start warm keep their scale and that of their inputs, and the references take what differs
+    between the old target and the new one: so what they have learned counts from the first step.
     """
     sets = [training] if validation is None else [training, validation]
     if validation is not None:
@@ -328,27 +329,26 @@ def _prepare(
     for graphs, labels in sets:
         check_inputs(settings, graphs)
         rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
-    learned = np.zeros(len(training[0]))
-    if start is not None and scale is not None:
-        bare = AtomReferences(tuple(element_numbers(settings)), (0.0,) * len(element_numbers(settings)))
-        prediction = Ensemble(settings, bare, start, scale=scale).predict(training[0], device=how.device)
+    learned, numbers = np.zeros(len(training[0])), element_numbers(settings)
+    standard = None if warm is None else warm.standard
+    if standard is None and Standard.wanted(settings.inputs):
+        standard = Standard.fit(numbers, training[0])
+    if warm is not None:
+        bare = AtomReferences(tuple(numbers), (0.0,) * len(numbers))
+        earlier = Ensemble(settings, bare, warm.members[:members], scale=warm.scale, standard=standard)
+        prediction = earlier.predict(training[0], device=how.device)
         learned = prediction.mean - baselines(training[0], settings.baseline)
     references = AtomReferences.fit(
-        element_numbers(settings),
-        training[0],
-        rests[0] - learned,
-        kind=how.references,
-        mean=settings.intensive,
+        numbers, training[0], rests[0] - learned, kind=how.references, mean=settings.intensive
     )
     rests = [rest - references(graphs) for rest, (graphs, _) in zip(rests, sets, strict=True)]
-    numbers = element_numbers(settings)
-    standard = Standard.fit(numbers, training[0]) if Standard.wanted(settings.inputs) else None
     ensemble = Ensemble(settings, references, [], standard=standard)
-    if scale is None:
-        scale = per_atom_deviation(training[0], rests[0], mean=settings.intensive) if how.scale else 1.0
+    if warm is not None:
+        ensemble.scale = warm.scale
+    elif how.scale:
+        ensemble.scale = per_atom_deviation(training[0], rests[0], mean=settings.intensive)
     data = [
-        GraphDataset(ensemble._seen(graphs), settings, rest / scale, left_out)
+        GraphDataset(ensemble._seen(graphs), settings, rest / ensemble.scale, left_out)
         for rest, (graphs, _) in zip(rests, sets, strict=True)
     ]
-    ensemble.scale = scale
     return ensemble, data[0], data[-1]

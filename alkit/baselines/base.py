@@ -170,8 +170,13 @@ def create_baseline(spec: BaselineSpec) -> Baseline:
         raise ConfigError(f"baseline {spec.kind} cannot be made with {spec.as_dict()}: {error}") from None
 
 
-def specs_of(given: Sequence[Mapping[str, Any]]) -> tuple[BaselineSpec, ...]:
+def specs_of(
+    given: Sequence[Mapping[str, Any]], what: str = "surrogate.baseline"
+) -> tuple[BaselineSpec, ...]:
     """Specs of a list of mappings with a ``kind``; a name that stands for several becomes these.
+
+    Args:
+        what: the key that names them, for errors.
 
     Raises:
         ConfigError: a name that is none.
@@ -184,7 +189,7 @@ def specs_of(given: Sequence[Mapping[str, Any]]) -> tuple[BaselineSpec, ...]:
             REGISTRY.find(kind)  # an installed one, or a sentence with what there is
         found += [BaselineSpec.of(part, settings) for part in GROUPS.get(kind, (kind,))]
     if len(set(found)) < len(found):
-        raise ConfigError("surrogate.baseline names one baseline twice")
+        raise ConfigError(f"{what} names one baseline twice")
     return tuple(found)
 
 

@@ -1,9 +1,9 @@
 """Everything about a campaign that can be found wrong before work begins."""
 
-from alkit.baselines.base import create_baseline
 from alkit.campaign import acquiring, build_proposers, starting, target_set
 from alkit.campaign.round_state import RoundState
-from alkit.models.graphs import GFN2, training_settings
+from alkit.models.graphs import training_settings
+from alkit.models.pretraining import Pretraining
 from alkit.simulators.base import create_simulator
 from alkit.simulators.simulator import RelaxingSimulator
 from surrogate.settings import pick_device
@@ -24,7 +24,7 @@ def check_campaign(state: RoundState) -> None:
     build_proposers.check_proposers(state)
     acquiring.check_acquisition(state)
     state.molecules.builder.check()
-    if state.config.surrogate.learning == "pretrain":
-        create_baseline(GFN2)
+    if (section := state.config.surrogate.pretraining) is not None:
+        Pretraining.of(section).check(state.molecules.builder.below)
     training_settings(state.config)
     pick_device(state.config.surrogate.device)

@@ -41,7 +41,7 @@ def evaluate(state: RoundState) -> None:
     )
     metrics |= {"labels": len(labelled), "test_size": len(test), **_validation(state, ensemble)}
     metrics |= guard.watch(state, ensemble) | acquired.judge(state)
-    if state.config.surrogate.learning == "pretrain":
+    if state.config.surrogate.pretraining is not None:
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
     _write_predictions(state.path("test_predictions.csv"), smiles, truth, predicted)

@@ -203,9 +203,14 @@ class MoleculeStore:
         Raises:
             LabelError, DataError: there is none.
         """
-        return self._readings_of(smiles, (GFN2,))[0].energy
+        return self.readings(smiles, (GFN2,))[0].energy
 
-    def _readings_of(self, smiles: str, specs: tuple[BaselineSpec, ...]) -> Readings:
+    def readings(self, smiles: str, specs: tuple[BaselineSpec, ...]) -> Readings:
+        """What baselines say of a molecule that has its geometry.
+
+        Raises:
+            LabelError, DataError: one of them says nothing.
+        """
         if any((smiles, spec) not in self._readings for spec in specs) and (
             failed := self._read([smiles], specs)
         ):
@@ -223,7 +228,7 @@ class MoleculeStore:
         for key in keys:
             if key not in self._graphs:
                 molecule = self.molecule(key) if self.builder.settings.mode == "3d" else key
-                self._graphs[key] = self.builder.graph(molecule, self._readings_of(key, needed))
+                self._graphs[key] = self.builder.graph(molecule, self.readings(key, needed))
             graphs.append(self._graphs[key])
             if on_graph:
                 on_graph(1)

@@ -44,10 +44,11 @@ class RoundState:
         """A file of this round, or of another."""
         return self.folder / "rounds" / f"{self.round if round_ is None else round_:02d}" / name
 
-    def seed(self, purpose: str) -> int:
-        """A seed for one purpose in this round; the same whenever the stage runs again."""
-        sequence = np.random.SeedSequence([self.config.seed, self.round, zlib.crc32(purpose.encode())])
+    def seed(self, purpose: str, *, round_: int | None = None) -> int:
+        """A seed for one purpose in this round, or another; the same whenever the stage runs again."""
+        of_round = self.round if round_ is None else round_
+        sequence = np.random.SeedSequence([self.config.seed, of_round, zlib.crc32(purpose.encode())])
         return int(sequence.generate_state(1)[0]) & 0x7FFFFFFF
 
-    def rng(self, purpose: str) -> np.random.Generator:
-        return np.random.default_rng(self.seed(purpose))
+    def rng(self, purpose: str, *, round_: int | None = None) -> np.random.Generator:
+        return np.random.default_rng(self.seed(purpose, round_=round_))

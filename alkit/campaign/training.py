@@ -15,6 +15,7 @@ from alkit.campaign.round_state import RoundState
 from alkit.files import replace_file
 from alkit.models.graphs import training_settings, unseen_elements
 from alkit.models.store import Provenance
+from alkit.models.tiers import tier_of_config
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Candidate
 
@@ -36,8 +37,8 @@ def _train_surrogate(state: RoundState) -> None:
     start = None
     if surrogate.warm_start and state.round > 0:
         start = load_surrogate(state.path("model", round_=state.round - 1))
-    elif surrogate.learning == "pretrain":
-        start = pretraining.pretrained(state)
+    elif surrogate.pretraining is not None:
+        start = pretraining.pretrained(state, surrogate.pretraining)
     learned = _learnable(state, training)
     with state.progress.steps("training", surrogate.members * surrogate.epochs) as advance:
         ensemble = fit_surrogate(
@@ -63,6 +64,7 @@ def _train_surrogate(state: RoundState) -> None:
         counted,
         baselines=builder.baselines,
         unseen=unseen_elements(builder.settings.elements, learned[0]),
+        tier=tier_of_config(state.config),
     )
     if provenance.warning:
         state.progress.say(provenance.warning, style="yellow")

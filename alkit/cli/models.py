@@ -53,6 +53,14 @@ Baselines = Annotated[
 BaselineInputs = Annotated[
     bool, typer.Option("--baseline-inputs", help="3d: what the baselines say of atoms as inputs.")
 ]
+PretrainOn = Annotated[
+    str | None,
+    typer.Option(
+        "--pretraining",
+        metavar="LEVEL",
+        help="Cheap energies that networks learn first: gfn2, or {level: gfn2, minus: gfn1, file: more.smi}.",
+    ),
+]
 XtbInputs = Annotated[
     bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
 ]
@@ -74,6 +82,7 @@ def train(
     learning: Learn = "direct",
     baseline: Baselines = None,
     baseline_inputs: BaselineInputs = False,
+    pretraining: PretrainOn = None,
     xtb_inputs: XtbInputs = False,
     chemistry: Chemistry = False,
     layout: Annotated[Layout, typer.Option(help="Distances of 2d mode.")] = _MODEL.layout,
@@ -102,15 +111,16 @@ def train(
 ) -> None:
     """Train a surrogate on labels you have; a random tenth validates (networks), another tests."""
     from alkit.cli.baseline import baselines_of
-    from alkit.models.graphs import tier
+    from alkit.config.loading import read_pretraining
     from alkit.models.store import load_model
+    from alkit.models.tiers import tier_of_model
     from alkit.reporting import campaign_report
-    from alkit.standalone import training
+    from alkit.standalone.training import train_model
 
     console, progress = open_console()
     inputs = ("chemistry",) * chemistry + ("xtb",) * xtb_inputs
     model = {"mode": mode, "representation": representation, "layout": layout, "inputs": inputs}
-    metrics = training.train_model(
+    metrics = train_model(
         data,
         out,
         target=target,
@@ -118,6 +128,7 @@ def train(
         learning=learning,
         baseline=baselines_of(baseline or ["gfn2"]),
         baseline_inputs=baseline_inputs,
+        pretraining=read_pretraining(pretraining, "--pretraining") if pretraining is not None else None,
         limit=limit,
         members=members,
         folds=folds,
@@ -135,7 +146,7 @@ def train(
     )
     console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
     ensemble, provenance = load_model(out)
-    on = tier(ensemble.settings, provenance.baselines)
+    on = tier_of_model(ensemble.settings, provenance)
     console.print(campaign_report.campaign_verdict([metrics], on))
 
 

@@ -1,5 +1,6 @@
 """Read a campaign file: YAML, overrides, input paths, and what changed since the last run."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from alkit.config.baseline import EARLIER, PretrainingConfig, pretraining_of, renamed
 from alkit.config.dataset import DatasetOptions
 from alkit.config.masking import masked
 from alkit.config.messages import repeated_key, sentence
 from alkit.config.proposer import PROPOSERS, CustomConfig, MixConfig, PoolConfig
-from alkit.config.schema import CampaignConfig
+from alkit.config.schema import CampaignConfig, SurrogateConfig
 from alkit.config.simulator import MEANS
 from alkit.errors import ConfigError
 from alkit.files import absolute
@@ -23,6 +25,7 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("surrogate", "heads"): 1,
     ("surrogate", "baseline"): [{"kind": "gfn2"}],
     ("surrogate", "baseline_inputs"): False,
+    ("surrogate", "pretraining"): None,
     ("start", "choice"): "random",
     ("start", "labels"): None,
     ("domain", "require"): [],
@@ -34,6 +37,8 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
         for key, value in DatasetOptions.model_validate({}).model_dump(mode="json").items()
     },
 }
+# Section -> the key that its short form, a single text, stands for; `kind` of the others.
+_SHORT_FOR = {"acquisition": "name", "pretraining": "level"}
 
 # Settings that change no past result: they may change while a campaign is under way, and the ledger notes it.
 MAY_CHANGE = ("acquisition", "batch_size", "stop", "tracking", *(f"simulator.{name}" for name in MEANS))
@@ -74,6 +79,11 @@ def load_config(path: Path, overrides: list[str] | tuple[str, ...] = ()) -> Camp
     for override in overrides:
         override_key(data, override)
     overridden = [override.partition("=")[0] for override in overrides]
+    if isinstance(section := data.get("surrogate"), dict) and section.get("learning") == EARLIER:
+        print(
+            f"{path}: learning: pretrain is called pretraining: gfn2 now; both are understood",
+            file=sys.stderr,
+        )
     return check_config(data, path=path, text=text, overridden=overridden)
 
 
@@ -92,6 +102,25 @@ def check_config(
     return _resolved(config, path.resolve().parent if path else Path.cwd())
 
 
+def read_pretraining(text: str, what: str) -> PretrainingConfig:
+    """A level such as ``gfn2``, or ``{level: gfn2, minus: gfn1, …}`` in YAML; paths as they are.
+
+    Raises:
+        ConfigError: anything wrong with it, in one sentence that begins with ``what``.
+    """
+    try:
+        given = pretraining_of(yaml.safe_load(text))
+        if not given:
+            raise ValueError("nothing is given")
+        return PretrainingConfig.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(sentence(error, PretrainingConfig, Path(what), "")) from None
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError(
+            f"{what} is {text!r:.80}; give a level such as gfn2, or {{level: gfn2, …}}."
+        ) from None
+
+
 def override_key(data: dict[str, Any], override: str) -> None:
     """Set what ``key.inner=value`` names, the value in YAML. Raises `ConfigError` for anything else."""
     keys, equals, value = override.partition("=")
@@ -105,7 +134,7 @@ def override_key(data: dict[str, Any], override: str) -> None:
     for key in outer:
         inner = data.setdefault(key, {})
         if isinstance(inner, str):  # the short form, such as `simulator: xtb`
-            inner = {"name" if key == "acquisition" else "kind": inner}
+            inner = {_SHORT_FOR.get(key, "kind"): inner}
         if not isinstance(inner, dict):
             held = "a list" if isinstance(inner, list) else "a single value"
             raise ConfigError(f"--set {override!r}: {key!r} holds {held}, not keys.")
@@ -144,9 +173,7 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     if (options.references or "").endswith(".json"):
         atoms = str(_existing(base, Path(options.references or ""), "dataset.references"))
         changes["dataset_options"] = options.model_copy(update={"references": atoms})
-    changes["surrogate"] = config.surrogate.model_copy(
-        update={"baseline": tuple(_resolved_baseline(one, config, base) for one in config.surrogate.baseline)}
-    )
+    changes["surrogate"] = _resolved_surrogate(config, base)
     changes["proposer"] = _resolved_proposer(config.proposer, base)
     if config.domain.allowed:
         allowed = absolute_code_path(config.domain.allowed, base)
@@ -167,13 +194,33 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
     return resolved
 
 
-def _resolved_baseline(given: dict[str, Any], config: CampaignConfig, base: Path) -> dict[str, Any]:
+def _resolved_surrogate(config: CampaignConfig, base: Path) -> SurrogateConfig:
+    """With the files of its baselines and its pretraining made absolute."""
+
+    def resolved(given: Sequence[dict[str, Any]], where: str) -> tuple[dict[str, Any], ...]:
+        return tuple(_resolved_baseline(one, config, base, f"surrogate.{where}") for one in given)
+
+    section = config.surrogate
+    changes: dict[str, Any] = {"baseline": resolved(section.baseline, "baseline")}
+    if (pretraining := section.pretraining) is not None:
+        own: dict[str, Any] = {"level": resolved(pretraining.level, "pretraining.level")}
+        if pretraining.minus is not None:
+            own["minus"] = resolved(pretraining.minus, "pretraining.minus")
+        if pretraining.file is not None:
+            own["file"] = _existing(base, pretraining.file, "surrogate.pretraining.file")
+        changes["pretraining"] = pretraining.model_copy(update=own)
+    return section.model_copy(update=changes)
+
+
+def _resolved_baseline(
+    given: dict[str, Any], config: CampaignConfig, base: Path, where: str
+) -> dict[str, Any]:
     """Its files made absolute; of ``dataset`` the campaign's own where it names none."""
     if given["kind"] == "dataset" and "path" not in given and config.dataset is not None:
         given = given | {"path": str(config.dataset)}
     for key in ("path", "weights"):
         if isinstance(given.get(key), str):
-            given = given | {key: str(_existing(base, Path(given[key]), f"surrogate.baseline.{key}"))}
+            given = given | {key: str(_existing(base, Path(given[key]), f"{where}.{key}"))}
     return given
 
 
@@ -225,6 +272,7 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """
     if isinstance(uri := old.get("tracking", {}).get("uri"), str):
         old = old | {"tracking": old["tracking"] | {"uri": masked(uri)}}
+    old = old | {"surrogate": renamed(old.get("surrogate", {}))}
     for (name, key), value in LATER_KEYS.items():
         old = old | {name: {key: value} | old.get(name, {})}
     ways = {name: new["simulator"][name] for name in MEANS if name in new.get("simulator", {})}

@@ -23,6 +23,8 @@ _SECTIONS = (
     "proposer",
     "target_set",
     "dataset_options",
+    "surrogate",
+    "surrogate.pretraining",
 )
 _HERE = os.curdir + os.sep
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from alkit.config import dataset
+from alkit.config.baseline import Baselines, PretrainingConfig, pretraining_of, renamed
 from alkit.config.dataset import DatasetOptions
 from alkit.config.domain import DomainConfig
 from alkit.config.masking import masked
@@ -65,10 +66,8 @@ class SurrogateConfig(Section):
     )
     layout: Layout = Field(_MODEL.layout, description="Distances of 2d mode.")
     chemistry: bool = Field(False, description="2d: what the SMILES says of atoms and bonds as inputs.")
-    learning: Learning = Field(
-        "direct", description="delta: label less the baseline; pretrain: on GFN2-xTB energies first."
-    )
-    baseline: tuple[dict[str, Any], ...] = Field(
+    learning: Learning = Field("direct", description="direct: the label; delta: label less the baseline.")
+    baseline: Baselines = Field(
         ({"kind": "gfn2"},),
         description="gfn1, gfn2, gfnff, aimnet2, an ASE calculator, or several: their mean.",
     )
@@ -76,8 +75,9 @@ class SurrogateConfig(Section):
         False, description="3d: what the baselines say of atoms, bonds and the molecule as inputs."
     )
     xtb_inputs: bool = Field(False, description="3d: GFN2-xTB charges and bond orders as inputs.")
-    pretrain_molecules: Annotated[int, Field(ge=10, strict=True)] = Field(
-        1000, description="learning: pretrain: cheap labels, not counted as labels."
+    pretraining: Annotated[PretrainingConfig | None, BeforeValidator(pretraining_of)] = Field(
+        None,
+        description="Cheap energies that networks learn first: {level: gfn2, minus: gfn1, molecules: 1000}.",
     )
     members: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         3, description="Networks in the ensemble; {heads: 16} is one with so many outputs."
@@ -135,10 +135,9 @@ class SurrogateConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, data: Any) -> Any:
-        """`members: {heads: 16}` is short for one network with 16 heads; `networks` may be more. `baseline:
-        gfn1`, and lists of names, are short for their `kind`."""
-        if isinstance(data, dict) and "baseline" in data:
-            data = data | {"baseline": _baselines(data["baseline"])}
+        """`members: {heads: 16}` is short for one network with 16 heads; `networks` may be more."""
+        if isinstance(data, dict):
+            data = renamed(data)
         if isinstance(data, dict) and isinstance(members := data.get("members"), dict):
             if strange := sorted(set(members) - {"heads", "networks"}, key=str):
                 raise ValueError(f"members has {strange[0]!r}; it is a number, or heads and networks")
@@ -153,10 +152,10 @@ class SurrogateConfig(Section):
             raise ValueError("members is 1, which has no spread; give 2 or more, or {heads: 16}")
         if self.ema and self.precision == "64":
             raise ValueError("ema averages weights in 32 bits: with precision 64 leave it at 0")
-        warm = self.warm_start or self.learning == "pretrain"
+        warm = self.warm_start or self.pretraining is not None
         if not warm and (self.freeze != "none" or self.depth_decay != 1.0):
             raise ValueError(
-                "freeze and depth_decay are about weights that are trained already; set learning: pretrain "
+                "freeze and depth_decay are about weights that are trained already; set pretraining "
                 "or warm_start: true"
             )
         given = self.baseline != type(self).model_fields["baseline"].default
@@ -167,23 +166,10 @@ class SurrogateConfig(Section):
             )
         if self.baseline_inputs and self.mode == "2d":
             raise ValueError("baseline_inputs belong to a geometry; use mode: 3d")
-        if self.learning == "pretrain" and self.representation not in ("schnet", "painn"):
-            raise ValueError(f"learning: pretrain is for networks; {self.representation} has no weights")
-        if self.learning == "pretrain" and self.mode == "2d":
-            raise ValueError("learning: pretrain takes its cheap labels at a geometry; use mode: 3d")
+        if self.pretraining is not None:
+            below = self.baseline if self.learning == "delta" else ()
+            self.pretraining.check_surrogate(self.mode, self.representation, below)
         return self
-
-
-def _baselines(given: Any) -> Any:
-    """A list of mappings with a `kind` each."""
-    listed = given if isinstance(given, list | tuple) else [given]
-    found = [{"kind": one} if isinstance(one, str) else one for one in listed]
-    if not found or not all(isinstance(one, dict) and isinstance(one.get("kind"), str) for one in found):
-        raise ValueError(
-            f"baseline is {given!r:.60}; it is a name such as gfn2, {{kind: ase, calculator: "
-            "'module:Class'}, or a list of such"
-        )
-    return tuple(found)
 
 
 class AcquisitionConfig(Section):

@@ -6,7 +6,7 @@ Plain types: nothing is imported, so that the command line and workers can read 
 from typing import Literal
 
 Target = Literal["u0", "energy"]
-Learning = Literal["direct", "delta", "pretrain"]
+Learning = Literal["direct", "delta"]
 Embedding = Literal["etkdg", "mmff"]  # geometries that RDKit makes from a SMILES
 SmilesGeometry = Literal["etkdg", "mmff", "xtb", "gfn2"]  # geometries that alkit makes from a SMILES
 ModelGeometry = Literal["mmff", "etkdg", "xtb", "gfn2", "dataset"]  # what a surrogate can be trained on

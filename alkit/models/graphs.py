@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.baselines.base import BaselineSpec, create_baseline, level_of, specs_of, tier_of
+from alkit.baselines.base import BaselineSpec, create_baseline, level_of, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import CallAll, Readings, call_here, read_all
 from alkit.config.schema import CampaignConfig
@@ -102,6 +102,11 @@ class GraphBuilder:
         return (*asked, GFN2) if "xtb" in self.settings.inputs and GFN2 not in asked else asked
 
     @property
+    def below(self) -> tuple[BaselineSpec, ...]:
+        """The baselines that the surrogate learns on top of."""
+        return self.baselines if self.settings.baseline else ()
+
+    @property
     def _named(self) -> set[str]:
         return {str(name) for name in self.settings.inputs} - {"chemistry", "xtb"}
 
@@ -192,7 +197,7 @@ class GraphBuilder:
         from surrogate import graph_3d
 
         known = dict(zip(self.needed, readings, strict=True))
-        below = [known[spec] for spec in self.baselines] if self.settings.baseline else []
+        below = [known[spec] for spec in self.below]
         charges, orders, named = None, None, {}
         if "xtb" in self.settings.inputs:
             charges, orders = known[GFN2].atoms[:, 0], known[GFN2].pairs[..., 0]
@@ -209,18 +214,6 @@ class GraphBuilder:
             baselines=[reading.energy for reading in below],
             baseline_level=self.settings.baseline,
         )
-
-
-def tier(settings: ModelSettings, baselines: Sequence[BaselineSpec]) -> str:
-    """What a model knows beside its labels, in words."""
-    names = [create_baseline(spec).level.method.removesuffix(" (unrelaxed)") for spec in baselines]
-    if settings.baseline:
-        return f"{tier_of(baselines)}: learns on top of {' and '.join(names)}"
-    if set(settings.inputs) - {"chemistry", "xtb"}:
-        return f"{tier_of(baselines)}: sees what {' and '.join(names)} say of atoms"
-    if "xtb" in settings.inputs:
-        return "semi-empirical: GFN2-xTB charges and bond orders are inputs"
-    return "no baseline"
 
 
 def unseen_elements(elements: Sequence[str], graphs: Sequence[Graph]) -> tuple[str, ...]:

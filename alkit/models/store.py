@@ -32,6 +32,7 @@ class Provenance:
         baselines: that it learns on top of or sees, where its settings name any.
         unseen: elements that it is built for and no label has, see `alkit.models.graphs.unseen_elements`.
         atoms: atomic numbers and eV of the isolated atoms that its labels count from, where they are known.
+        tier: what it knows beside its labels, see `alkit.models.tiers`; empty: as settings and baselines say.
     """
 
     geometry: str
@@ -43,6 +44,7 @@ class Provenance:
     baselines: tuple[BaselineSpec, ...] = (BaselineSpec.of("gfn2"),)
     unseen: tuple[str, ...] = ()
     atoms: tuple[tuple[int, float], ...] = ()
+    tier: str = ""
 
     def check(self) -> None:
         """Raises ValueError for values that no model has."""
@@ -51,6 +53,8 @@ class Provenance:
             value = getattr(self, name)
             if type(value) is not int or not least <= value < 2**63:
                 raise ValueError(f"{name} is {value!r}")
+        if not isinstance(self.tier, str):
+            raise ValueError(f"tier is {self.tier!r}")
         if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
             raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
         if self.energy not in ("atomization", "total"):

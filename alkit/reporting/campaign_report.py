@@ -14,10 +14,9 @@ from rich import box
 from rich.table import Table
 
 from alkit.acquisition.scores import heavy_atoms
-from alkit.baselines.base import specs_of
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
-from alkit.models.graphs import model_settings, tier
+from alkit.models.tiers import tier_of_config
 from alkit.reporting import forecast, plots, under_way
 from alkit.reporting import html as pages
 from alkit.reporting.levers import missing_lever, near_label
@@ -44,7 +43,6 @@ _WHAT = {
 _LEARNING = {
     "direct": "the label directly",
     "delta": "the label less its baseline at the input geometry",
-    "pretrain": "the label, from weights trained on GFN2-xTB",
 }
 
 
@@ -209,8 +207,7 @@ def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
 
 def tier_of_campaign(config: CampaignConfig) -> str:
     """What the surrogate knows beside its labels, in words."""
-    said = tier(model_settings(config), specs_of(config.surrogate.baseline))
-    return "; ".join(part for part in (said, near_label(config)) if part)
+    return "; ".join(part for part in (tier_of_config(config), near_label(config)) if part)
 
 
 def campaign_verdict(metrics: Sequence[Mapping[str, float]], on: str = "") -> str:
@@ -359,7 +356,7 @@ def _facts(
     heads = f" of {surrogate.heads} heads" if surrogate.heads > 1 else ""
     learning = _LEARNING[surrogate.learning]
     if cheap := metrics[-1].get("cheap_labels") if metrics else None:
-        learning += f" ({cheap:.0f} cheap labels, not counted)"
+        learning += f", after {cheap:.0f} cheap energies (no labels)"
     return [
         ("verdict", verdict),
         *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),

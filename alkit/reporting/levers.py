@@ -19,10 +19,12 @@ def label_method(config: CampaignConfig) -> str:
 
 
 def near_label(config: CampaignConfig) -> str:
-    """Says that a baseline is the labels' own method, without relaxation; empty otherwise."""
+    """Says that a baseline, or what is learned first, is the labels' own method; empty otherwise."""
     own, surrogate = label_method(config), config.surrogate
-    used = {str(one["kind"]) for one in surrogate.baseline}
-    if surrogate.learning == "delta" and own in used:
+    used = {str(one["kind"]) for one in surrogate.baseline} if surrogate.learning == "delta" else set()
+    if surrogate.pretraining is not None:
+        used |= {str(one["kind"]) for one in surrogate.pretraining.level}
+    if own in used:
         return f"{own} is the labels' own method, at another geometry: it is nearly the label itself"
     return ""
 
@@ -43,6 +45,8 @@ def missing_lever(config: CampaignConfig, metrics: Sequence[Mapping[str, Any]]) 
         keys |= {"surrogate.baseline_inputs": "true"}
     if surrogate.representation in ("schnet", "painn") and metrics[-1]["labels"] <= _KERNEL_UP_TO:
         keys |= {"surrogate.representation": "kernel"}
+        if surrogate.pretraining is not None:
+            keys |= {"surrogate.pretraining": "null"}  # a kernel has no weights to go on from
         if config.start.validation:
             keys |= {"start.validation": "0"}  # a kernel sets no labels apart
     if not keys:

@@ -101,7 +101,7 @@ class Labelled:
         Raises:
             DataError: too few have one.
         """
-        given = [self._molecule(i) for i in order.tolist()]
+        given = [self.molecule(i) for i in order.tolist()]
         with (
             progress,
             progress.steps("building graphs", len(order)) as advance,
@@ -139,11 +139,15 @@ class Labelled:
             return together
         return [[i] for i in usable]
 
-    def _molecule(self, i: int) -> str | Molecule | DataError:
-        """Its canonical SMILES, with the data set's geometry where that is what the model sees."""
+    def molecule(self, one: int | str) -> str | Molecule | DataError:
+        """The canonical SMILES of molecule ``one``, its number here or a SMILES, with the data set's geometry
+        where that is what the model sees."""
         try:
-            smiles, dataset = canonical(self.smiles[i]), self.dataset
+            smiles, dataset = canonical(self.smiles[one] if isinstance(one, int) else one), self.dataset
             if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:
+                if isinstance(one, str) and smiles not in dataset:
+                    return DataError(f"{smiles} is not in {dataset.path}, where its geometry would come from")
+                i = dataset.index(smiles) if isinstance(one, str) else one
                 return Molecule(smiles, dataset.numbers(i), dataset.positions(i), "dataset")
             return smiles
         except DataError as error:

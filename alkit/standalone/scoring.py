@@ -10,8 +10,9 @@ from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
 from alkit.models import metrics as evaluation
-from alkit.models.graphs import baseline_energies, tier
+from alkit.models.graphs import baseline_energies
 from alkit.models.store import load_model
+from alkit.models.tiers import tier_of_model
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
 from alkit.standalone.placing import calling_workers
@@ -84,7 +85,7 @@ def score_model(
         name: float(np.abs(start - truth).mean()),
     }
     facts = {
-        "tier": tier(settings, provenance.baselines),
+        "tier": tier_of_model(settings, provenance),
         "the model's labels": f"{provenance.labels}, {provenance.level}",
         "labels here": source.level,
         "left out": f"{len(source.smiles) - len(usable)} molecules",

@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alkit.baselines.base import level_of, specs_of
+from alkit.config.baseline import PretrainingConfig
 from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import ConfigError
 from alkit.files import made
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies, inputs_of, unseen_elements
+from alkit.models.pretraining import Pretraining, pretrain
 from alkit.models.store import Provenance, refuse_trained
+from alkit.models.tiers import tier
 from alkit.molecules.conformers import CONFORMERS
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
 from alkit.standalone.placing import calling_workers
+from alkit.standalone.pretraining import cheap_set
 
 if TYPE_CHECKING:
-    from surrogate import ModelSettings, Surrogate, TrainingSettings
+    from surrogate import Graph, ModelSettings, Surrogate, TrainingSettings
 
 
 def train_model(
@@ -34,6 +39,7 @@ def train_model(
     limit: int | None,
     baseline: Sequence[Mapping[str, Any]] = ({"kind": "gfn2"},),
     baseline_inputs: bool = False,
+    pretraining: PretrainingConfig | None = None,
     members: int,
     model: dict[str, Any],
     training: dict[str, Any],
@@ -59,6 +65,7 @@ def train_model(
         learning: ``direct``, or ``delta``: the label less the baseline at the input geometry.
         baseline: baselines, each a mapping with a ``kind``, see `alkit.baselines`; several: their mean.
         baseline_inputs: whether what they say of atoms is seen.
+        pretraining: cheap energies that networks learn first, of molecules that neither test nor calibrate.
         limit: use this many molecules, drawn at random.
         folds: train on 90 %, and let each member validate on the part that it leaves out.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
@@ -95,48 +102,93 @@ def train_model(
             data, target, how, geometry, seed, energies, columns, strict=strict, baselines=specs
         )
         source.builder.check()
+        first = _checked(pretraining, how, baseline if how.baseline else (), source)
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
+        cheap = None
         with calling_workers(workers, timeout) as call_all:
-            usable = source.build(order, progress, call_all)
+            sets = source.split(source.build(order, progress, call_all))
+            if folds:
+                sets = sets[0], [], sets[2] + sets[1]
+            if pretraining is not None and first is not None:
+                judging = sets[0] + (sets[2] if folds else sets[1])
+                cheap = cheap_set(
+                    source, first, pretraining.file, judging, seed=seed, call_all=call_all, progress=progress
+                )
         how = replace(how, elements=source.elements)
         return _fit(
-            source, usable, (how, settings), out, members=members, folds=folds, seed=seed, progress=progress
-        )
+            source, sets, (how, settings), out, members=members, seed=seed, progress=progress, first=first,
+            cheap=cheap,
+        )  # fmt: skip
+
+
+def _checked(
+    section: PretrainingConfig | None,
+    how: "ModelSettings",
+    baseline: Sequence[Mapping[str, Any]],
+    source: Labelled,
+) -> Pretraining | None:
+    """Raises `ConfigError` if the surrogate cannot learn it first."""
+    if section is None:
+        return None
+    try:
+        section.check_surrogate(how.mode, how.representation, [dict(one) for one in baseline])
+    except ValueError as error:
+        raise ConfigError(f"--pretraining: {error}.") from None
+    first = Pretraining.of(section)
+    first.check(source.builder.below)
+    return first
 
 
 def _fit(
     source: Labelled,
-    usable: list[int],
+    sets: tuple[list[int], list[int], list[int]],
     settings: tuple["ModelSettings", "TrainingSettings"],
     out: Path,
     *,
     members: int,
-    folds: bool,
     seed: int,
     progress: CampaignProgress,
+    first: Pretraining | None,
+    cheap: "tuple[list[Graph], NDArray[np.float64]] | None",
 ) -> dict[str, float]:
-    """Train on a part of the molecules, save, and measure on another."""
+    """Train on a part of the molecules, save, and measure on another.
+
+    Args:
+        sets: test, validation and training molecules; no validation set: members leave out folds.
+        first, cheap: what networks learn before the labels.
+    """
     from surrogate import fit_surrogate
     from surrogate.fitting import folds_for
 
-    test, validation, fit = source.split(usable)
+    test, validation, fit = sets
     if {source.smiles[i] for i in test} & {source.smiles[i] for i in fit}:
         progress.say(
             "Test geometries are of molecules that training has other geometries of: the data set holds few "
             "molecules, and its geometries are what is learnt."
         )
-    if folds:
-        fit, validation = fit + validation, []
-    of_row = {i: k for k, group in enumerate(source.groups(usable)) for i in group}
-    groups = [str(of_row[i]) for i in fit]
+    of_row = {i: k for k, group in enumerate(source.groups(test + validation + fit)) for i in group}
+    groups, start = [str(of_row[i]) for i in fit], None
+    if first is not None and cheap is not None:
+        networks = members if validation else 1
+        with progress, progress.steps("pretraining", networks * first.epochs) as advance:
+            start = pretrain(
+                *settings,
+                graphs=cheap[0],
+                targets=cheap[1],
+                epochs=first.epochs,
+                members=networks,
+                seed=seed,
+                on_epoch=lambda member, epoch, row: advance(1),
+            )
     with progress, progress.steps("training", members * settings[1].epochs) as advance:
         ensemble = fit_surrogate(
             *settings,
             training=source.pairs(fit),
-            validation=None if folds else source.pairs(validation),
+            validation=source.pairs(validation) if validation else None,
             members=members,
             seed=seed,
-            left_out=folds_for(settings[0], groups, members) if folds else None,
+            left_out=None if validation else folds_for(settings[0], groups, members),
+            warm_start=start,
             on_epoch=lambda member, epoch, row: advance(1),
         )
     labels = len(fit) + len(validation)
@@ -149,6 +201,7 @@ def _fit(
         baselines=source.builder.baselines,
         atoms=source.atoms,
         unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
+        tier=tier(ensemble.settings, source.builder.baselines, first),
     )
     if provenance.warning:
         progress.say(provenance.warning, style="yellow")

@@ -34,7 +34,7 @@ class RoundMetrics(Mapping[str, float]):
         coverage_90: share of test labels inside their 90 % interval.
         spearman: rank correlation of deviation and absolute error.
         ence, miscalibration_area, nll, sharpness, rejection_gain: see `surrogate.metrics`.
-        cheap_labels: GFN2-xTB energies that pretraining took; they are not counted as labels.
+        cheap_labels: cheap energies that pretraining took; they are not counted as labels.
         others: metrics that this revision does not know, from a ledger of another one.
     """
 

@@ -213,6 +213,15 @@ def test_networks_see_standardised_inputs(representation: str, tmp_path) -> None
     np.testing.assert_allclose(model(other).predict(other[50:]).mean, expected, atol=1e-3)
     fitted_first.save(tmp_path)
     np.testing.assert_allclose(load_surrogate(tmp_path).predict(first[50:]).mean, expected, atol=1e-9)
+    # Weights that go on from there see inputs on the scale that they were trained on, whatever is new.
+    still = TrainingSettings(epochs=1, lr=1e-9, device="cpu")
+    warm = Ensemble.fit(
+        settings, still, training=(first[:12], LABELS[:12]), validation=(first[40:50], LABELS[40:50]),
+        members=2, seed=0, warm_start=fitted_first,
+    )  # fmt: skip
+    assert warm.standard is fitted_first.standard
+    parts = zip(warm.members[0].parameters(), fitted_first.members[0].parameters(), strict=True)
+    assert all(np.allclose(a.detach(), b.detach(), atol=1e-6) for a, b in parts)
     changed = graphs(1.0, 0.5)
     assert np.abs(fitted_first.predict(changed[50:]).mean - expected).max() > 1e-4
 

@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from alkit.campaign.campaign import Campaign, open_campaign
-from alkit.campaign.molecule_store import MoleculeStore
 from alkit.campaign.stages import FIRST_STAGES, STAGES
 from alkit.errors import AcquisitionError, CampaignError, ConfigError
 from alkit.models.prediction import predict_smiles
@@ -423,30 +422,6 @@ def test_a_campaign_learns_the_correction_to_xtb(tiny) -> None:
     rows = list(predict_smiles(ensemble, provenance, ["CCO", "C1CC"]))
     assert rows[0].mean == pytest.approx(-45.627, abs=0.01)
     assert rows[1].reason
-
-
-def test_pretraining_is_done_once_and_never_sees_the_test_set(tiny, monkeypatch) -> None:
-    seen, energy = set(), MoleculeStore.gfn2_energy
-    monkeypatch.setattr(
-        MoleculeStore, "gfn2_energy", lambda self, smiles: seen.add(smiles) or energy(self, smiles)
-    )
-    tiny["surrogate"] |= {"learning": "pretrain", "pretrain_molecules": 25, "freeze": "embedding"}
-    result = Campaign(tiny).run()
-    assert [row["cheap_labels"] for row in result.metrics] == [25, 25]
-    assert result.metrics[-1]["labels"] == 12 + 5 + 4  # cheap labels are not labels
-    pretrained, provenance = load_model(result.folder / "pretrained")
-    assert "unrelaxed" in provenance.level
-    tuned, _ = load_model(result.folder)
-    for before, after in zip(pretrained.members, tuned.members, strict=True):
-        name = "representation.embedding.weight"
-        assert (before.state_dict()[name] == after.state_dict()[name]).all()
-        assert any((a != b).any() for a, b in zip(before.parameters(), after.parameters(), strict=True))
-    _, ledger = open_campaign(result.folder)
-    with closing(ledger):
-        held_out = {c.smiles for role in ("test", "validation") for c, _ in ledger.labelled(role)}
-        assert held_out
-        assert len(seen) == 25
-        assert not held_out & seen
 
 
 def _runs_in(store: Path) -> list:

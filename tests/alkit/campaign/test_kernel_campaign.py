@@ -57,7 +57,7 @@ def test_a_kernel_on_two_baselines_runs_a_campaign(config, monkeypatch) -> None:
         ({"baseline": [{"calculator": "a:B"}]}, "it is a name such as gfn2"),
         ({"baseline": 3}, "it is a name such as gfn2"),
         ({"baseline_inputs": True, "mode": "2d"}, "baseline_inputs belong to a geometry"),
-        ({"representation": "kernel", "learning": "pretrain"}, "kernel has no weights"),
+        ({"representation": "kernel", "learning": "pretrain"}, "kernel is no network alone"),
         ({"baseline": "gfn1"}, "nothing uses it; set learning: delta"),
         ({"representation": "kernel"}, "sets no labels apart; start.validation is 40"),
     ],

@@ -185,6 +185,19 @@ def test_label_train_predict_generate(alkit, tmp_path):
     learned = len(rows) - sum(bool(row["reason"]) for row in rows)
     assert f"{learned - max(2, learned // 10)} " in out  # all that is not tested
 
+    first = [*arguments[:-1], "first", "--pretraining"]
+    _refused(
+        alkit("train", "labels.csv", *first, "gfn2", "--representation", "kernel"), "is no network alone"
+    )
+    _refused(alkit("train", "labels.csv", *first, "{level: gfn2, epochs: 0}"), "--pretraining: epochs: input")
+    few = "{level: gfn2, file: in.smi, molecules: 12}"
+    _refused(alkit("train", "labels.csv", *first, few, "--learning", "delta"), "is the baseline itself")
+    code, out, _ = alkit(
+        "train", "labels.csv", *first, "{level: gfn2, minus: gfn1, molecules: 12, epochs: 2}"
+    )
+    assert code == 0
+    assert "semi-empirical: learned GFN2-xTB less GFN1-xTB first" in " ".join(out.split())
+
     (tmp_path / "new.smi").write_text("CCCO\nCC(=O)N\nCCS\n")
     code, out, err = alkit("predict", "model", "new.smi")
     predicted = list(csv.DictReader(out.splitlines()))

@@ -68,6 +68,18 @@ def test_of_data_the_content_counts(project):
     assert line.startswith("seeds: content ")
 
 
+def test_molecules_for_pretraining_are_data_too(project):
+    first = {"surrogate": {"pretraining": {"level": "gfn2", "file": "data/pool.smi"}}}
+    (project / "one.yaml").write_text(yaml.safe_dump(CAMPAIGN | first))
+    config = load_config(project / "one.yaml")
+    values, base, known = stored(config)
+    assert values["surrogate"]["pretraining"]["file"] == "./data/pool.smi"
+    assert moving.absolute(values, base) == config.as_dict()
+    (project / "data" / "pool.smi").write_text("CCCN\n")
+    (line, _) = moving.changed(values, base, known, load_config(project / "one.yaml"))
+    assert "content" in line
+
+
 def test_of_code_the_place_counts(project):
     kept = stored(load_config(project / "one.yaml"))
     (project / "mine.py").write_text("# corrected")

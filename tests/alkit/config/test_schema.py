@@ -109,14 +109,14 @@ def test_an_anchor_inside_itself_does_not_hang(tmp_path) -> None:
             "surrogate: {freeze: embedding}\n",
             "freeze and depth_decay are about weights that are trained already",
         ),
-        ("surrogate: {depth_decay: 0.5}\n", "set learning: pretrain or warm_start: true"),
+        ("surrogate: {depth_decay: 0.5}\n", "set pretraining or warm_start: true"),
         (
             "surrogate: {learning: pretrain, mode: 2d}\n",
-            "learning: pretrain takes its cheap labels at a geometry",
+            "pretraining takes its cheap energies at a geometry",
         ),
         ("surrogate: {ema: 0.9, precision: 64}\n", "with precision 64 leave it at 0"),
         ("surrogate: {gaussians: 1}\n", "input should be greater than or equal to 2"),
-        ("surrogate: {learning: both}\n", "input should be 'direct', 'delta' or 'pretrain' (given: 'both')"),
+        ("surrogate: {learning: both}\n", "input should be 'direct' or 'delta' (given: 'both')"),
         (
             "surrogate: {geometry: dft}\n",
             "input should be 'mmff', 'etkdg', 'xtb', 'gfn2' or 'dataset' (given: 'dft')",

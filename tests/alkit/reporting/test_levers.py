@@ -60,3 +60,6 @@ def test_a_baseline_that_is_nearly_the_label_is_said():
     assert "labels' own method" in near_label(config(learning="delta", baseline="gfn2"))
     assert near_label(config(learning="delta", baseline="gfn1")) == ""
     assert near_label(config(baseline_inputs=True)) == ""
+    assert "labels' own method" in near_label(config(pretraining="gfn2"))
+    assert near_label(config(pretraining="gfn1")) == ""
+    assert "pretraining=null" in missing_lever(config(pretraining="gfn1"), FAR)

@@ -248,7 +248,7 @@ def test_without_either_everything_that_needs_one_says_so_before_work_begins(
             ({"acquisition": "bias"}, alone),
             ({"surrogate": {"geometry": "xtb"}}, f"geometry xtb {fix}"),
             ({"surrogate": {"learning": "delta"}}, alone),
-            ({"surrogate": {"learning": "pretrain"}}, alone),
+            ({"surrogate": {"pretraining": "gfn2"}}, alone),
             ({"surrogate": {"xtb_inputs": True}}, alone),
         )
     ):
