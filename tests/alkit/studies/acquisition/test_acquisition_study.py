@@ -18,6 +18,7 @@ from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
 from alkit.reporting.progress import CampaignProgress
 from alkit.studies.acquisition import comparing, report
+from alkit.studies.acquisition.data import StudyData
 from alkit.studies.acquisition.running import COLUMNS, Results, Run, run_study
 from alkit.studies.acquisition.settings import Function, Settings
 from alkit.studies.acquisition.surrogates import Process
@@ -82,10 +83,9 @@ def test_the_same_study_gives_the_same_numbers(database: str, tmp_path: Path) ->
 
 
 def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> None:
-    from alkit.studies.acquisition.running import _Data
 
     settings = small(database, "std", scenario="small-first", small=3, start=10)
-    data = _Data(settings, tmp_path, CampaignProgress())
+    data = StudyData(settings, tmp_path, CampaignProgress())
     heavy = np.array([Chem.MolFromSmiles(smiles).GetNumAtoms() for smiles in data.smiles])
     split = data.split(0)
     assert (heavy[split.start] <= 3).all()
@@ -94,7 +94,7 @@ def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> 
     assert not set(split.test) & set(split.pool)
     assert set(split.start) <= set(split.pool)
     grouped = replace(settings, scenario="without-group", group="[OX2H]")
-    split = _Data(grouped, tmp_path, CampaignProgress()).split(0)
+    split = StudyData(grouped, tmp_path, CampaignProgress()).split(0)
     assert len(split.start) == 10
     assert len(split.test) > 0
 
@@ -111,6 +111,38 @@ def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
     # The same networks at the start; then another batch, and others.
     ends = {results.of(title)[0].of("mae")[-1] for title in ("lcmd", "lcmd (on SOAP features)")}
     assert len(ends) == 2
+
+
+def test_the_kernel_on_a_baseline_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
+    settings = small(
+        database, "integrated_variance", surrogate="kernel", seeds=1, scenario="last-tested", labels=20,
+        baseline=({"kind": "gfn1"},), baseline_inputs=True, target_mae=10.0,
+    )  # fmt: skip
+    results = go(settings, tmp_path)
+    assert results.tier.startswith("semi-empirical: learns on top of GFN1-xTB")
+    direct = go(replace(settings, baseline=(), baseline_inputs=False), tmp_path / "direct")
+    assert direct.tier == "no baseline"
+    for function in ("random", "integrated_variance"):
+        assert results.of(function)[0].of("mae")[-1] < direct.of(function)[0].of("mae")[-1]
+    assert "labels to 10 eV" in report.write_report(results, tmp_path).read_text()
+    assert "has an MAE of 10 eV after 10 labels, random after 10" in " ".join(comparing.study_verdict(results))
+    with pytest.raises(CampaignError, match="baseline ="):
+        go(replace(settings, baseline=(), baseline_inputs=False), tmp_path)
+
+
+def test_the_last_molecules_are_tested_for_every_seed(database: str, tmp_path: Path) -> None:
+    data = StudyData(small(database, "std", scenario="last-tested"), tmp_path, CampaignProgress())
+    first, second = data.split(0), data.split(1)
+    assert first.test.tolist() == second.test.tolist() == list(range(MOLECULES - 15, MOLECULES))
+    assert not set(first.pool) & set(first.test)
+    assert first.start.tolist() != second.start.tolist()
+
+
+def test_a_covariance_is_asked_of_a_kernel(database: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs the covariance of a kernel"):
+        go(small(database, "integrated_variance", surrogate="schnet"), tmp_path)
+    run = go(small(database, "integrated_variance", seeds=1), tmp_path).of("integrated_variance")[0]
+    assert run.of("mae")[-1] < run.of("mae")[0]
 
 
 def test_the_command_line(database: str, tmp_path: Path) -> None:
@@ -145,6 +177,9 @@ def test_the_command_line(database: str, tmp_path: Path) -> None:
         ({"surrogate": "svm"}, "no surrogate 'svm'; one of gp"),
         ({"start": 40}, "start < labels <= pool"),
         ({"seeds": 0}, "seeds is 0; it must be at least 1"),
+        ({"baseline": ({"kind": "gfn1"},)}, "surrogate gp takes none"),
+        ({"surrogate": "kernel", "baseline_inputs": True}, "without a baseline"),
+        ({"target_mae": -1.0}, "target_mae is -1.0"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> None:
@@ -209,6 +244,28 @@ def test_a_loser_is_told_as_plainly() -> None:
     told = comparing.study_verdict(results)
     assert "times more labels for the same RMSE" in told[0]
     assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
+
+
+def test_labels_to_a_target_and_what_they_save() -> None:
+    settings = small("some.db", "std", seeds=2, target_mae=0.05)
+    runs = [curve("random", k, 1.0) for k in range(2)] + [curve("std", k, f) for k, f in enumerate((2.0, 4.0))]
+    results = Results(settings, "", runs)
+    assert comparing.labels_to_target(results, "std") == pytest.approx([200, 100])
+    assert comparing.labels_to_target(results, "random") == pytest.approx([400, 400])
+    found = comparing.saving_to_target(results, "std")
+    assert found is not None
+    assert found.mean == pytest.approx(np.sqrt(8))
+    assert "std has an MAE of 0.05 eV after 150 labels, random after 400: 2.83" in " ".join(
+        comparing.study_verdict(results)
+    )
+    # Random never has 0.02 eV with its 1,500 labels, and `std` never 0.001 eV.
+    rare = Results(replace(settings, target_mae=0.02), "", runs)
+    assert comparing.saving_to_target(rare, "std").mean == pytest.approx(np.sqrt(1500 / 1250 * 1500 / 625))
+    assert "more than 1500 with 2 of the seeds: at least" in " ".join(comparing.study_verdict(rare))
+    never = Results(replace(settings, target_mae=0.001), "", runs)
+    assert comparing.saving_to_target(never, "std") is None
+    assert "in 2 of 2 seeds" in " ".join(comparing.study_verdict(never))
+    assert "not in 2 of 2 seeds" in report._target_cells(never, "std").values()
 
 
 def test_one_seed_has_no_interval() -> None:
