@@ -59,6 +59,9 @@ _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
 _FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
 _LEAST = 1e-6  # of a mean error, eV
+# eV, at most, where labels were chosen: chosen molecules are harder than most, and the likelihood takes for
+# noise what these could learn from (docs/decisions/025).
+_CHOSEN_NOISE = 0.01
 
 
 @dataclass(eq=False)
@@ -103,7 +106,8 @@ class KernelModel:
         Args:
             training: graphs and ``(n,)`` labels, eV.
             left_out: ``(n, folds)``, which fold each molecule leaves with; each by itself by default.
-            drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate.
+            drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate. Where not all are,
+                the noise is bounded.
 
         Raises:
             SurrogateError: too many labels or none, inputs that are missing, or labels that are not finite.
@@ -126,17 +130,21 @@ class KernelModel:
         raw = whole_numbers(graphs)
         linear = Linear.fit(raw)
         n, mean = len(graphs), settings.intensive
-        lengths = _choose_lengths(described, linear(raw), rests, mean=mean)
+        judging = np.ones(n, dtype=bool) if drawn is None else drawn
+        most_noise = _most_noise(settings, judging)
+        lengths = _choose_lengths(described, linear(raw), rests, mean=mean, most_noise=most_noise)
         atoms = kernel(described, n, described, n, lengths, mean=mean)
         counts = atom_sums(described, n, mean=mean)
         unit = float(np.diag(atoms).mean())
-        _, sizes = fit_sizes(rests, atoms / unit, linear(raw) @ linear(raw).T, counts @ counts.T)
+        lines = linear(raw) @ linear(raw).T
+        _, sizes = fit_sizes(rests, atoms / unit, lines, counts @ counts.T, most_noise=most_noise)
         model = cls(
             settings, references, descriptor, linear, lengths, unit, sizes, described, linear(raw), rests
         )
         errors, deviations = model._left_out(left_out)
-        chosen = np.ones(n, dtype=bool) if drawn is None else drawn
-        found = Calibration.fit(errors[chosen], np.zeros((1, int(chosen.sum()))), {"gp": deviations[chosen]})
+        found = Calibration.fit(
+            errors[judging], np.zeros((1, int(judging.sum()))), {"gp": deviations[judging]}
+        )
         model.calibration = replace(found, scale=found.scale * model._optimism(errors))
         return model
 
@@ -368,7 +376,15 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
 _OF_ATOMS = ("places", "inputs", "molecules")
 
 
-def _choose_lengths(described: Described, linear: NDArray, rests: NDArray, *, mean: bool) -> Lengths:
+def _most_noise(settings: ModelSettings, drawn: NDArray[np.bool_]) -> float:
+    """Bounded where molecules were chosen, on a baseline, where it was measured."""
+    chosen = settings.baseline and not settings.intensive and not drawn.all()
+    return _CHOSEN_NOISE if chosen else np.inf
+
+
+def _choose_lengths(
+    described: Described, linear: NDArray, rests: NDArray, *, mean: bool, most_noise: float
+) -> Lengths:
     """Those with the largest marginal likelihood, on some of the labels where they are many."""
     chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rests))[:_SAMPLED])
     part = {number: atoms.among(chosen) for number, atoms in described.items()}
@@ -378,7 +394,8 @@ def _choose_lengths(described: Described, linear: NDArray, rests: NDArray, *, me
     seen = described[next(iter(described))].inputs.shape[1] > 0
     for lengths in product(_LENGTHS[0], _LENGTHS[1] if seen else _LENGTHS[1][:1]):
         atoms = kernel(part, m, part, m, lengths, mean=mean)
-        value, _ = fit_sizes(rests[chosen], atoms / np.diag(atoms).mean(), lines, counts @ counts.T)
+        atoms /= np.diag(atoms).mean()
+        value, _ = fit_sizes(rests[chosen], atoms, lines, counts @ counts.T, most_noise=most_noise)
         if value < best:
             best, found = value, lengths
     return found

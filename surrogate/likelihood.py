@@ -32,8 +32,14 @@ def covariance(sizes: Sizes, atoms: NDArray, linear: NDArray, counts: NDArray) -
     return found
 
 
-def fit_sizes(rests: NDArray, atoms: NDArray, linear: NDArray, counts: NDArray) -> tuple[float, Sizes]:
-    """The penalised negative logarithm of the marginal likelihood at its least, nats, and the sizes there."""
+def fit_sizes(
+    rests: NDArray, atoms: NDArray, linear: NDArray, counts: NDArray, *, most_noise: float = np.inf
+) -> tuple[float, Sizes]:
+    """The penalised negative logarithm of the marginal likelihood at its least, nats, and the sizes there.
+
+    Args:
+        most_noise: eV, upper bound of the noise.
+    """
     spread = float(np.std(rests)) + 0.01
     eye = np.eye(len(rests))
 
@@ -54,7 +60,9 @@ def fit_sizes(rests: NDArray, atoms: NDArray, linear: NDArray, counts: NDArray) 
         return float(value), slopes
 
     first = np.log([spread, 0.3 * spread, 0.1 * spread + 0.01])
-    bounds = [_BOUNDS, _BOUNDS, (float(np.log(_LEAST_NOISE)), _BOUNDS[1])]
+    highest = min(_BOUNDS[1], float(np.log(max(most_noise, _LEAST_NOISE))))
+    bounds = [_BOUNDS, _BOUNDS, (float(np.log(_LEAST_NOISE)), highest)]
+    first[2] = min(first[2], highest)
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
     return float(found.fun), Sizes(*np.exp(found.x).tolist())
 

@@ -16,7 +16,7 @@ from alkit.models.metrics import error_sizes
 from alkit.reporting.progress import CampaignProgress
 from alkit.studies import folder
 from alkit.studies.acquisition.data import Split, StudyData
-from alkit.studies.acquisition.settings import LATER_SETTINGS, Function, Settings
+from alkit.studies.acquisition.settings import LATER_SETTINGS, REFERENCE, Function, Settings
 
 METRICS = ("mae", "rmse", "q95", "max")
 COLUMNS = ("labels", *METRICS, "found", "seconds")
@@ -89,7 +89,9 @@ def _learn(
     rounds = -(-(settings.labels - settings.start) // settings.batch)
     with progress.steps(f"{function.title}, seed {split.seed}", rounds + 1) as advance:
         for round_ in range(1, rounds + 2):
-            surrogate.fit(known, data.values[known], np.random.default_rng([split.seed, round_, 1]))
+            drawn = len(known) if function.name == REFERENCE else settings.start
+            rng = np.random.default_rng([split.seed, round_, 1])
+            surrogate.fit(known, data.values[known], rng, drawn=drawn)
             sizes = error_sizes(surrogate.mean(split.test) - data.values[split.test])
             metrics = [sizes[name] for name in METRICS]
             rows.append([len(known), *metrics, np.isin(best, known).mean(), seconds])

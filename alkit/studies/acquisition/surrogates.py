@@ -22,8 +22,10 @@ _DRAWS = 2
 
 
 class Surrogate(Protocol):
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
-        """Learn ``targets`` (eV) of the molecules ``known``."""
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
+        """Learn ``targets`` (eV) of the molecules ``known``, the first ``drawn`` of them random ones."""
         ...
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
@@ -49,7 +51,9 @@ class Process:
     def __init__(self, features: NDArray[np.float32]):
         self._features = features
 
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
         self._known = self._features[known].astype(np.float64)
         kernel = self._known @ self._known.T
         self._noise = _NOISE * float(np.trace(kernel)) / len(known)
@@ -102,12 +106,14 @@ class Kernel:
     def __init__(self, graphs: Callable[[Sequence[int]], list[Graph]], settings: ModelSettings):
         self._graphs, self._settings = graphs, settings
 
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
         from surrogate import TrainingSettings
         from surrogate.kernel import KernelModel
 
-        training = self._graphs(known.tolist()), targets
-        self._model = KernelModel.fit(self._settings, TrainingSettings(), training=training)
+        training, random = (self._graphs(known.tolist()), targets), np.arange(len(known)) < drawn
+        self._model = KernelModel.fit(self._settings, TrainingSettings(), training=training, drawn=random)
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
         return self._model.predict(self._graphs(molecules.tolist()))
@@ -125,7 +131,9 @@ class Networks:
     def __init__(self, graphs: Callable[[Sequence[int]], list[Graph]], settings: dict[str, Any]):
         self._graphs, self._settings = graphs, settings
 
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
         from surrogate import Ensemble, TrainingSettings
 
         order = rng.permutation(len(known))

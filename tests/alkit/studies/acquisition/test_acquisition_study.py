@@ -125,7 +125,9 @@ def test_the_kernel_on_a_baseline_can_be_the_surrogate(database: str, tmp_path: 
     for function in ("random", "integrated_variance"):
         assert results.of(function)[0].of("mae")[-1] < direct.of(function)[0].of("mae")[-1]
     assert "labels to 10 eV" in report.write_report(results, tmp_path).read_text()
-    assert "has an MAE of 10 eV after 10 labels, random after 10" in " ".join(comparing.study_verdict(results))
+    assert "has an MAE of 10 eV after 10 labels, random after 10" in " ".join(
+        comparing.study_verdict(results)
+    )
     with pytest.raises(CampaignError, match="baseline ="):
         go(replace(settings, baseline=(), baseline_inputs=False), tmp_path)
 
@@ -248,7 +250,9 @@ def test_a_loser_is_told_as_plainly() -> None:
 
 def test_labels_to_a_target_and_what_they_save() -> None:
     settings = small("some.db", "std", seeds=2, target_mae=0.05)
-    runs = [curve("random", k, 1.0) for k in range(2)] + [curve("std", k, f) for k, f in enumerate((2.0, 4.0))]
+    runs = [curve("random", k, 1.0) for k in range(2)] + [
+        curve("std", k, f) for k, f in enumerate((2.0, 4.0))
+    ]
     results = Results(settings, "", runs)
     assert comparing.labels_to_target(results, "std") == pytest.approx([200, 100])
     assert comparing.labels_to_target(results, "random") == pytest.approx([400, 400])
