@@ -291,7 +291,7 @@ def test_the_process_is_the_one_of_scikit_learn() -> None:
     values = features @ rng.normal(size=4) + 5.0
     known, rest = np.arange(40), np.arange(40, 60)
     ours = Process(features)
-    ours.fit(known, values[known], np.random.default_rng(0))
+    ours.fit(known, values[known], np.random.default_rng(0), drawn=len(known))
     noise = 1e-5 * (features[known] ** 2).sum(axis=1).mean()
     # Its variance has no mean that is unknown, so compare where both know it: a constant of great variance.
     kernel = DotProduct(0.0, "fixed") + ConstantKernel(1e6, "fixed")
