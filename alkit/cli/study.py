@@ -81,7 +81,8 @@ def acquisition_functions(
         typer.Option(
             "--function",
             "-f",
-            help="To compare with random: lcmd, ./mine.py:score, '{name: lcmd, features: soap}'; repeat.",
+            help="To compare with random: lcmd, ./mine.py:score, '{name: lcmd, features: soap}', "
+            "'{name: random, start: kmeans++}'; repeat.",
         ),
     ],
     scenario: Annotated[

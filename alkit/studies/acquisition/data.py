@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit.acquisition import starts
 from alkit.baselines.base import create_baseline, level_of, specs_of
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.baselines.computing import read_all
@@ -27,6 +28,7 @@ from alkit.standalone.placing import calling_workers
 from alkit.storage.label_cache import default_path
 from alkit.studies.acquisition.settings import Settings
 from alkit.studies.acquisition.surrogates import Kernel, Networks, Process, Surrogate
+from surrogate.kernel_prior import prior_covariance
 from surrogate.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -92,6 +94,16 @@ class StudyData:
             )
         shifted = settings.scenario in ("small-first", "without-group")
         return Split(seed, test[~known[test]] if shifted else test, pool, start)
+
+    def chosen_start(self, split: Split, choice: str) -> NDArray[np.int64]:
+        """As many molecules as the random start has, chosen from all of the pool that may be in it."""
+        offered = split.pool[self._known[split.pool]]
+        if choice == "kmeans++":
+            rows = starts.far_apart(self.features[offered].astype(np.float64), len(split.start), split.seed)
+        else:
+            covariance = prior_covariance(self._builder.settings, self.graphs(offered.tolist()))
+            rows = starts.least_variance(covariance, len(split.start))
+        return offered[rows]
 
     def _last_first(self, order: Sequence[int]) -> list[int]:
         """The last molecules of the data set, then the others but for stereoisomers of these."""

@@ -85,11 +85,12 @@ def _learn(
 ) -> NDArray[np.float64]:
     settings, xtb_energy, surrogate = data.settings, data.xtb_energy, data.surrogate()
     best = _best(data.per_heavy_atom, split.pool)
-    known, rows, seconds = split.start, [], 0.0
+    known = data.chosen_start(split, function.start) if function.start else split.start
+    rows, seconds = list[list[float]](), 0.0
     rounds = -(-(settings.labels - settings.start) // settings.batch)
     with progress.steps(f"{function.title}, seed {split.seed}", rounds + 1) as advance:
         for round_ in range(1, rounds + 2):
-            drawn = len(known) if function.name == REFERENCE else settings.start
+            drawn = len(known) if function.name == REFERENCE else settings.start  # a start is taken as drawn
             rng = np.random.default_rng([split.seed, round_, 1])
             surrogate.fit(known, data.values[known], rng, drawn=drawn)
             sizes = error_sizes(surrogate.mean(split.test) - data.values[split.test])

@@ -22,6 +22,7 @@ SURROGATES = {
     "kernel": "the kernel for few labels",
 }
 REFERENCE = "random"
+STARTS = ("kmeans++", "integrated_variance")
 _REVISION = 2  # of features and acquisition functions: the runs of another one are not gone on with
 _CHANGE_NO_RUN = ("functions", "seeds", "target_mae", "workers")
 LATER_SETTINGS: dict[str, Any] = {"baseline": [], "baseline_inputs": False}
@@ -36,10 +37,12 @@ class Function:
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     features: str | None = None
+    start: str | None = None  # of `STARTS`; at random by default
 
     @property
     def title(self) -> str:
         differences = [_ON[self.features]] if self.features else []
+        differences += [f"start: {self.start}"] if self.start else []
         differences += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
         return f"{self.name} ({', '.join(differences)})" if differences else self.name
 
@@ -50,16 +53,16 @@ class Function:
             return cls(text.strip())
         try:
             fields = dict(yaml.safe_load(text))
-            features = fields.pop("features", None)
-            function = cls(str(fields.pop("name")), dict(fields.pop("settings", {})), features)
-            if features not in (None, *_ON):
-                fields["features"] = features
+            features, start = fields.pop("features", None), fields.pop("start", None)
+            function = cls(str(fields.pop("name")), dict(fields.pop("settings", {})), features, start)
+            if features not in (None, *_ON) or start not in (None, *STARTS):
+                fields["?"] = text
         except (yaml.YAMLError, KeyError, TypeError, ValueError):
             fields = {"?": text}
         if fields:
             raise ConfigError(
                 f"{text!r} is no acquisition function; give a name, ./file.py:function, or "
-                f"'{{name: …, settings: {{…}}, features: {' or '.join(_ON)}}}'."
+                f"'{{name: …, settings: {{…}}, features: {' or '.join(_ON)}, start: {' or '.join(STARTS)}}}'."
             )
         return function
 
@@ -128,6 +131,8 @@ class Settings:
             raise ConfigError("baseline_inputs is given without a baseline; name one.")
         if self.target_mae is not None and not 0 < self.target_mae < float("inf"):
             raise ConfigError(f"target_mae is {self.target_mae}; it must be a number of eV above 0.")
+        if self.surrogate != "kernel" and any(one.start == "integrated_variance" for one in self.functions):
+            raise ConfigError("start: integrated_variance asks a kernel; use surrogate kernel.")
         least = {"start": 10, "batch": 1, "seeds": 1, "test": 10, "members": 1, "small": 1, "workers": 1}
         for name, fewest in least.items():
             if getattr(self, name) < fewest:

@@ -47,9 +47,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def small(database: str, *functions: str, **changes: object) -> Settings:
+def small(database: str, *names: str, **changes: object) -> Settings:
+    functions = changes.pop("functions", tuple(map(Function.parse, names)))
     given = {"start": 10, "batch": 10, "labels": 30, "pool": 45, "test": 15, "seeds": 2, "seed": 0}
-    return Settings(database, tuple(map(Function.parse, functions)), **{**given, **changes})  # type: ignore[arg-type]
+    return Settings(database, functions, **{**given, **changes})  # type: ignore[arg-type]
 
 
 def go(settings: Settings, out: Path) -> Results:
@@ -115,7 +116,8 @@ def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
 
 def test_the_kernel_on_a_baseline_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
     settings = small(
-        database, "integrated_variance", surrogate="kernel", seeds=1, scenario="last-tested", labels=20,
+        database, "integrated_variance", "{name: random, start: integrated_variance}", surrogate="kernel",
+        seeds=1, scenario="last-tested", labels=20,
         baseline=({"kind": "gfn1"},), baseline_inputs=True, target_mae=10.0,
     )  # fmt: skip
     results = go(settings, tmp_path)
@@ -124,6 +126,9 @@ def test_the_kernel_on_a_baseline_can_be_the_surrogate(database: str, tmp_path: 
     assert direct.tier == "no baseline"
     for function in ("random", "integrated_variance"):
         assert results.of(function)[0].of("mae")[-1] < direct.of(function)[0].of("mae")[-1]
+    chosen = results.of("random (start: integrated_variance)")[0]
+    assert chosen.of("labels").tolist() == [10, 20]
+    assert chosen.of("mae")[0] != results.of("random")[0].of("mae")[0]
     assert "labels to 10 eV" in report.write_report(results, tmp_path).read_text()
     assert "has an MAE of 10 eV after 10 labels, random after 10" in " ".join(
         comparing.study_verdict(results)
@@ -182,6 +187,7 @@ def test_the_command_line(database: str, tmp_path: Path) -> None:
         ({"baseline": ({"kind": "gfn1"},)}, "surrogate gp takes none"),
         ({"surrogate": "kernel", "baseline_inputs": True}, "without a baseline"),
         ({"target_mae": -1.0}, "target_mae is -1.0"),
+        ({"functions": (Function("std", start="integrated_variance"),)}, "asks a kernel"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> None:
@@ -190,7 +196,15 @@ def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["{name: lcmd, beta: 1}", "{name: lcmd, features: ecfp}", "{settings: {}}", "{name: [", "{1, 2}"]
+    "text",
+    [
+        "{name: lcmd, beta: 1}",
+        "{name: lcmd, start: far}",
+        "{name: lcmd, features: ecfp}",
+        "{settings: {}}",
+        "{name: [",
+        "{1, 2}",
+    ],
 )
 def test_a_function_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ConfigError, match="is no acquisition function"):
