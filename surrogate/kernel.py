@@ -44,7 +44,7 @@ from surrogate.errors import SurrogateError
 from surrogate.files import write_whole
 from surrogate.inputs import Graph
 from surrogate.kernel_prior import prior_columns
-from surrogate.likelihood import ATOM_PRIOR, Sizes, covariance, fit_sizes, leave_out
+from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, Sizes, covariance, fit_sizes, leave_out
 from surrogate.linear_part import Linear, whole_numbers
 from surrogate.low_rank import Covariance, factorised
 from surrogate.prediction import Prediction
@@ -59,9 +59,6 @@ _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
 _FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
 _LEAST = 1e-6  # of a mean error, eV
-# eV, at most, where labels were chosen: chosen molecules are harder than most, and the likelihood takes for
-# noise what these could learn from (docs/decisions/025).
-_CHOSEN_NOISE = 0.01
 
 
 @dataclass(eq=False)
@@ -107,7 +104,7 @@ class KernelModel:
             training: graphs and ``(n,)`` labels, eV.
             left_out: ``(n, folds)``, which fold each molecule leaves with; each by itself by default.
             drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate. Where not all are,
-                the noise is bounded.
+                the noise on a baseline is bounded.
 
         Raises:
             SurrogateError: too many labels or none, inputs that are missing, or labels that are not finite.
@@ -131,7 +128,8 @@ class KernelModel:
         linear = Linear.fit(raw)
         n, mean = len(graphs), settings.intensive
         judging = np.ones(n, dtype=bool) if drawn is None else drawn
-        most_noise = _most_noise(settings, judging)
+        chosen = settings.baseline and not settings.intensive and not judging.all()
+        most_noise = CHOSEN_NOISE if chosen else np.inf
         lengths = _choose_lengths(described, linear(raw), rests, mean=mean, most_noise=most_noise)
         atoms = kernel(described, n, described, n, lengths, mean=mean)
         counts = atom_sums(described, n, mean=mean)
@@ -191,7 +189,8 @@ class KernelModel:
         raw = self.linear(whole_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
         cross = self._cross(described, raw, n)
         seen = cross @ self._inverse
-        prior = prior_columns(described, raw, self.lengths, self.unit, self.sizes)
+        mean = self.settings.intensive
+        prior = prior_columns(described, raw, self.lengths, self.unit, self.sizes, mean=mean)
         variances = self._prior(described, raw, n) - np.einsum("ij,ij->i", seen, cross)
         return factorised(lambda chosen: prior(chosen) - seen @ cross[chosen].T, variances, self.sizes.noise)
 
@@ -374,12 +373,6 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
 
 
 _OF_ATOMS = ("places", "inputs", "molecules")
-
-
-def _most_noise(settings: ModelSettings, drawn: NDArray[np.bool_]) -> float:
-    """Bounded where molecules were chosen, on a baseline, where it was measured."""
-    chosen = settings.baseline and not settings.intensive and not drawn.all()
-    return _CHOSEN_NOISE if chosen else np.inf
 
 
 def _choose_lengths(

@@ -81,7 +81,7 @@ def _target_cells(results: Results, function: str) -> dict[str, str]:
     counts = comparing.labels_to_target(results, function)
     ratio = None if function == REFERENCE else comparing.saving_to_target(results, function)
     never = int(np.isinf(counts).sum())
-    spread = f" ± {counts.std(ddof=1):.0f}" if len(counts) > 1 else ""
+    spread = f" ± {counts.std(ddof=1):.0f}" if len(counts) > 1 and not never else ""
     reached = f"not in {never} of {len(counts)} seeds" if never else f"{counts.mean():.0f}{spread}"
     level = f"{results.settings.target_mae:g} eV"
     return {f"labels to {level}": reached, f"labels saved to {level}": "" if ratio is None else str(ratio)}
