@@ -11,7 +11,7 @@ best 0.1 %, by energy per heavy atom, are among 500 labels. Time and memory of a
 ``selection.py``. Finished runs are kept in --out, and the same command goes on.
 
 ``semi-empirical`` and ``pretrained`` (not among the rows by default): the kernel on top of GFN1- and GFN2-xTB
-or AIMNet2, with all that these say of atoms; 50 labels at the start, to 350 or 150, a pool of 2,000 of
+or AIMNet2, with all that these say of atoms; 50 labels, 25 a round, to 350 or 150, a pool of 2,000 of
 molecules 0 to 8,999 of the data set, tests on molecules 9,000 to 9,999, and the labels to chemical accuracy.
 """
 
@@ -60,7 +60,7 @@ def delta(tier: str, data: Path, functions: tuple[str, ...]) -> Settings:
     return Settings(
         data=str(data), functions=tuple(Function.parse(one) for one in functions), scenario="last-tested",
         surrogate="kernel", baseline=tuple({"kind": kind} for kind in baselines), baseline_inputs=True,
-        start=50, batch=50 if tier == "semi-empirical" else 25, labels=labels, pool=2000, test=1000,
+        start=50, batch=25, labels=labels, pool=2000, test=1000,
         target_mae=CHEMICAL_ACCURACY,
     )  # fmt: skip
 
