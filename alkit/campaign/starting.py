@@ -17,8 +17,7 @@ from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
 from surrogate.kernel_prior import prior_covariance
 
-# Molecules that each of the start is chosen from.
-_OFFERED = {"kmeans++": 5, "integrated_variance": 20}
+_OFFERED = 5  # molecules that each of the start is chosen from; 40 are no better (docs/decisions/025)
 
 
 def check_start(state: RoundState) -> None:
@@ -81,8 +80,7 @@ def _draw_start(state: RoundState) -> None:
                 one for one in offered if graphs.setdefault(without_stereo(one), role) == role
             )
             if role == "training" and state.config.start.choice != "random":
-                offer = _OFFERED[state.config.start.choice] * size
-                usable = iter(_chosen(state, list(islice(usable, offer)), size))
+                usable = iter(_chosen(state, list(islice(usable, _OFFERED * size)), size))
             missing = size
             while missing:
                 if not (drawn := list(islice(usable, missing))):
