@@ -24,6 +24,7 @@ from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import BUILT_IN
 from alkit.errors import AlkitError
 from alkit.studies.acquisition.settings import Function
+from surrogate.low_rank import RANK, Covariance
 
 SECONDS, GIGABYTES = 10.0, 4.0  # the bar
 BOTORCH = "{{name: botorch, settings: {{model: gp, function: '{}'}}}}"
@@ -53,7 +54,9 @@ def made(arguments: argparse.Namespace) -> tuple[Pool, RoundContext]:
         rng.uniform(0.1, 10, size=n),
         energies + rng.normal(size=n + m),
     )
-    pool = Pool(smiles[m:], samples, spread, embeddings[m:], cost, xtb_energy[m:])
+    factors = rng.normal(size=(n, RANK)) / np.sqrt(RANK)
+    covariance = Covariance(factors, 0.1 * rng.random(n), 0.1)
+    pool = Pool(smiles[m:], samples, spread, embeddings[m:], cost, xtb_energy[m:], covariance)
     context = RoundContext(1, smiles[:m], energies[:m], embeddings[:m], rng, xtb_energy[:m])
     return pool, context
 

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
@@ -87,6 +88,11 @@ class AtomsOf:
         low, high = np.searchsorted(self.molecules, (start, stop))
         return AtomsOf(self.places[low:high], self.inputs[low:high], self.molecules[low:high] - start)
 
+    def among(self, molecules: NDArray[np.intp]) -> AtomsOf:
+        """Those of some molecules, ascending, counted from 0 among these."""
+        rows = np.flatnonzero(np.isin(self.molecules, molecules))
+        return AtomsOf(self.places[rows], self.inputs[rows], np.searchsorted(molecules, self.molecules[rows]))
+
 
 Described = dict[int, AtomsOf]
 """By atomic number."""
@@ -117,10 +123,7 @@ class Descriptor:
             own = np.concatenate(
                 [row[graph.numbers == number] for row, graph in zip(rows, graphs, strict=True)]
             )
-            _, vectors = np.linalg.eigh((own.T @ own).astype(np.float64))
-            bases[number] = np.ascontiguousarray(
-                vectors[:, ::-1][:, : min(_COMPONENTS, len(own))], dtype=np.float32
-            )
+            bases[number] = _main_directions(own, _COMPONENTS)
         return cls(elements, Standard.fit(elements, graphs), bases)
 
     def __call__(self, graphs: Sequence[Graph]) -> Described:
@@ -148,6 +151,17 @@ class Descriptor:
                 np.repeat(np.arange(len(graphs)), counts),
             )
         return found
+
+
+def _main_directions(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """``(d, c)``: those of the largest eigenvalues, and no more of them than there are rows."""
+    width = rows.shape[1]
+    count = min(most, len(rows), width)
+    if not count:
+        return np.zeros((width, 0), dtype=np.float32)
+    moments = (rows.T @ rows).astype(np.float64)
+    _, vectors = eigh(moments, subset_by_index=(width - count, width - 1), check_finite=False)
+    return np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
 
 
 def _stacked(parts: list[NDArray], width: int) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from surrogate.ensemble_files import (
 )
 from surrogate.inputs import Graph
 from surrogate.kernel import KernelModel
+from surrogate.low_rank import Covariance
 from surrogate.prediction import Prediction
 from surrogate.settings import ModelSettings, TrainingSettings
 from surrogate.targets import AtomReferences
@@ -103,6 +104,10 @@ class Committee:
             self.networks.predict(graphs, device=device, on_batch=on_batch),
         )
         return self._joined(*parts)
+
+    def covariance(self, graphs: Sequence[Graph]) -> Covariance:
+        """That of the kernel, see `KernelModel.covariance`."""
+        return self.kernel.covariance(graphs)
 
     def out_of_fold(
         self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"

@@ -43,7 +43,10 @@ from surrogate.ensemble_files import (
 from surrogate.errors import SurrogateError
 from surrogate.files import write_whole
 from surrogate.inputs import Graph
-from surrogate.likelihood import ATOM_PRIOR, Sizes, covariance, fit_sizes, leave_out
+from surrogate.kernel_prior import prior_columns
+from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, Sizes, covariance, fit_sizes, leave_out
+from surrogate.linear_part import Linear, whole_numbers
+from surrogate.low_rank import Covariance, factorised
 from surrogate.prediction import Prediction
 from surrogate.settings import ModelSettings, TrainingSettings
 from surrogate.standard import Standard
@@ -55,34 +58,7 @@ _SAMPLED = 300  # labels that lengths are chosen on; sizes are fitted to all
 _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
 _FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
-_LEAST = 1e-6  # of a deviation
-
-
-@dataclass(frozen=True, eq=False)
-class _Linear:
-    """The linear part: numbers of a molecule, each less its mean and over its deviation in training."""
-
-    means: NDArray[np.float64]
-    deviations: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, values: NDArray[np.float64]) -> _Linear:
-        spread = values.std(axis=0)
-        return cls(values.mean(axis=0), np.where(spread > _LEAST, spread, np.inf))
-
-    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``(n, j)``; a column that never varied is zero."""
-        width = max(int(np.isfinite(self.deviations).sum()), 1)
-        found: NDArray[np.float64] = (values - self.means) / self.deviations / np.sqrt(width)
-        return found
-
-
-def _numbers(graphs: Sequence[Graph]) -> NDArray[np.float64]:
-    """``(n, j)``, of the linear part: inputs of the molecule, and how far each baseline is from their mean:
-    so are weights of baselines learned, drawn to equal ones."""
-    apart = [np.array(graph.baselines[1:]) - graph.baseline for graph in graphs]
-    whole = [np.concatenate([graph.whole_inputs, one]) for graph, one in zip(graphs, apart, strict=True)]
-    return np.array(whole, dtype=np.float64).reshape(len(graphs), -1)
+_LEAST = 1e-6  # of a mean error, eV
 
 
 @dataclass(eq=False)
@@ -92,7 +68,7 @@ class KernelModel:
     settings: ModelSettings
     references: AtomReferences
     descriptor: Descriptor
-    linear: _Linear
+    linear: Linear
     lengths: Lengths
     unit: float  # mean of the kernel of a training molecule with itself
     sizes: Sizes
@@ -127,7 +103,8 @@ class KernelModel:
         Args:
             training: graphs and ``(n,)`` labels, eV.
             left_out: ``(n, folds)``, which fold each molecule leaves with; each by itself by default.
-            drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate.
+            drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate. Where not all are,
+                the noise on a baseline is bounded.
 
         Raises:
             SurrogateError: too many labels or none, inputs that are missing, or labels that are not finite.
@@ -147,20 +124,25 @@ class KernelModel:
         rests = rests - references(graphs)
         descriptor = Descriptor.fit(numbers, graphs)
         described = descriptor(graphs)
-        raw = _numbers(graphs)
-        linear = _Linear.fit(raw)
+        raw = whole_numbers(graphs)
+        linear = Linear.fit(raw)
         n, mean = len(graphs), settings.intensive
-        lengths = _choose_lengths(described, linear(raw), rests, mean=mean)
+        judging = np.ones(n, dtype=bool) if drawn is None else drawn
+        chosen = settings.baseline and not settings.intensive and not judging.all()
+        most_noise = CHOSEN_NOISE if chosen else np.inf
+        lengths = _choose_lengths(described, linear(raw), rests, mean=mean, most_noise=most_noise)
         atoms = kernel(described, n, described, n, lengths, mean=mean)
         counts = atom_sums(described, n, mean=mean)
         unit = float(np.diag(atoms).mean())
-        _, sizes = fit_sizes(rests, atoms / unit, linear(raw) @ linear(raw).T, counts @ counts.T)
+        lines = linear(raw) @ linear(raw).T
+        _, sizes = fit_sizes(rests, atoms / unit, lines, counts @ counts.T, most_noise=most_noise)
         model = cls(
             settings, references, descriptor, linear, lengths, unit, sizes, described, linear(raw), rests
         )
         errors, deviations = model._left_out(left_out)
-        chosen = np.ones(n, dtype=bool) if drawn is None else drawn
-        found = Calibration.fit(errors[chosen], np.zeros((1, int(chosen.sum()))), {"gp": deviations[chosen]})
+        found = Calibration.fit(
+            errors[judging], np.zeros((1, int(judging.sum()))), {"gp": deviations[judging]}
+        )
         model.calibration = replace(found, scale=found.scale * model._optimism(errors))
         return model
 
@@ -186,7 +168,7 @@ class KernelModel:
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         n = len(graphs)
         described = self.descriptor(graphs)
-        raw = self.linear(_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
+        raw = self.linear(whole_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
         cross = self._cross(described, raw, n)
         variance = self._prior(described, raw, n) - np.einsum("ij,jk,ik->i", cross, self._inverse, cross)
         deviations = np.sqrt(np.maximum(variance, 0) + self.sizes.noise**2)
@@ -194,6 +176,23 @@ class KernelModel:
         if on_batch:
             on_batch(n)
         return self._prediction(samples, deviations, self._embeddings(described, raw, n))
+
+    def covariance(self, graphs: Sequence[Graph]) -> Covariance:
+        """How the energies of molecules vary together, given the labels.
+
+        Raises:
+            SurrogateError: see `predict`.
+        """
+        check_inputs(self.settings, graphs)
+        n = len(graphs)
+        described = self.descriptor(graphs)
+        raw = self.linear(whole_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
+        cross = self._cross(described, raw, n)
+        seen = cross @ self._inverse
+        mean = self.settings.intensive
+        prior = prior_columns(described, raw, self.lengths, self.unit, self.sizes, mean=mean)
+        variances = self._prior(described, raw, n) - np.einsum("ij,ij->i", seen, cross)
+        return factorised(lambda chosen: prior(chosen) - seen @ cross[chosen].T, variances, self.sizes.noise)
 
     def out_of_fold(
         self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
@@ -348,7 +347,7 @@ class KernelModel:
             settings,
             references,
             Descriptor(numbers, standard, {z: arrays[f"basis_{z}"] for z in numbers}),
-            _Linear(arrays["means"], arrays["deviations"]),
+            Linear(arrays["means"], arrays["deviations"]),
             (lengths[0], lengths[1]),
             float(description["unit"]),
             sizes,
@@ -376,23 +375,20 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
 _OF_ATOMS = ("places", "inputs", "molecules")
 
 
-def _choose_lengths(described: Described, linear: NDArray, rests: NDArray, *, mean: bool) -> Lengths:
+def _choose_lengths(
+    described: Described, linear: NDArray, rests: NDArray, *, mean: bool, most_noise: float
+) -> Lengths:
     """Those with the largest marginal likelihood, on some of the labels where they are many."""
     chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rests))[:_SAMPLED])
-    part = {number: _of(atoms, chosen) for number, atoms in described.items()}
+    part = {number: atoms.among(chosen) for number, atoms in described.items()}
     m = len(chosen)
     lines, counts = linear[chosen] @ linear[chosen].T, atom_sums(part, m, mean=mean)
     best, found = np.inf, (_LENGTHS[0][0], _LENGTHS[1][0])
     seen = described[next(iter(described))].inputs.shape[1] > 0
     for lengths in product(_LENGTHS[0], _LENGTHS[1] if seen else _LENGTHS[1][:1]):
         atoms = kernel(part, m, part, m, lengths, mean=mean)
-        value, _ = fit_sizes(rests[chosen], atoms / np.diag(atoms).mean(), lines, counts @ counts.T)
+        atoms /= np.diag(atoms).mean()
+        value, _ = fit_sizes(rests[chosen], atoms, lines, counts @ counts.T, most_noise=most_noise)
         if value < best:
             best, found = value, lengths
     return found
-
-
-def _of(atoms: AtomsOf, molecules: NDArray[np.intp]) -> AtomsOf:
-    """Those of some molecules, ascending, counted from 0 among these."""
-    rows = np.flatnonzero(np.isin(atoms.molecules, molecules))
-    return AtomsOf(atoms.places[rows], atoms.inputs[rows], np.searchsorted(molecules, atoms.molecules[rows]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from alkit.errors import AcquisitionError, ConfigError
 from alkit.plugins import Registry, create
 from alkit.units import CHEMICAL_ACCURACY
+from surrogate.low_rank import Covariance
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,6 +27,8 @@ class Pool:
             that uses it may choose otherwise on another day.
         xtb_energy: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at
             the geometry that the surrogate sees: known without a label. None unless the function `needs` it.
+        covariance: of the energies given all labels (`surrogate.low_rank.Covariance`), of a surrogate that
+            has a kernel. None unless the function `needs` it.
     """
 
     smiles: tuple[str, ...]
@@ -34,6 +37,7 @@ class Pool:
     embeddings: NDArray[np.float32]
     cost: NDArray[np.float64]
     xtb_energy: NDArray[np.float64] | None = None
+    covariance: Covariance | None = None
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -52,6 +56,7 @@ class Pool:
             self.embeddings[rows],
             self.cost[rows],
             None if self.xtb_energy is None else self.xtb_energy[rows],
+            None if self.covariance is None else self.covariance[rows],
         )
 
     def __repr__(self) -> str:
@@ -126,9 +131,9 @@ class Acquisition(Protocol):
 
     A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
     Either may have an attribute ``needs``, a tuple of what it cannot do without: "xtb_energy"
-    (`Pool.xtb_energy`, which is computed only then), "members" (an ensemble of two at least) or "soap" (SOAP
-    features as embeddings, unless the campaign file's ``acquisition.features`` says otherwise). A campaign
-    that cannot give it says so before it begins.
+    (`Pool.xtb_energy`, which is computed only then), "members" (an ensemble of two at least), "soap" (SOAP
+    features as embeddings, unless the campaign file's ``acquisition.features`` says otherwise) or
+    "covariance" (`Pool.covariance`). A campaign that cannot give it says so before it begins.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
@@ -181,7 +186,7 @@ def _numbers(returned: Any) -> NDArray[np.float64]:
     return np.asarray(array, dtype=np.float64)
 
 
-NEEDS = ("xtb_energy", "members", "soap")
+NEEDS = ("xtb_energy", "members", "soap", "covariance")
 _EARLIER_NEEDS = {"cheap": "xtb_energy"}
 
 
@@ -222,6 +227,7 @@ BUILT_IN = {
     "cluster_top": "alkit.acquisition.diversity:ClusterTop",
     "maxdet": "alkit.acquisition.linear_model:MaximumDeterminant",
     "bait": "alkit.acquisition.linear_model:Bait",
+    "integrated_variance": "alkit.acquisition.linear_model:IntegratedVariance",
     "bias": "alkit.acquisition.bias:Bias",
     "botorch": "alkit.acquisition.botorch:BoTorch",
 }

@@ -25,14 +25,16 @@ class Posterior:
         points: ``(n, k)`` features of the pool.
         known: ``(m, k)`` those of the labelled molecules.
         noise: standard deviation of a label.
+        own: ``(n,)``, variance of each of the pool that no weight explains; none by default.
 
     Attributes:
         covariance: ``(k, k)`` of the weights.
-        variances: ``(n,)`` of the pool's energies, without noise.
+        variances: ``(n,)`` of the pool's energies, without noise and what is their own.
     """
 
-    def __init__(self, points: NDArray, known: NDArray, noise: float):
+    def __init__(self, points: NDArray, known: NDArray, noise: float, own: NDArray | None = None):
         self.points, self.noise = points, noise
+        self.unexplained = noise**2 + (np.zeros(len(points)) if own is None else own)
         unit = np.eye(points.shape[1])
         self.covariance = cho_solve(cho_factor(known.T @ known / noise**2 + unit), unit)
         self.variances = quadratic(points, self.covariance)
@@ -40,7 +42,7 @@ class Posterior:
     def direction(self, index: int) -> NDArray[np.float64]:
         """``(k,)``, ``u`` of the change ``-u uᵀ`` of the covariance by a label of molecule ``index``."""
         direction = self.covariance @ self.points[index]
-        return direction / np.sqrt(self.points[index] @ direction + self.noise**2)
+        return direction / np.sqrt(self.points[index] @ direction + self.unexplained[index])
 
     def add(self, direction: NDArray, along: NDArray) -> None:
         """Change by ``direction``; ``along`` is ``(n,)``, the points times it."""
@@ -141,23 +143,57 @@ class Bait:
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
         points, known = _prepared(pool, context)
-        posterior = Posterior(points, known, self.noise)
-        moments = points.T @ points + known.T @ known
-        # The trace of moments Σ falls by xᵀ Σ moments Σ x / (xᵀ Σ x + noise²) with a label of x.
-        gains = quadratic(points, posterior.covariance @ moments @ posterior.covariance)
+        lowered = VarianceReduction(Posterior(points, known, self.noise), points.T @ points + known.T @ known)
+        return select_greedily(pool, context, batch_size, lowered.gains, lowered.add)
 
-        def values() -> NDArray:
-            return gains / (np.maximum(posterior.variances, 0.0) + self.noise**2)
 
-        def add(index: int) -> None:
-            nonlocal gains
-            direction = posterior.direction(index)
-            moved = moments @ direction
-            along, across = products(points, direction, posterior.covariance @ moved)
-            gains += along * ((direction @ moved) * along - 2 * across)
-            posterior.add(direction, along)
+class IntegratedVariance:
+    """Always the molecule whose label takes most from the surrogate's own variance over the target set.
 
-        return select_greedily(pool, context, batch_size, values, add)
+    By the covariance of the energies given all labels, as the kernel knows it, not by a model on embeddings
+    (Cohn, Neural Networks 9 (1996) 1071-1083, https://doi.org/10.1016/0893-6080(95)00137-9; Seo et al., IJCNN
+    2000, https://doi.org/10.1109/IJCNN.2000.861310). Without a target set the sum is over the pool.
+    """
+
+    needs = ("covariance",)
+
+    def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        shared, target = pool.covariance, (pool if context.target is None else context.target).covariance
+        assert shared is not None  # they are in `needs`
+        assert target is not None
+        posterior = Posterior(shared.factors, shared.factors[:0], shared.noise, shared.own)
+        lowered = VarianceReduction(posterior, target.factors.T @ target.factors)
+        return select_greedily(pool, context, batch_size, lowered.gains, lowered.add)
+
+
+class VarianceReduction:
+    """What a label of each molecule takes from the sum of variances ``xᵀ Σ x`` over several ``x``.
+
+    Args:
+        posterior: of the weights, with the points that may be labelled.
+        moments: ``(k, k)``, the sum of ``x xᵀ``.
+    """
+
+    def __init__(self, posterior: Posterior, moments: NDArray):
+        self._posterior, self._moments = posterior, moments
+        # The trace of moments Σ falls by xᵀ Σ moments Σ x / (xᵀ Σ x + noise) with a label of x.
+        self._shared = quadratic(posterior.points, posterior.covariance @ moments @ posterior.covariance)
+
+    def gains(self) -> NDArray[np.float64]:
+        """``(n,)``."""
+        gains: NDArray[np.float64] = self._shared / (
+            np.maximum(self._posterior.variances, 0.0) + self._posterior.unexplained
+        )
+        return gains
+
+    def add(self, index: int) -> None:
+        """Molecule ``index`` has a label."""
+        posterior = self._posterior
+        direction = posterior.direction(index)
+        moved = self._moments @ direction
+        along, across = products(posterior.points, direction, posterior.covariance @ moved)
+        self._shared += along * ((direction @ moved) * along - 2 * across)
+        posterior.add(direction, along)
 
 
 def select_greedily(

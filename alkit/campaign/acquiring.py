@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.storage.ledger import Candidate
 from alkit.units import CHEMICAL_ACCURACY
+from surrogate.low_rank import Covariance
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
@@ -42,6 +43,11 @@ def check_acquisition(state: RoundState) -> None:
         raise ConfigError(
             f"acquisition {name} needs an ensemble, but surrogate.members is {members}; set 2 or more."
         )
+    if "covariance" in asked and state.config.surrogate.representation not in ("kernel", "committee"):
+        raise ConfigError(
+            f"acquisition {name} needs the covariance of a kernel, and surrogate.representation is "
+            f"{state.config.surrogate.representation}; give kernel or committee."
+        )
     if "xtb_energy" in asked:
         _check_xtb(state, name)
 
@@ -60,6 +66,10 @@ def _check_xtb(state: RoundState, name: str) -> None:
 
 def needs_xtb_energy(state: RoundState) -> bool:
     return "xtb_energy" in needs(state.acquisition)
+
+
+def needs_covariance(state: RoundState) -> bool:
+    return "covariance" in needs(state.acquisition)
 
 
 def needs_soap(state: RoundState) -> bool:
@@ -108,6 +118,15 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
         embeddings=state.molecules.features(screened) if needs_soap(state) else arrays["embeddings"],
         cost=_expected_seconds(state, smiles),
         xtb_energy=arrays["xtb_energy"] if needs_xtb_energy(state) else None,
+        covariance=_covariance(arrays) if needs_covariance(state) else None,
+    )
+
+
+def _covariance(arrays: dict[str, NDArray]) -> Covariance:
+    return Covariance(
+        arrays["covariance_factors"].astype(np.float64),
+        arrays["covariance_own"],
+        float(arrays["covariance_noise"]),
     )
 
 
@@ -184,15 +203,22 @@ def predict(state: RoundState) -> None:
     if xtb_energy is not None:
         for key, molecules in (("xtb_energy", screened), ("labelled_xtb_energy", known)):
             arrays[key] = np.array([xtb_energy.get(c.smiles, np.nan) for c in molecules], dtype=np.float64)
+    if needs_covariance(state):
+        found = cast(Any, ensemble).covariance(state.molecules.graphs(c.smiles for c in screened))
+        arrays |= {
+            "covariance_factors": found.factors.astype(np.float32),
+            "covariance_own": found.own,
+            "covariance_noise": np.float64(found.noise),
+        }
     save_predictions(state, arrays)
 
 
 def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch."""
     arrays = read_predictions(state)
-    if (
-        needs_xtb_energy(state) and "xtb_energy" not in arrays
-    ):  # the function asks for them since it was changed
+    # The function may ask for more since it was changed.
+    wanted = {"xtb_energy": needs_xtb_energy(state), "covariance_factors": needs_covariance(state)}
+    if any(needed and name not in arrays for name, needed in wanted.items()):
         predict(state)
         arrays = read_predictions(state)
     screened, pool = candidate_pool(state, arrays)

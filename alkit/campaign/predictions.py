@@ -61,6 +61,9 @@ def _check(arrays: dict[str, NDArray]) -> None:
         "labelled_embeddings": (labelled, arrays["embeddings"].shape[1]),
         "xtb_energy": (n,),
         "labelled_xtb_energy": (labelled,),
+        "covariance_factors": (n, np.shape(arrays.get("covariance_factors", [[]]))[-1]),
+        "covariance_own": (n,),
+        "covariance_noise": (),
     }
     for name in arrays.keys() & shapes.keys():
         if arrays[name].shape != shapes[name] or arrays[name].dtype.kind not in "fiu":
@@ -70,5 +73,9 @@ def _check(arrays: dict[str, NDArray]) -> None:
             raise ValueError(f"{name} is not finite")
     if (arrays["std"] < 0).any() or (arrays.get("half_widths", arrays["std"]) < 0).any():
         raise ValueError("a deviation is negative")
+    if any((arrays[name] < 0).any() for name in ("covariance_own", "covariance_noise") if name in arrays):
+        raise ValueError("a variance is negative")
+    if 0 < len({"covariance_factors", "covariance_own", "covariance_noise"} & arrays.keys()) < 3:
+        raise ValueError("a part of the covariance is missing")
     if missing := sorted({"samples", "std", "embeddings"} - arrays.keys()):
         raise KeyError(missing[0])

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-import numpy as np
-
+from alkit.acquisition import starts
 from alkit.campaign import target_set
 from alkit.campaign.candidates import refusals
 from alkit.campaign.labelling import label_batch
@@ -16,8 +15,9 @@ from alkit.campaign.start_labels import check_start_labels, take_start_labels
 from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Role
+from surrogate.kernel_prior import prior_covariance
 
-_OFFERED = 5  # molecules that each of the start is chosen from
+_OFFERED = 5  # molecules that each of the start is chosen from; 40 are no better (docs/decisions/025)
 
 
 def check_start(state: RoundState) -> None:
@@ -79,8 +79,8 @@ def _draw_start(state: RoundState) -> None:
             usable: Iterator[str] = (
                 one for one in offered if graphs.setdefault(without_stereo(one), role) == role
             )
-            if role == "training" and state.config.start.choice == "kmeans++":
-                usable = iter(_far_apart(state, list(islice(usable, _OFFERED * size)), size))
+            if role == "training" and state.config.start.choice != "random":
+                usable = iter(_chosen(state, list(islice(usable, _OFFERED * size)), size))
             missing = size
             while missing:
                 if not (drawn := list(islice(usable, missing))):
@@ -94,17 +94,18 @@ def _draw_start(state: RoundState) -> None:
                 missing -= admitted
 
 
-def _far_apart(state: RoundState, offered: list[str], size: int) -> list[str]:
-    """Molecules chosen by k-means++ on SOAP features: each with a probability as its squared distance to the
-    nearest before it (Arthur and Vassilvitskii, SODA 2007)."""
-    from sklearn.cluster import kmeans_plusplus
-
+def _chosen(state: RoundState, offered: list[str], size: int) -> list[str]:
+    """Those that ``start.choice`` takes of these, and then the others, in case that some have no label."""
     failed = state.molecules.place(offered)
     placed = [smiles for smiles in offered if smiles not in failed]
-    features = state.molecules.soap_of(placed)
-    count = min(size, len(placed))
-    _, chosen = kmeans_plusplus(features, count, random_state=state.seed("start, far apart"))
-    first = dict.fromkeys(placed[row] for row in np.unique(chosen))
+    if state.config.start.choice == "kmeans++":
+        features = state.molecules.soap_of(placed)
+        rows = starts.far_apart(features, size, state.seed("start, far apart"))
+    else:
+        settings = state.molecules.builder.settings
+        covariance = prior_covariance(settings, state.molecules.graphs(placed))
+        rows = starts.least_variance(covariance, size)
+    first = dict.fromkeys(placed[row] for row in rows)
     return [*first, *(smiles for smiles in placed if smiles not in first)]
 
 

@@ -81,11 +81,21 @@ def acquisition_functions(
         typer.Option(
             "--function",
             "-f",
-            help="To compare with random: lcmd, ./mine.py:score, '{name: lcmd, features: soap}'; repeat.",
+            help="To compare with random: lcmd, ./mine.py:score, '{name: lcmd, features: soap}', "
+            "'{name: random, start: kmeans++}'; repeat.",
         ),
     ],
-    scenario: Annotated[str, typer.Option(help="uniform, small-first or without-group.")] = "uniform",
-    surrogate: Annotated[str, typer.Option(help="gp (quick) or schnet.")] = "gp",
+    scenario: Annotated[
+        str, typer.Option(help="uniform, last-tested, small-first or without-group.")
+    ] = "uniform",
+    surrogate: Annotated[str, typer.Option(help="gp (quick), kernel or schnet.")] = "gp",
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option("--baseline", help="kernel, schnet: learn on top of gfn1, gfn2, aimnet2 …; repeat."),
+    ] = None,
+    baseline_inputs: Annotated[
+        bool, typer.Option("--baseline-inputs", help="What the baselines say of atoms as inputs.")
+    ] = False,
     start: Annotated[int, typer.Option(help="Labels at the start.")] = 100,
     batch: Annotated[int, typer.Option(help="Labels a round.")] = 100,
     labels: Annotated[int, typer.Option(help="Labels in all.")] = 1500,
@@ -97,8 +107,13 @@ def acquisition_functions(
     group: Annotated[str, typer.Option(help="SMARTS of what the start of without-group lacks.")] = "C#N",
     members: Annotated[int, typer.Option(help="Networks of schnet.")] = 2,
     epochs: Annotated[int, typer.Option(min=1, help="Of schnet, at most.")] = 120,
+    target_mae: Annotated[
+        float | None, typer.Option(help="eV: say with how many labels each has this MAE.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that compute baselines.")] = 2,
 ) -> None:
     """How many labels does an acquisition function save? Against random, from the same starts."""
+    from alkit.cli.baseline import baselines_of
     from alkit.cli.console import open_console, shown
     from alkit.studies.acquisition import report
     from alkit.studies.acquisition.comparing import study_verdict
@@ -121,6 +136,10 @@ def acquisition_functions(
         small=small,
         group=group,
         members=members,
+        baseline=tuple(baselines_of(baseline or [])),
+        baseline_inputs=baseline_inputs,
+        target_mae=target_mae,
+        workers=workers,
     )
     settings.training["epochs"] = epochs
     results = run_study(settings, out, progress)

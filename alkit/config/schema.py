@@ -293,6 +293,11 @@ class CampaignConfig(Section):
                 f"surrogate.representation: {kind} sets no labels apart; start.validation is "
                 f"{self.start.validation}, and must be 0"
             )
+        if self.start.choice == "integrated_variance" and kind not in ("kernel", "committee", "auto"):
+            raise ValueError(
+                f"start.choice: integrated_variance asks a kernel; surrogate.representation is {kind}: give "
+                "kernel, committee or auto, or choose kmeans++"
+            )
         if self.start.validation == 0 and kind == "kernel":
             members = max(members, FEWEST_FOLDS)
         if self.start.validation == 0 and not FEWEST_FOLDS <= members <= training:

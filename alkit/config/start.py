@@ -37,8 +37,10 @@ class StartConfig(Section):
         100, description="Labels of the fixed test set; never acquired from."
     )
 
-    choice: Literal["random", "kmeans++"] = Field(
-        "random", description="kmeans++: training molecules far from one another, by their geometries."
+    choice: Literal["random", "kmeans++", "integrated_variance"] = Field(
+        "random",
+        description="kmeans++: training molecules far from one another; integrated_variance: those that say "
+        "most of all others, by the kernel.",
     )
 
     labels: StartLabelsConfig | None = Field(

@@ -65,6 +65,18 @@ def saving(runs: Sequence[Run], reference: Sequence[Run], metric: str) -> Saving
     )
 
 
+def saving_at(runs: Sequence[Run], reference: Sequence[Run], metric: str, level: float) -> Saving | None:
+    """At this error; None where a run never has it with a seed.
+
+    A reference that never has it counts with all the labels that it had: the saving is larger than that.
+    """
+    needed = np.array([labels_for(one, metric, level) for one in runs])
+    if not np.isfinite(needed).all():
+        return None
+    others = [min(labels_for(one, metric, level), float(one.of("labels")[-1])) for one in reference]
+    return paired(np.array(others) / needed)
+
+
 def paired(ratios: NDArray) -> Saving:
     """The mean of ``(seeds,)`` ratios, and its interval."""
     logs = np.log(ratios)

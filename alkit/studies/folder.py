@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,20 @@ def write_settings(path: Path, settings: dict[str, Any]) -> None:
         replace_file(path, lambda part: write_text(part, json.dumps(settings, indent=2)))
 
 
-def check_settings(path: Path, settings: dict[str, Any]) -> None:
-    """See that what the study is about is what the folder's fits are about, if it has any."""
+def check_settings(path: Path, settings: dict[str, Any], *, later: Mapping[str, Any] | None = None) -> None:
+    """See that what the study is about is what the folder's fits are about, if it has any.
+
+    Args:
+        later: settings that came after the first revision, with what studies without them had.
+
+    Raises:
+        CampaignError: it is not.
+    """
     if not path.exists():
         return
     settings = json.loads(json.dumps(settings))
     try:
-        stored = dict(json.loads(path.read_text(encoding="utf-8")))
+        stored = dict(later or {}) | dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
         raise CampaignError(f"{path} is damaged ({error}); give another --out.") from None
     if changed := [key for key in settings if stored.get(key) != settings[key]]:

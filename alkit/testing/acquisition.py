@@ -16,6 +16,7 @@ from alkit.acquisition.base import adapt as adapt_acquisition
 from alkit.errors import AcquisitionError
 from alkit.molecules.enumeration import seed_molecules
 from alkit.testing.names import name_of
+from surrogate.low_rank import Covariance
 
 _LABELLED, _LATE, _BATCH, _FEATURES = 60, 3, 20, 16
 
@@ -113,7 +114,12 @@ class _Trial:
     def choose(
         self, acquisition: Acquisition, *, writeable: bool = True, xtb_energy: bool = False
     ) -> list[int]:
-        pool, context = _given(self.case, self.round, xtb_energy=xtb_energy or "xtb_energy" in self.needs)
+        pool, context = _given(
+            self.case,
+            self.round,
+            xtb_energy=xtb_energy or "xtb_energy" in self.needs,
+            covariance="covariance" in self.needs,
+        )
         arrays = {
             f"{owner}.{key}": value
             for owner, fields in (("pool", vars(pool)), ("context", vars(context)))
@@ -155,7 +161,9 @@ class _Trial:
         return f"{self.name}, {self.case.described}"
 
 
-def _given(case: _Case, round_: int, *, xtb_energy: bool) -> tuple[Pool, RoundContext]:
+def _given(
+    case: _Case, round_: int, *, xtb_energy: bool, covariance: bool = False
+) -> tuple[Pool, RoundContext]:
     """The same ones, in new arrays, each time."""
     rng, seeds = np.random.default_rng([case.n, case.members]), seed_molecules()
     known, late = seeds[:_LABELLED], seeds[_LABELLED : _LABELLED + _LATE]
@@ -175,6 +183,7 @@ def _given(case: _Case, round_: int, *, xtb_energy: bool) -> tuple[Pool, RoundCo
         embeddings=embeddings.astype(np.float32),
         cost=1.0 + rng.random(case.n),
         xtb_energy=energies + 0.3 * rng.normal(size=case.n) if xtb_energy else None,
+        covariance=Covariance(0.1 * embeddings, 0.1 * std**2, 0.01) if covariance else None,
     )
     context = RoundContext(
         round=round_,

@@ -1,5 +1,7 @@
 """surrogate.kernel: a process that is exact, moves with nothing, and survives the disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -17,11 +19,14 @@ from surrogate import (
     graph_3d,
     load_surrogate,
 )  # fmt: skip
-from surrogate.atom_kernel import AtomsOf, kernel, self_kernel
+from surrogate.atom_kernel import AtomsOf, Descriptor, atom_sums, kernel, self_kernel
 from surrogate.fitting import chosen_representation, folds_for
 from surrogate.folds import each_alone
+from surrogate.inputs import graph_2d
 from surrogate.kernel import KernelModel
+from surrogate.kernel_prior import _USUAL_LENGTHS, _USUAL_SIZES, prior_covariance
 from surrogate.likelihood import fit_sizes, leave_out
+from surrogate.low_rank import Covariance
 
 KERNEL = ModelSettings(representation="kernel", elements=("H", "C", "N", "O"), features=16, gaussians=8)
 NAMES = [name for name in g2.names if set(molecule(name).numbers) <= {1, 6, 7, 8} and len(molecule(name)) > 2]
@@ -269,3 +274,46 @@ def test_a_committee_is_at_least_about_as_good_as_its_parts(tmp_path) -> None:
     again = load_surrogate(tmp_path)
     np.testing.assert_allclose(again.predict(GRAPHS[50:]).std, predicted.std, rtol=1e-5)
     np.testing.assert_allclose(again.out_of_fold(GRAPHS[:50], left_out).mean, out.mean, atol=1e-4)
+
+
+def full(covariance: Covariance) -> np.ndarray:
+    return covariance.factors @ covariance.factors.T + np.diag(covariance.own)
+
+
+def test_a_label_more_lowers_the_covariance_as_it_must() -> None:
+    """The process of a molecule more, with the same sizes, is the other one conditioned on it."""
+    model, rest = fitted(30), GRAPHS[30:60]
+    before, noise = full(model.covariance(rest)), model.sizes.noise
+    described = model.descriptor(GRAPHS[:31])
+    more = replace(
+        model, training=described, numbers=np.zeros((31, 0)),
+        rests=LABELS[:31] - model.references(GRAPHS[:31]),
+    )  # fmt: skip
+    after = full(more.covariance(rest))
+    expected = before - np.outer(before[:, 0], before[0]) / (before[0, 0] + noise**2)
+    np.testing.assert_allclose(after, expected, atol=2e-4 * before.max())
+    assert np.trace(after) < np.trace(before)
+
+
+def test_the_prior_is_the_kernel_and_what_elements_add() -> None:
+    graphs = GRAPHS[:25]
+    described = Descriptor.fit((1, 6, 7, 8), graphs)(graphs)
+    atoms, counts = kernel(described, 25, described, 25, _USUAL_LENGTHS), atom_sums(described, 25)
+    expected = _USUAL_SIZES.atoms**2 * atoms / np.diag(atoms).mean() + counts @ counts.T
+    np.testing.assert_allclose(full(prior_covariance(KERNEL, graphs)), expected, atol=1e-3)
+
+
+def test_what_a_kernel_cannot_take_is_refused() -> None:
+    flat = ModelSettings(mode="2d", elements=("C", "H", "O"))
+    with pytest.raises(SurrogateError, match="positions"):
+        prior_covariance(flat, [graph_2d("CCO", cutoff=5.0)])
+
+
+def test_a_saved_kernel_has_the_same_covariance(tmp_path) -> None:
+    model = fitted(20)
+    model.save(tmp_path)
+    again = load_surrogate(tmp_path)
+    assert isinstance(again, KernelModel)
+    np.testing.assert_allclose(
+        full(again.covariance(GRAPHS[20:40])), full(model.covariance(GRAPHS[20:40])), atol=1e-8
+    )

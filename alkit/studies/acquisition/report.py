@@ -36,7 +36,7 @@ def write_report(results: Results, folder: Path) -> Path:
         settings=results.settings,
         level=results.level,
         scenario=SCENARIOS[results.settings.scenario],
-        surrogate=SURROGATES[results.settings.surrogate],
+        surrogate=f"{SURROGATES[results.settings.surrogate]} ({results.tier})",
         verdict=comparing.study_verdict(results),
         headings=list(_cells(results, REFERENCE)),
         rows=[_cells(results, one.title) for one in results.settings.all_functions],
@@ -49,7 +49,8 @@ def write_report(results: Results, folder: Path) -> Path:
 def savings_table(results: Results) -> Table:
     """Errors with all labels and labels saved, mean over seeds, as a terminal table."""
     settings = results.settings
-    title = f"{settings.labels:,} labels, {settings.scenario}, {settings.seeds} seeds ({results.level}), eV"
+    title = f"{settings.labels:,} labels, {settings.scenario}, {settings.seeds} seeds ({results.level}), eV; "
+    title += results.tier
     shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=title)
     for heading in _cells(results, REFERENCE):
         shown.add_column(heading, justify="left" if heading == "function" else "right")
@@ -67,11 +68,23 @@ def _cells(results: Results, function: str) -> dict[str, str]:
         cells[f"labels saved, {TITLES[metric]}"] = (
             "" if function == REFERENCE else str(comparing.saving_of(results, function, metric))
         )
+    if results.settings.target_mae is not None:
+        cells |= _target_cells(results, function)
     for metric in ("mae", "rmse"):
         worst = comparing.worst_round(results, function, metric)
         cells[f"worst round, {TITLES[metric]}"] = "" if function == REFERENCE else f"{worst:+.0%}"
     cells["selection, s"] = f"{max(run.of('seconds').max() for run in results.of(function)):.1f}"
     return cells
+
+
+def _target_cells(results: Results, function: str) -> dict[str, str]:
+    counts = comparing.labels_to_target(results, function)
+    ratio = None if function == REFERENCE else comparing.saving_to_target(results, function)
+    never = int(np.isinf(counts).sum())
+    spread = f" ± {counts.std(ddof=1):.0f}" if len(counts) > 1 and not never else ""
+    reached = f"not in {never} of {len(counts)} seeds" if never else f"{counts.mean():.0f}{spread}"
+    level = f"{results.settings.target_mae:g} eV"
+    return {f"labels to {level}": reached, f"labels saved to {level}": "" if ratio is None else str(ratio)}
 
 
 def _drawn(results: Results, folder: Path) -> list[Path]:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 
 from alkit.studies.geometry.settings import FEWEST_VALIDATION, VALIDATION_SHARE
+from surrogate.low_rank import Covariance, factorised
 
 if TYPE_CHECKING:
-    from surrogate import Graph, Prediction
+    from surrogate import Graph, ModelSettings, Prediction
 
 # Variance of what features cannot know, of a molecule's prior variance. Of 1e-2 to 1e-6 the best with 800
 # labels on the 1,000 molecules that the benchmark leaves out of pool and test.
@@ -21,8 +22,10 @@ _DRAWS = 2
 
 
 class Surrogate(Protocol):
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
-        """Learn ``targets`` (eV) of the molecules ``known``."""
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
+        """Learn ``targets`` (eV) of the molecules ``known``, the first ``drawn`` of them random ones."""
         ...
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
@@ -31,6 +34,10 @@ class Surrogate(Protocol):
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
         """eV."""
+        ...
+
+    def covariance(self, molecules: NDArray[np.int64]) -> Covariance | None:
+        """Of the energies given the labels; None where the surrogate has none."""
         ...
 
 
@@ -44,7 +51,9 @@ class Process:
     def __init__(self, features: NDArray[np.float32]):
         self._features = features
 
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
         self._known = self._features[known].astype(np.float64)
         kernel = self._known @ self._known.T
         self._noise = _NOISE * float(np.trace(kernel)) / len(known)
@@ -71,6 +80,17 @@ class Process:
         samples = np.concatenate([mean + offsets, mean - offsets])
         return Prediction(samples, np.sqrt(self._variance * left), self._features[molecules])
 
+    def covariance(self, molecules: NDArray[np.int64]) -> Covariance:
+        inputs = self._features[molecules].astype(np.float64)
+        seen = solve_triangular(self._factor, self._known @ inputs.T, lower=True, check_finite=False)
+        variance = max(self._variance, 0.0)
+
+        def columns(chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+            return variance * (inputs @ inputs[chosen].T - seen.T @ seen[:, chosen])
+
+        variances = variance * ((inputs**2).sum(axis=1) - (seen**2).sum(axis=0))
+        return factorised(columns, variances, float(np.sqrt(variance * self._noise)))
+
     def _draw(self, rng: np.random.Generator) -> NDArray:
         """Weights of draws from the posterior less its mean (Matheron's rule)."""
         prior = rng.normal(size=(_DRAWS, self._known.shape[1]))
@@ -80,14 +100,41 @@ class Process:
         return offsets
 
 
+class Kernel:
+    """The kernel of `surrogate.kernel`, on top of its baselines; it sets no label apart."""
+
+    def __init__(self, graphs: Callable[[Sequence[int]], list[Graph]], settings: ModelSettings):
+        self._graphs, self._settings = graphs, settings
+
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
+        from surrogate import TrainingSettings
+        from surrogate.kernel import KernelModel
+
+        training, random = (self._graphs(known.tolist()), targets), np.arange(len(known)) < drawn
+        self._model = KernelModel.fit(self._settings, TrainingSettings(), training=training, drawn=random)
+
+    def see(self, molecules: NDArray[np.int64]) -> Prediction:
+        return self._model.predict(self._graphs(molecules.tolist()))
+
+    def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.see(molecules).mean
+
+    def covariance(self, molecules: NDArray[np.int64]) -> Covariance:
+        return self._model.covariance(self._graphs(molecules.tolist()))
+
+
 class Networks:
     """An ensemble of SchNets; a fifth of the labels stops its training and calibrates it."""
 
     def __init__(self, graphs: Callable[[Sequence[int]], list[Graph]], settings: dict[str, Any]):
         self._graphs, self._settings = graphs, settings
 
-    def fit(self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator) -> None:
-        from surrogate import Ensemble, ModelSettings, TrainingSettings
+    def fit(
+        self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
+    ) -> None:
+        from surrogate import Ensemble, TrainingSettings
 
         order = rng.permutation(len(known))
         cut = max(FEWEST_VALIDATION, round(VALIDATION_SHARE * len(known)))
@@ -97,7 +144,7 @@ class Networks:
 
         validation = labelled(order[:cut])
         self._ensemble = Ensemble.fit(
-            ModelSettings(**self._settings["model"]),
+            self._settings["model"],
             TrainingSettings(**self._settings["training"]),
             training=labelled(order[cut:]),
             validation=validation,
@@ -110,3 +157,6 @@ class Networks:
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.see(molecules).mean
+
+    def covariance(self, molecules: NDArray[np.int64]) -> None:
+        return None

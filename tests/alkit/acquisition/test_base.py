@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alkit.acquisition import Acquisition, Pool, RoundContext, resolve, select
 from alkit.acquisition.base import BUILT_IN, TopScore, adapt, needs
 from alkit.errors import AcquisitionError, ConfigError
+from surrogate.low_rank import Covariance
 
 
 def make_pool(n: int, *, members: int = 3, seed: int = 0) -> Pool:
@@ -25,6 +26,7 @@ def make_pool(n: int, *, members: int = 3, seed: int = 0) -> Pool:
         embeddings=rng.normal(size=(n, 4)).astype(np.float32),
         cost=np.ones(n),
         xtb_energy=samples.mean(axis=0) + rng.normal(size=n),
+        covariance=Covariance(rng.normal(size=(n, 3)), rng.random(n), 0.1),
     )
 
 
@@ -93,7 +95,7 @@ def test_needs_that_nobody_can_give_are_refused(declared: object) -> None:
         return pool.std
 
     score.needs = declared
-    with pytest.raises(ConfigError, match="a tuple of xtb_energy, members, soap"):
+    with pytest.raises(ConfigError, match="a tuple of xtb_energy, members, soap, covariance"):
         needs(adapt(score, "score"))
 
 

@@ -1,10 +1,12 @@
 """Campaigns on baselines, with a kernel: labels, tiers, the cache, the saved model."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from alkit.baselines.gfn import GFN1
-from alkit.campaign.campaign import Campaign
+from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.config.loading import check_config
 from alkit.errors import ConfigError
 from alkit.models.prediction import predict_smiles
@@ -48,6 +50,44 @@ def test_a_kernel_on_two_baselines_runs_a_campaign(config, monkeypatch) -> None:
     again = Campaign(config | {"folder": f"{config['folder']}-again"}).run()
     assert not computed
     assert again.metrics[-1]["mae"] == pytest.approx(last["mae"], rel=1e-3)
+
+
+@pytest.mark.campaign
+def test_the_kernel_chooses_the_start_and_the_batches(config) -> None:
+    config["acquisition"] = "integrated_variance"
+    config["start"] |= {"choice": "integrated_variance"}
+    result = Campaign(config).run()
+    with np.load(result.folder / "rounds" / "01" / "predictions.npz") as arrays:
+        factors, own = arrays["covariance_factors"], arrays["covariance_own"]
+        assert len(factors) == len(own) == len(arrays["std"])
+        # A molecule of large variance has a large deviation.
+        spread = np.sqrt((factors**2).sum(axis=1) + own + arrays["covariance_noise"] ** 2)
+        assert np.corrcoef(spread, arrays["std"])[0, 1] > 0.99
+    with contextlib.closing(open_campaign(result.folder)[1]) as ledger:
+        start = [c.smiles for c, _ in ledger.labelled("training", up_to_round=0)]
+        tested = [c.smiles for c, _ in ledger.labelled("test")]
+    assert len(set(start)) == 12
+    assert not set(start) & set(tested)
+    # Those that say most of all others are not those that a random draw begins with.
+    config |= {"folder": f"{config['folder']}-random", "start": config["start"] | {"choice": "random"}}
+    config["stop"] = {"rounds": 1}
+    with contextlib.closing(open_campaign(Campaign(config).run().folder)[1]) as ledger:
+        assert start != [c.smiles for c, _ in ledger.labelled("training", up_to_round=0)]
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "start", "acquisition", "sentence"),
+    [
+        ("schnet", "random", "integrated_variance", "needs the covariance of a kernel"),
+        ("schnet", "integrated_variance", "random", "integrated_variance asks a kernel"),
+    ],
+)
+def test_a_covariance_needs_a_kernel(config, surrogate, start, acquisition, sentence) -> None:
+    config["surrogate"] |= {"representation": surrogate, "members": 3}
+    config["start"] |= {"choice": start}
+    config["acquisition"] = acquisition
+    with pytest.raises(ConfigError, match=sentence):
+        Campaign(config).check()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from alkit.molecules.conformers import embed
 from alkit.molecules.enumeration import seed_molecules
 from alkit.reporting.progress import CampaignProgress
 from alkit.studies.acquisition import comparing, report
+from alkit.studies.acquisition.data import StudyData
 from alkit.studies.acquisition.running import COLUMNS, Results, Run, run_study
 from alkit.studies.acquisition.settings import Function, Settings
 from alkit.studies.acquisition.surrogates import Process
@@ -46,9 +47,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def small(database: str, *functions: str, **changes: object) -> Settings:
+def small(database: str, *names: str, **changes: object) -> Settings:
+    functions = changes.pop("functions", tuple(map(Function.parse, names)))
     given = {"start": 10, "batch": 10, "labels": 30, "pool": 45, "test": 15, "seeds": 2, "seed": 0}
-    return Settings(database, tuple(map(Function.parse, functions)), **{**given, **changes})  # type: ignore[arg-type]
+    return Settings(database, functions, **{**given, **changes})  # type: ignore[arg-type]
 
 
 def go(settings: Settings, out: Path) -> Results:
@@ -82,10 +84,9 @@ def test_the_same_study_gives_the_same_numbers(database: str, tmp_path: Path) ->
 
 
 def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> None:
-    from alkit.studies.acquisition.running import _Data
 
     settings = small(database, "std", scenario="small-first", small=3, start=10)
-    data = _Data(settings, tmp_path, CampaignProgress())
+    data = StudyData(settings, tmp_path, CampaignProgress())
     heavy = np.array([Chem.MolFromSmiles(smiles).GetNumAtoms() for smiles in data.smiles])
     split = data.split(0)
     assert (heavy[split.start] <= 3).all()
@@ -94,7 +95,7 @@ def test_a_shifted_start_lacks_what_is_tested(database: str, tmp_path: Path) -> 
     assert not set(split.test) & set(split.pool)
     assert set(split.start) <= set(split.pool)
     grouped = replace(settings, scenario="without-group", group="[OX2H]")
-    split = _Data(grouped, tmp_path, CampaignProgress()).split(0)
+    split = StudyData(grouped, tmp_path, CampaignProgress()).split(0)
     assert len(split.start) == 10
     assert len(split.test) > 0
 
@@ -111,6 +112,44 @@ def test_schnet_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
     # The same networks at the start; then another batch, and others.
     ends = {results.of(title)[0].of("mae")[-1] for title in ("lcmd", "lcmd (on SOAP features)")}
     assert len(ends) == 2
+
+
+def test_the_kernel_on_a_baseline_can_be_the_surrogate(database: str, tmp_path: Path) -> None:
+    settings = small(
+        database, "integrated_variance", "{name: random, start: integrated_variance}", surrogate="kernel",
+        seeds=1, scenario="last-tested", labels=20,
+        baseline=({"kind": "gfn1"},), baseline_inputs=True, target_mae=10.0,
+    )  # fmt: skip
+    results = go(settings, tmp_path)
+    assert results.tier.startswith("semi-empirical: learns on top of GFN1-xTB")
+    direct = go(replace(settings, baseline=(), baseline_inputs=False), tmp_path / "direct")
+    assert direct.tier == "no baseline"
+    for function in ("random", "integrated_variance"):
+        assert results.of(function)[0].of("mae")[-1] < direct.of(function)[0].of("mae")[-1]
+    chosen = results.of("random (start: integrated_variance)")[0]
+    assert chosen.of("labels").tolist() == [10, 20]
+    assert chosen.of("mae")[0] != results.of("random")[0].of("mae")[0]
+    assert "labels to 10 eV" in report.write_report(results, tmp_path).read_text()
+    assert "has an MAE of 10 eV after 10 labels, random after 10" in " ".join(
+        comparing.study_verdict(results)
+    )
+    with pytest.raises(CampaignError, match="baseline ="):
+        go(replace(settings, baseline=(), baseline_inputs=False), tmp_path)
+
+
+def test_the_last_molecules_are_tested_for_every_seed(database: str, tmp_path: Path) -> None:
+    data = StudyData(small(database, "std", scenario="last-tested"), tmp_path, CampaignProgress())
+    first, second = data.split(0), data.split(1)
+    assert first.test.tolist() == second.test.tolist() == list(range(MOLECULES - 15, MOLECULES))
+    assert not set(first.pool) & set(first.test)
+    assert first.start.tolist() != second.start.tolist()
+
+
+def test_a_covariance_is_asked_of_a_kernel(database: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs the covariance of a kernel"):
+        go(small(database, "integrated_variance", surrogate="schnet"), tmp_path)
+    run = go(small(database, "integrated_variance", seeds=1), tmp_path).of("integrated_variance")[0]
+    assert run.of("mae")[-1] < run.of("mae")[0]
 
 
 def test_the_command_line(database: str, tmp_path: Path) -> None:
@@ -145,6 +184,10 @@ def test_the_command_line(database: str, tmp_path: Path) -> None:
         ({"surrogate": "svm"}, "no surrogate 'svm'; one of gp"),
         ({"start": 40}, "start < labels <= pool"),
         ({"seeds": 0}, "seeds is 0; it must be at least 1"),
+        ({"baseline": ({"kind": "gfn1"},)}, "surrogate gp takes none"),
+        ({"surrogate": "kernel", "baseline_inputs": True}, "without a baseline"),
+        ({"target_mae": -1.0}, "target_mae is -1.0"),
+        ({"functions": (Function("std", start="integrated_variance"),)}, "asks a kernel"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> None:
@@ -153,7 +196,15 @@ def test_settings_that_cannot_be(changes: dict[str, object], sentence: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["{name: lcmd, beta: 1}", "{name: lcmd, features: ecfp}", "{settings: {}}", "{name: [", "{1, 2}"]
+    "text",
+    [
+        "{name: lcmd, beta: 1}",
+        "{name: lcmd, start: far}",
+        "{name: lcmd, features: ecfp}",
+        "{settings: {}}",
+        "{name: [",
+        "{1, 2}",
+    ],
 )
 def test_a_function_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ConfigError, match="is no acquisition function"):
@@ -211,6 +262,30 @@ def test_a_loser_is_told_as_plainly() -> None:
     assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
 
 
+def test_labels_to_a_target_and_what_they_save() -> None:
+    settings = small("some.db", "std", seeds=2, target_mae=0.05)
+    runs = [curve("random", k, 1.0) for k in range(2)] + [
+        curve("std", k, f) for k, f in enumerate((2.0, 4.0))
+    ]
+    results = Results(settings, "", runs)
+    assert comparing.labels_to_target(results, "std") == pytest.approx([200, 100])
+    assert comparing.labels_to_target(results, "random") == pytest.approx([400, 400])
+    found = comparing.saving_to_target(results, "std")
+    assert found is not None
+    assert found.mean == pytest.approx(np.sqrt(8))
+    assert "std has an MAE of 0.05 eV after 150 labels, random after 400: 2.83" in " ".join(
+        comparing.study_verdict(results)
+    )
+    # Random never has 0.02 eV with its 1,500 labels, and `std` never 0.001 eV.
+    rare = Results(replace(settings, target_mae=0.02), "", runs)
+    assert comparing.saving_to_target(rare, "std").mean == pytest.approx(np.sqrt(1500 / 1250 * 1500 / 625))
+    assert "more than 1500 with 2 of the seeds: at least" in " ".join(comparing.study_verdict(rare))
+    never = Results(replace(settings, target_mae=0.001), "", runs)
+    assert comparing.saving_to_target(never, "std") is None
+    assert "in 2 of 2 seeds" in " ".join(comparing.study_verdict(never))
+    assert "not in 2 of 2 seeds" in report._target_cells(never, "std").values()
+
+
 def test_one_seed_has_no_interval() -> None:
     runs = [curve("random", 0, 1.0), curve("std", 0, 1.5)]
     results = Results(small("some.db", "std", seeds=1), "", runs)
@@ -230,7 +305,7 @@ def test_the_process_is_the_one_of_scikit_learn() -> None:
     values = features @ rng.normal(size=4) + 5.0
     known, rest = np.arange(40), np.arange(40, 60)
     ours = Process(features)
-    ours.fit(known, values[known], np.random.default_rng(0))
+    ours.fit(known, values[known], np.random.default_rng(0), drawn=len(known))
     noise = 1e-5 * (features[known] ** 2).sum(axis=1).mean()
     # Its variance has no mean that is unknown, so compare where both know it: a constant of great variance.
     kernel = DotProduct(0.0, "fixed") + ConstantKernel(1e6, "fixed")

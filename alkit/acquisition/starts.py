@@ -1,0 +1,36 @@
+"""The first molecules to label, chosen before any label is there."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.acquisition.linear_model import Posterior, VarianceReduction
+from surrogate.low_rank import Covariance
+
+
+def far_apart(features: NDArray[np.float64], count: int, seed: int) -> list[int]:
+    """Rows by k-means++: each with a probability as its squared distance to the nearest before it (Arthur and
+    Vassilvitskii, SODA 2007). They may be fewer than ``count``, as equal rows are one.
+
+    Args:
+        features: ``(n, d)``.
+    """
+    from sklearn.cluster import kmeans_plusplus
+
+    _, chosen = kmeans_plusplus(features, min(count, len(features)), random_state=seed)
+    return [int(row) for row in np.unique(chosen)]
+
+
+def least_variance(covariance: Covariance, count: int) -> list[int]:
+    """Rows whose labels leave the least of the variance of all, one after the other, see
+    `alkit.acquisition.linear_model.IntegratedVariance`."""
+    factors = covariance.factors
+    posterior = Posterior(factors, factors[:0], covariance.noise, covariance.own)
+    lowered, chosen = VarianceReduction(posterior, factors.T @ factors), list[int]()
+    for _ in range(min(count, len(covariance))):
+        gains = lowered.gains()
+        gains[chosen] = -np.inf
+        chosen.append(int(gains.argmax()))
+        lowered.add(chosen[-1])
+    return chosen
