@@ -20,7 +20,8 @@ from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_order, stereo_groups
 from alkit.errors import ConfigError, DataError
 from alkit.files import replace_file
-from alkit.models.graphs import GFN2, GraphBuilder, inputs_of, tier
+from alkit.models.graphs import GFN2, GraphBuilder, inputs_of
+from alkit.models.tiers import tier
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
