@@ -127,7 +127,10 @@ def test_tiers_have_names() -> None:
         return tier_of_campaign(check_config({"name": "a", "proposer": "generator", "surrogate": surrogate}))
 
     assert tier() == "no baseline"
-    assert tier(learning="delta") == "semi-empirical: learns on top of GFN2-xTB"
+    found = tier(learning="delta", baseline="gfn1")
+    assert found == "semi-empirical: learns on top of GFN1-xTB"
+    found = tier(learning="delta")
+    assert found.startswith("semi-empirical: learns on top of GFN2-xTB; gfn2 is the labels' own method")
     assert tier(baseline_inputs=True) == "semi-empirical: sees what GFN2-xTB say of atoms"
     ours = {"kind": "ase", "calculator": "tblite.ase:TBLite", "tier": "pretrained", "learned_from": "ours"}
     assert tier(learning="delta", baseline=ours).startswith("pretrained (ours): learns on top of TBLite")
