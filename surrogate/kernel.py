@@ -362,10 +362,10 @@ def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
     """The arrays that a description with this hash was written beside."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
     except OSError as error:
-        raise SurrogateError(
-            f"{path} cannot be read ({error.strerror}); the model is not complete."
-        ) from None
+        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise SurrogateError(f"{path} is damaged: it is not what was written with its ensemble.json.")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
