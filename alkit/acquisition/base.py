@@ -221,6 +221,7 @@ BUILT_IN = {
     "bald": "alkit.acquisition.scores:InformationGain",
     "outside_accuracy": "alkit.acquisition.scores:OutsideAccuracy",
     "per_second": "alkit.acquisition.scores:PerSecond",
+    "pareto": "alkit.acquisition.pareto:Pareto",
     "lcmd": "alkit.acquisition.diversity:LargestClusterMaximumDistance",
     "farthest": "alkit.acquisition.diversity:FarthestPoint",
     "kmeans++": "alkit.acquisition.diversity:KMeansPlusPlus",

@@ -1,6 +1,6 @@
 """Scores of single molecules; the batch is that of the highest scores, and only `Thompson` makes its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from scipy.special import erfcx, ndtr
 from alkit.acquisition import base
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.checks import flag, number
+from alkit.descriptors import descriptor, descriptor_value
 from alkit.errors import AcquisitionError, ConfigError
 
 STD_FLOOR = 1e-6  # eV: no label is that exact, and nothing is divided by 0
@@ -37,17 +38,29 @@ class Extremes:
         minimise: whether low or high energies are looked for.
         per_heavy_atom: whether energies, labels and standard deviations are divided by the number of atoms
             that are not hydrogen, so that what is looked for is not the largest molecule.
+        weights: eV that one unit of a descriptor is worth, by its name (`alkit.descriptors`); added to what
+            is looked for, negative for what should be low.
     """
 
     name = ""
 
-    def __init__(self, *, minimise: bool = True, per_heavy_atom: bool = False):
+    def __init__(
+        self,
+        *,
+        minimise: bool = True,
+        per_heavy_atom: bool = False,
+        weights: Mapping[str, float] | None = None,
+    ):
         self.minimise = flag(self.name, "minimise", minimise)
         self.per_heavy_atom = flag(self.name, "per_heavy_atom", per_heavy_atom)
+        self.weights = checked_weights(self.name, weights)
 
     def gains(self, energies: NDArray, smiles: tuple[str, ...]) -> NDArray[np.float64]:
         """``(..., n)`` eV, higher is better, of energies ``(..., n)`` eV."""
-        return (-1.0 if self.minimise else 1.0) * energies / self._sizes(smiles)
+        gains = (-1.0 if self.minimise else 1.0) * energies / self._sizes(smiles)
+        for name, weight in self.weights.items():
+            gains = gains + weight * descriptor_values(self.name, name, smiles)
+        return gains
 
     def widths(self, pool: Pool) -> NDArray[np.float64]:
         """``(n,)`` eV above 0, the standard deviations of the gains."""
@@ -74,8 +87,15 @@ class ConfidenceBound(Extremes):
 
     name = "ucb"
 
-    def __init__(self, beta: float = 2.0, *, minimise: bool = True, per_heavy_atom: bool = False):
-        super().__init__(minimise=minimise, per_heavy_atom=per_heavy_atom)
+    def __init__(
+        self,
+        beta: float = 2.0,
+        *,
+        minimise: bool = True,
+        per_heavy_atom: bool = False,
+        weights: Mapping[str, float] | None = None,
+    ):
+        super().__init__(minimise=minimise, per_heavy_atom=per_heavy_atom, weights=weights)
         self.beta = number(self.name, "beta", beta, least=0)
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
@@ -141,8 +161,9 @@ class Thompson(Extremes):
         *,
         minimise: bool = True,
         per_heavy_atom: bool = False,
+        weights: Mapping[str, float] | None = None,
     ):
-        super().__init__(minimise=minimise, per_heavy_atom=per_heavy_atom)
+        super().__init__(minimise=minimise, per_heavy_atom=per_heavy_atom, weights=weights)
         if draw not in ("members", "normal"):
             raise ConfigError(f"acquisition thompson: draw is {draw!r}; it must be members or normal.")
         self.draw = draw
@@ -244,6 +265,39 @@ _SIGNED = ("ucb", "log_ei")
 
 
 # --- parts -------------------------------------------------------------------------------------------------
+
+
+def checked_weights(function: str, weights: Mapping[str, float] | None) -> dict[str, float]:
+    """Weights of descriptors by name.
+
+    Raises:
+        ConfigError: they are no mapping of RDKit's descriptors to numbers.
+    """
+    if not isinstance(weights, Mapping | None):
+        raise ConfigError(
+            f"acquisition {function}: weights is {weights!r:.60}; a mapping such as {{QED: 1.0}} is expected."
+        )
+    for name in weights or {}:
+        try:
+            descriptor(str(name))
+        except ConfigError as error:
+            raise ConfigError(f"acquisition {function}: weights: {error}.") from None
+    return {str(name): number(function, f"weights.{name}", one) for name, one in (weights or {}).items()}
+
+
+def descriptor_values(function: str, name: str, smiles: tuple[str, ...]) -> NDArray[np.float64]:
+    """``(n,)`` values of one of RDKit's descriptors.
+
+    Raises:
+        AcquisitionError: RDKit cannot compute one.
+    """
+    values = np.array([descriptor_value(one, name) for one in smiles], dtype=np.float64)
+    if len(bad := np.flatnonzero(~np.isfinite(values))):
+        raise AcquisitionError(
+            f"{function}: RDKit cannot compute {name} of {smiles[bad[0]]}; keep such molecules out by a "
+            "range of it in domain.descriptors."
+        )
+    return values
 
 
 def heavy_atoms(smiles: tuple[str, ...]) -> NDArray[np.float64]:
