@@ -19,6 +19,7 @@ from alkit.files import replace_file, write_text
 from alkit.models.tiers import tier_of_config
 from alkit.reporting import forecast, plots, under_way
 from alkit.reporting import html as pages
+from alkit.reporting.front import draw_front, front_of
 from alkit.reporting.levers import missing_lever, near_label
 from alkit.reporting.savings import Curve, labels_ratio
 from alkit.storage.ledger import Ledger, Role
@@ -63,6 +64,7 @@ def write_report(
     metrics = ledger.metrics()
     if metrics and redraw:
         _draw(ledger, metrics, folder)
+        draw_front(ledger, config, folder / "plots" / "front.png")
     drawings = _drawings(folder) if metrics else {}
     html = pages.render(
         "report",
@@ -72,6 +74,7 @@ def write_report(
         rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
         facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger, config),
         drawings=drawings,
+        front=front_of(ledger, config),
         fates=_fates(ledger),
         failures=_failures(ledger),
         seconds=_stage_seconds(ledger),
@@ -302,7 +305,7 @@ def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) 
 
 def _drawings(folder: Path) -> dict[str, str]:
     """The plots' names and contents, as data URIs."""
-    names = ("learning_curve", "parity", "uncertainty", "calibration", "proposed", "acquired")
+    names = ("learning_curve", "parity", "uncertainty", "calibration", "proposed", "acquired", "front")
     paths = {name: folder / "plots" / f"{name}.png" for name in names}
     return {name: pages.data_uri(path) for name, path in paths.items() if path.exists()}
 

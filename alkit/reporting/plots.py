@@ -49,6 +49,27 @@ def learning_curve(
     finish(drawn, path, columns=3)
 
 
+def front(values: NDArray, best: NDArray, rounds: NDArray, headings: Sequence[str], path: Path) -> None:
+    """The labels of a campaign by its first two objectives, ``(n, m)``, and which of them are on the front.
+
+    Args:
+        best: ``(n,)`` of the front of all objectives.
+        rounds: ``(n,)``, in which each was labelled.
+        headings: names of the objectives.
+    """
+    drawn, axes = figure()
+    start = rounds == 0
+    axes.plot(*values[start, :2].T, "o", ms=3.5, color=GREY, alpha=0.6, label="start")
+    if not start.all():
+        shown = axes.scatter(*values[~start, :2].T, c=rounds[~start], s=18, cmap="viridis", label="acquired")
+        drawn.colorbar(shown, ax=axes, label="round")
+    order = np.flatnonzero(best)[np.argsort(values[best, 0])]
+    axes.plot(*values[order, :2].T, "o-", ms=7, mfc="none", color=_ORANGE, lw=1.2, label="Pareto front")
+    axes.set(xlabel=headings[0], ylabel=headings[1])
+    axes.set_title("What has been found", loc="left")
+    finish(drawn, path, columns=3)
+
+
 def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
     """Prediction against label on the test set, ``(n,)`` eV each, with one calibrated standard deviation."""
     drawn, axes = figure()

@@ -1,0 +1,94 @@
+"""The Pareto front of a campaign with several wishes: what has been found, and the volume it dominates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alkit.config.schema import CampaignConfig
+from alkit.reporting import plots
+from alkit.storage.ledger import Candidate, Ledger
+
+if TYPE_CHECKING:
+    from alkit.acquisition.pareto import Pareto
+
+_UNIT = {"label": "label, eV", "MW": "MW, g/mol"}
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """The labels that count, as a campaign's wishes see them.
+
+    Attributes:
+        headings: ``m`` names of the objectives, with units.
+        candidates: ``n`` labelled molecules.
+        values: ``(n, m)``, in the objectives' own units and senses.
+        best: ``(n,)``, which of them are on the front.
+        volumes: of every round, the hypervolume that the labels so far dominate, measured from
+            `acquisition.settings.reference` or, without it, from the worst values of the start.
+    """
+
+    headings: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    values: NDArray[np.float64]
+    best: NDArray[np.bool_]
+    volumes: dict[int, float]
+
+    def rows(self) -> list[list[str]]:
+        """The molecules of the front as text: SMILES, round, values; in the order of the first objective."""
+        order = [k for k in np.argsort(self.values[:, 0]) if self.best[k]]
+        return [
+            [self.candidates[k].smiles, str(self.candidates[k].round), *(f"{v:.3f}" for v in self.values[k])]
+            for k in order
+        ]
+
+    def draw(self, path: Path) -> None:
+        """Every label by its first two objectives, coloured by round, and the front."""
+        rounds = np.array([one.round for one in self.candidates])
+        plots.front(self.values, self.best, rounds, self.headings, path)
+
+
+def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
+    """What a campaign with ``acquisition: pareto`` has found; None of another, or before its first label."""
+    if config.acquisition.name != "pareto":
+        return None
+    from alkit.acquisition.pareto import Pareto
+
+    pareto = Pareto(**config.acquisition.settings)
+    labelled = [row for role in ("training", "validation") for row in ledger.labelled(role)]
+    labelled.sort(key=lambda row: row[0].id)
+    if not labelled:
+        return None
+    candidates = tuple(candidate for candidate, _ in labelled)
+    energies = np.array([value for _, value in labelled])
+    gains = pareto.values(energies, tuple(one.smiles for one in candidates))
+    return Front(
+        headings=tuple(_heading(name, pareto) for name in pareto.names),
+        candidates=candidates,
+        values=gains * pareto.signs,
+        best=pareto.best(gains),
+        volumes=_volumes(pareto, candidates, gains),
+    )
+
+
+def draw_front(ledger: Ledger, config: CampaignConfig, path: Path) -> None:
+    """Draw the front of a campaign that has one."""
+    if front := front_of(ledger, config):
+        front.draw(path)
+
+
+def _volumes(pareto: Pareto, candidates: Sequence[Candidate], gains: NDArray[np.float64]) -> dict[int, float]:
+    rounds = np.array([one.round for one in candidates])
+    first = gains[rounds == 0] if (rounds == 0).any() else gains
+    reference = first.min(axis=0) if pareto.reference is None else pareto.reference
+    return {int(k): pareto.volume(gains[rounds <= k], reference) for k in np.unique(rounds)}
+
+
+def _heading(name: str, pareto: Pareto) -> str:
+    heading = _UNIT.get(name, name)
+    return f"{heading} per heavy atom" if name == "label" and pareto.per_heavy_atom else heading

@@ -1,0 +1,58 @@
+"""alkit.reporting.front: a real campaign with two wishes, its front and its page."""
+
+import numpy as np
+import pytest
+
+from alkit.campaign import Campaign
+from alkit.config.schema import CampaignConfig
+from alkit.descriptors import descriptor_value
+from alkit.reporting.campaign_report import write_report
+from alkit.reporting.front import front_of
+from alkit.storage.ledger import Ledger
+
+
+def area(points: np.ndarray, reference: np.ndarray) -> float:
+    """By a fine grid over the rectangle that holds the front: no formula for volumes."""
+    top = points.max(axis=0)
+    axes = [np.linspace(low, high, 801) for low, high in zip(reference, top, strict=True)]
+    middle = [(axis[1:] + axis[:-1]) / 2 for axis in axes]
+    covered = np.zeros((800, 800), dtype=bool)
+    for x, y in points:
+        covered |= (middle[0][:, None] < x) & (middle[1][None] < y)
+    return float(covered.mean() * np.prod(top - reference))
+
+
+def test_the_front_of_a_campaign_with_two_wishes(tiny, tmp_path) -> None:
+    objectives = {"label": "minimise", "QED": "maximise"}
+    settings = {"objectives": objectives, "per_heavy_atom": True}
+    tiny["acquisition"] = {"name": "pareto", "settings": settings}
+    tiny["proposer"] = {"kind": "pool"}
+    Campaign(tiny).run()
+    with_two = CampaignConfig.model_validate(tiny)
+    ledger = Ledger(tmp_path / "run" / "ledger.sqlite", read_only=True)
+    front = front_of(ledger, with_two)
+    assert front is not None
+    assert front.headings == ("label, eV per heavy atom", "QED")
+    assert len(front.candidates) == 12 + 5 + 4
+    smiles = [one.smiles for one in front.candidates]
+    assert front.values[:, 1] == pytest.approx([descriptor_value(one, "QED") for one in smiles])
+    gains = front.values * [-1, 1]
+    beaten = [((gains >= row).all(axis=1) & (gains > row).any(axis=1)).any() for row in gains]
+    assert front.best.tolist() == [not one for one in beaten]
+    assert [row[0] for row in front.rows()] == [
+        smiles[k] for k in np.argsort(front.values[:, 0]) if front.best[k]
+    ]
+    start = np.array([one.round == 0 for one in front.candidates])
+    reference = gains[start].min(axis=0)
+    assert front.volumes[0] == pytest.approx(area(gains[start], reference), rel=0.01)
+    assert front.volumes[1] == pytest.approx(area(gains, reference), rel=0.01)
+    assert front.volumes[1] >= front.volumes[0]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Pareto front" in page
+    assert front.rows()[0][0] in page
+    assert (tmp_path / "run" / "plots" / "front.png").stat().st_size > 10_000
+    (tmp_path / "run" / "plots" / "front.png").unlink()
+    write_report(ledger, with_two, tmp_path / "run")
+    assert (tmp_path / "run" / "plots" / "front.png").exists()
+    assert front_of(ledger, CampaignConfig.model_validate(tiny | {"acquisition": "lcmd"})) is None
+    ledger.close()
