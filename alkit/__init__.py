@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from alkit.acquisition.base import Pool as Pool
     from alkit.acquisition.base import RoundContext as RoundContext
     from alkit.campaign.campaign import Campaign as Campaign
-    from alkit.campaign.campaign import Result as Result
+    from alkit.campaign.objects import StageEvent as StageEvent
+    from alkit.campaign.result import Result as Result
     from alkit.config.loading import load_config as load_config
     from alkit.config.schema import CampaignConfig as CampaignConfig
     from alkit.datasets.store import Dataset as Dataset
@@ -42,7 +43,9 @@ else:  # a type checker must not see __getattr__, which would let every name pas
         __name__,
         submod_attrs={
             "acquisition.base": ["Acquisition", "Pool", "RoundContext"],
-            "campaign.campaign": ["Campaign", "Result"],
+            "campaign.campaign": ["Campaign"],
+            "campaign.objects": ["StageEvent"],
+            "campaign.result": ["Result"],
             "config.loading": ["load_config"],
             "config.schema": ["CampaignConfig"],
             "datasets.store": ["Dataset"],

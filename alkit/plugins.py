@@ -13,6 +13,8 @@ from typing import Any
 
 from alkit.errors import ConfigError
 
+GIVEN = "python:"  # before the name of what was given as an object, which no file names
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -41,6 +43,11 @@ class Registry:
             return getattr(importlib.import_module(module), attribute)
         if self.path and is_code_path(name):
             return load_code(name)
+        if name.startswith(GIVEN):
+            raise ConfigError(
+                f"The {self.kind} {name.removeprefix(GIVEN)} was given as a Python object; give it to "
+                "alkit.Campaign again, which goes on with it."
+            )
         installed = entry_points(group=self.group) if self.group else ()
         for entry in installed:
             if entry.name == name:

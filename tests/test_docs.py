@@ -53,6 +53,26 @@ def test_the_acquisition_settings_of_the_docs():
         check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(line))
 
 
+def test_the_notebook_of_the_docs(tiny, write_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_config(tiny | {"folder": "run", "acquisition": "std"}, "mine.yaml")
+    names: dict = {"__name__": "__main__"}
+    for block in _blocks(ROOT / "docs" / "notebook.md", "python"):
+        exec(block, names)
+    assert len(names["errors"]) == len(names["results"]) == 2
+    assert names["reasons"].sum() > 0
+    assert names["lowest"] in set(names["labels"].smiles)
+    assert names["predictions"].reason.ne("").tolist() == [False, False, True]
+    assert names["of_atoms"].smiles.tolist() == ["CO"]
+    assert len(names["surrogate"].members) == 2
+    assert len(names["taken"]) == tiny["batch_size"]
+    water = names["campaign"].labels()
+    assert water.method.unique().tolist() == ["GFN2-xTB, ALPB water, single point"]
+    assert names["campaign"].candidates().query("origin == 'custom'").smiles.str.contains("O").all()
+    assert "round 1: " in capsys.readouterr().out
+    assert len(names["pool"]) == len(names["scores"]) == 500
+
+
 def test_the_domain_of_the_docs(tmp_path):
     import yaml
 

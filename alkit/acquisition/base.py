@@ -12,6 +12,8 @@ from alkit.plugins import Registry, create
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.low_rank import Covariance
 
+_SHOWN = 10  # molecules of a pool that a notebook shows
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pool:
@@ -63,6 +65,16 @@ class Pool:
         energies = "" if self.xtb_energy is None else ", with GFN2-xTB energies"
         members, features = len(self.samples), self.embeddings.shape[-1]
         return f"Pool({len(self)} molecules, {members} members, {features} features{energies})"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        import pandas  # MLflow brings it
+
+        first = {"smiles": self.smiles, "mean, eV": self.mean, "std, eV": self.std, "cost, s": self.cost}
+        table = pandas.DataFrame(first).head(_SHOWN).to_html(float_format="{:.3f}".format)
+        more = f"<p>… and {len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
+        return f"<b>{html.escape(repr(self))}</b>{table}{more}"
 
     @property
     def cheap(self) -> NDArray[np.float64] | None:

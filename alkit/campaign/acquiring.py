@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.storage.ledger import Candidate
+from alkit.storage.words import Status
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.low_rank import Covariance
 
@@ -28,7 +30,26 @@ if TYPE_CHECKING:
 
 
 _METHOD = "GFN2-xTB"
+# What has passed screening; the later ones once the round is over.
+_SCREENED: tuple[Status, ...] = ("screened", "not_acquired", "acquired", "labelled", "failed")
 _FEWEST_TIMED = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What the acquisition function of a round is asked.
+
+    Attributes:
+        screened: the candidates that passed screening.
+        offered: ``(n,)``, which of them may be acquired.
+        pool: these.
+        context: what the campaign knows.
+    """
+
+    screened: list[Candidate]
+    offered: NDArray[np.int64]
+    pool: Pool
+    context: RoundContext
 
 
 def check_acquisition(state: RoundState) -> None:
@@ -76,12 +97,11 @@ def needs_soap(state: RoundState) -> bool:
     return on_soap(state.acquisition, state.config.acquisition.features)
 
 
-def counted_labels(state: RoundState) -> list[tuple[Candidate, float]]:
-    """Training and validation labels up to this round: the labels that the campaign counts."""
+def counted_labels(state: RoundState, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
+    """Training and validation labels up to this round, or another: the labels that the campaign counts."""
+    last = state.round if up_to_round is None else up_to_round
     return [
-        row
-        for role in ("training", "validation")
-        for row in state.ledger.labelled(role, up_to_round=state.round)
+        row for role in ("training", "validation") for row in state.ledger.labelled(role, up_to_round=last)
     ]
 
 
@@ -107,7 +127,7 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
     Raises:
         CampaignError: the predictions are those of other candidates.
     """
-    screened = state.ledger.candidates(round_=state.round, status=("screened",))
+    screened = state.ledger.candidates(round_=state.round, status=_SCREENED)
     if arrays["ids"].tolist() != [c.id for c in screened]:
         raise CampaignError(f"{state.path(PREDICTIONS_FILE)} belongs to other candidates than the ledger's.")
     smiles = tuple(c.smiles for c in screened)
@@ -133,7 +153,8 @@ def _covariance(arrays: dict[str, NDArray]) -> Covariance:
 def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | None = None) -> RoundContext:
     """What the campaign knows in this round, and the part of the pool that is the target set. Nothing of the
     test set is in it."""
-    known, embeddings, xtb_energy = counted_labels(state), arrays["labelled_embeddings"], None
+    known, embeddings = counted_labels(state, state.round - 1), arrays["labelled_embeddings"]
+    xtb_energy = None
     if needs_soap(state):
         embeddings = state.molecules.features([candidate for candidate, _ in known])
     if needs_xtb_energy(state):
@@ -221,16 +242,26 @@ def acquire(state: RoundState) -> None:
     if any(needed and name not in arrays for name, needed in wanted.items()):
         predict(state)
         arrays = read_predictions(state)
-    screened, pool = candidate_pool(state, arrays)
+    asked = question(state, arrays)
     name, scores = state.config.acquisition.name, list[Any]()
     # Nobody asks what the molecules of a pool were worth, and a large one takes a while.
     pools = all(isinstance(section, PoolConfig) for section in state.config.proposers)
     acquisition = state.acquisition if pools else recorded(state.acquisition, scores)
+    picked = select(acquisition, name, asked.pool, asked.context, state.config.batch_size)
+    save_values(state, asked.pool, scores)
+    chosen = {int(asked.offered[index]) for index in picked}
+    for index, candidate in enumerate(asked.screened):
+        state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
+
+
+def question(state: RoundState, arrays: dict[str, NDArray]) -> Question:
+    """What the acquisition function is asked in this round, also once it is over.
+
+    Raises:
+        CampaignError: the predictions are those of other candidates, or none may be acquired.
+    """
+    screened, pool = candidate_pool(state, arrays)
     rows = target_set.rows(state, screened)
     context = round_context(state, arrays, None if rows is None else pool[rows])
     offered = target_set.offered(state, len(pool), rows)
-    picked = select(acquisition, name, pool[offered], context, state.config.batch_size)
-    save_values(state, pool[offered], scores)
-    chosen = {int(offered[index]) for index in picked}
-    for index, candidate in enumerate(screened):
-        state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
+    return Question(screened, offered, pool[offered], context)

@@ -55,7 +55,12 @@ def build_proposer(state: RoundState, section: SingleProposerConfig) -> Proposer
         from alkit.proposers import evolution
 
         return evolution.EvolutionProposer(section.crossover, section.elitism)
-    return custom_proposer(section)
+    return _custom(state, section)
+
+
+def _custom(state: RoundState, section: CustomConfig) -> Proposer:
+    """The user's own proposer: the object that was given, or what the section names."""
+    return state.objects.proposer or custom_proposer(section)
 
 
 def check_proposers(state: RoundState) -> None:
@@ -70,7 +75,7 @@ def check_proposers(state: RoundState) -> None:
         elif isinstance(section, GeneratorConfig):
             check_generator(state)
         elif isinstance(section, CustomConfig):
-            custom_proposer(section)
+            _custom(state, section)
 
 
 def build_generator(state: RoundState) -> GANProposer:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, get_args
 
-from alkit.acquisition.base import adapt, resolve
+from alkit.acquisition.base import Acquisition
 from alkit.campaign import (
     acquiring,
     asking,
@@ -24,76 +24,85 @@ from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.label_files import rows_of_frame
 from alkit.campaign.labelling import LabelsToComeError
+from alkit.campaign.objects import Callback, StageEvent, named, with_objects
+from alkit.campaign.result import PausedError, Result, Unit
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import REJECTING, exhausted, stop_reason
+from alkit.campaign.tables import CampaignTables
 from alkit.campaign.telling import Answer
-from alkit.campaign.tracked_runs import CampaignRuns
+from alkit.campaign.tracked_runs import CampaignRuns, tracking_uri, was_moved
 from alkit.config import loading
 from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute
+from alkit.proposers.base import Proposer
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
-from alkit.reporting.tracking import Tracker, absolute_uri
-from alkit.simulators.base import Label
+from alkit.reporting.tracking import Tracker
+from alkit.simulators.base import Label, Simulator
 from alkit.storage.ledger import Ledger
-from alkit.storage.round_metrics import RoundMetrics
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
-    had been finished before this run. One that waits for labels that come by hand has not ended: ``waiting``
-    is how many."""
-
-    folder: Path
-    stopped_by: str
-    metrics: list[RoundMetrics]
-    already_finished: bool = False
-    waiting: int = 0
-
-
-class Campaign:
+class Campaign(CampaignTables):
     """One campaign in one folder.
 
     Args:
         config: a campaign file, or its contents as a ``CampaignConfig`` or a dictionary.
-        acquisition: a function ``score(pool, context)`` or an object with ``select``; takes the place of the
-            config's ``acquisition``.
+        acquisition: a function ``score(pool, context)`` or an object with ``select``.
+        proposer: a function ``propose(n, context)`` or an object with that method.
+        simulator: an object with ``level`` and ``label``; a copy of it works in each worker. Each of the
+            three takes the place of the config's section.
+        callbacks: functions of a `StageEvent`, called after each stage.
         progress: where to show progress; nowhere by default.
 
     Raises:
-        ConfigError: the config cannot be used.
+        ConfigError: the config or an object cannot be used.
     """
 
     def __init__(
         self,
         config: CampaignConfig | dict[str, Any] | Path | str,
         *,
-        acquisition: Callable[..., Any] | Any | None = None,
+        acquisition: Acquisition | Callable[..., Any] | None = None,
+        proposer: Proposer | Callable[..., Iterable[str]] | None = None,
+        simulator: Simulator | None = None,
+        callbacks: Sequence[Callback] = (),
         progress: CampaignProgress | None = None,
     ):
         if isinstance(config, Path | str):
             config = loading.load_config(Path(config))
         elif isinstance(config, dict):
-            config = loading.check_config(config)
-        if acquisition is None:
-            self._acquisition = resolve(config.acquisition.name, config.acquisition.settings)
-        else:
-            name = getattr(acquisition, "__qualname__", type(acquisition).__qualname__)
-            named = config.acquisition.model_copy(update={"name": f"python:{name}", "settings": {}})
-            config = config.model_copy(update={"acquisition": named})
-            self._acquisition = adapt(acquisition, config.acquisition.name)
-        self.config = config
-        self.folder = absolute(config.campaign_folder, Path.cwd(), "folder")
+            config = loading.check_config(named(config, proposer))
+        self.config, self._objects = with_objects(
+            config, acquisition=acquisition, proposer=proposer, simulator=simulator, callbacks=callbacks
+        )
+        self._acquisition = self._objects.acquisition_of(self.config)
+        self.folder = absolute(self.config.campaign_folder, Path.cwd(), "folder")
         self.progress = progress or CampaignProgress()
         self._given: list[str] | None = None  # candidates of the next round
+        self._until: Unit | None = None
+
+    @classmethod
+    def open(cls, path: Path | str, **objects: Any) -> Self:
+        """The campaign of a folder, with the settings that its ledger keeps.
+
+        Args:
+            path: the folder.
+            objects: as the constructor takes them; those that the campaign began with are needed to go on.
+
+        Raises:
+            CampaignError: there is none.
+        """
+        config, ledger = open_campaign(Path(path))
+        ledger.close()
+        opened = config.model_copy(update={"folder": Path(path).resolve()})
+        return cls(opened, **objects)
 
     def __repr__(self) -> str:
         return f"Campaign({self.config.name!r}, {self.config.acquisition.name}, folder {str(self.folder)!r})"
@@ -132,6 +141,7 @@ class Campaign:
             CampaignError: the folder is in use, belongs to something else or to another config.
             AlkitError: whatever a stage finds wrong; nothing done before is lost.
         """
+        self._objects.check(self.config)
         new = not self.folder.exists()
         with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
             if stopped_by := ledger.meta("stopped_by"):
@@ -143,6 +153,23 @@ class Campaign:
                     ledger.close()
                     folder.remove_new(self.folder)
                 raise
+
+    def step(self, unit: Unit = "round") -> Result:
+        """Run one stage or one round, and pause; `run` and the command line go on from there as well.
+
+        Returns:
+            The result so far: ``stopped_by`` is empty while there is more to do.
+
+        Raises:
+            AlkitError: as `run`.
+        """
+        if unit not in get_args(Unit):
+            raise ConfigError(f"step() takes 'stage' or 'round', not {unit!r}.")
+        self._until = unit
+        try:
+            return self.run()
+        finally:
+            self._until = None
 
     def recommend(self, n: int | None = None, *, candidates: Iterable[str] | None = None) -> pandas.DataFrame:
         """The molecules to label next, of a campaign with ``simulator: manual``.
@@ -217,9 +244,9 @@ class Campaign:
         try:
             _ = state.labels.cache  # one that cannot be used is found before the work
             stopped_by = self._run(state)
-        except LabelsToComeError as waits:
-            state.labels.close(wait=False)
-            return Result(self.folder, "", ledger.metrics(), waiting=waits.count)
+        except (LabelsToComeError, PausedError) as pause:
+            state.labels.close(wait=isinstance(pause, PausedError))
+            return Result(self.folder, "", ledger.metrics(), waiting=pause.count)
         except BaseException:
             with contextlib.suppress(CampaignError):  # the first error is the one that counts
                 state.labels.close(wait=False)
@@ -228,10 +255,10 @@ class Campaign:
         return Result(self.folder, stopped_by, ledger.metrics())
 
     def _run(self, state: RoundState) -> str:
-        before, uri = state.ledger.meta("tracking_uri"), self._tracking_uri(state.ledger)
+        before, uri = state.ledger.meta("tracking_uri"), tracking_uri(state.ledger, self.config, self.folder)
         tracker = Tracker(uri, self.config.tracking.experiment)
         # A store that moved along holds this campaign's runs; one that stayed, those of the folder it was in.
-        elsewhere = self._was_moved(state.ledger) and before == masked(uri)
+        elsewhere = was_moved(state.ledger, self.folder) and before == masked(uri)
         runs = CampaignRuns(tracker, state.ledger, self.config, elsewhere=elsewhere)
         try:
             runs.open_campaign(state)
@@ -241,15 +268,17 @@ class Campaign:
                 drawn = False
                 with self._twin() as follow:
                     follow(state.round - 1)  # it may have been cut off
-                    while (reason := self._stop_reason(state.ledger)) is None:
+                    while (reason := stop_reason(self.config.stop, state.ledger)) is None:
                         drawn = self._round(state, runs) and not self.config.twin
                         follow(state.round)
                         state.round += 1
+                        if self._until and stop_reason(self.config.stop, state.ledger) is None:
+                            raise PausedError
             campaign_report.write_report(
                 state.ledger, self.config, self.folder, stopped_by=reason, redraw=not drawn
             )
             runs.log_campaign(self.folder)
-        except LabelsToComeError:
+        except (LabelsToComeError, PausedError):
             campaign_report.write_report(state.ledger, self.config, self.folder)
             runs.close("SCHEDULED")
             raise
@@ -270,11 +299,13 @@ class Campaign:
         random = AcquisitionConfig.model_validate({"name": "random"})
         own = {"name": f"{self.config.name}-random", "folder": self.folder / TWIN, "acquisition": random}
         twin = Campaign(self.config.model_copy(update=own | {"twin": None}), progress=self.progress)
+        twin._objects = replace(self._objects, acquisition=None, callbacks=())
         with twin._locked(), contextlib.closing(twin._open_ledger()) as ledger:
             state = twin._state(ledger)
             try:
-                tracker = Tracker(twin._tracking_uri(ledger), twin.config.tracking.experiment)
-                runs = CampaignRuns(tracker, ledger, twin.config, elsewhere=twin._was_moved(ledger))
+                uri = tracking_uri(ledger, twin.config, twin.folder)
+                tracker = Tracker(uri, twin.config.tracking.experiment)
+                runs = CampaignRuns(tracker, ledger, twin.config, elsewhere=was_moved(ledger, twin.folder))
                 runs.open_campaign(state)
                 ledger.set_meta("folder", str(twin.folder))
                 yield lambda round_: twin._follow(state, runs, round_)
@@ -291,20 +322,6 @@ class Campaign:
             self._round(state, runs)
             state.round += 1
 
-    def _tracking_uri(self, ledger: Ledger) -> str:
-        """Where the campaign began to track, also when it goes on from another working directory.
-
-        A password is not in the ledger: it comes from the campaign's file, or MLflow's own variables.
-        """
-        given = absolute_uri(self.config.tracking.uri)
-        stored = given if self._was_moved(ledger) else ledger.meta("tracking_uri") or given
-        ledger.set_meta("tracking_uri", masked(stored))
-        return given if masked(given) == masked(stored) else stored
-
-    def _was_moved(self, ledger: Ledger) -> bool:
-        """Whether the folder was moved or copied since the last run."""
-        return ledger.meta("folder") not in (None, str(self.folder))
-
     def _round(self, state: RoundState, runs: CampaignRuns) -> bool:
         """The stages of the round that are left; whether its plots were drawn, after all the rest."""
         drawn = False
@@ -316,25 +333,26 @@ class Campaign:
                 stage, self._given = partial(proposing.propose_given, given=self._given), None
             with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
                 stage(state)
-                self._seal_round(state)
+                state.seal_files()
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
                     campaign_report.write_report(state.ledger, self.config, self.folder)
                     runs.log_round(state)
                     drawn = True
+            self._call_back(state, name)
             if name in REJECTING and exhausted(state.ledger, state.round):
                 break
+            if self._until == "stage" and name != "evaluate":
+                raise PausedError
         runs.close_round("FINISHED")
         self._tell(state)
         return drawn
 
-    def _seal_round(self, state: RoundState) -> None:
-        """Note what the round's files hold. Arrays and weights have check sums of their own, and the arrays
-        of `predict` may grow in a later stage, which may be cut short."""
-        files = [path for path in state.path("").glob("*") if path.is_file() and path.suffix != ".npz"]
-        state.ledger.seal_files(self.folder, files)
-
-    def _stop_reason(self, ledger: Ledger) -> str | None:
-        return stop_reason(self.config.stop, ledger)
+    def _call_back(self, state: RoundState, stage: str) -> None:
+        if callbacks := self._objects.callbacks:
+            seconds = state.ledger.stages()[-1][2]
+            metrics = state.ledger.metrics()[-1] if stage == "evaluate" else None
+            for callback in callbacks:
+                callback(StageEvent(self.folder, state.round, stage, seconds, metrics))
 
     def _expect(self, ledger: Ledger) -> None:
         rounds = self.config.stop.rounds
@@ -360,6 +378,7 @@ class Campaign:
             acquisition=self._acquisition,
             progress=self.progress,
             round=max(evaluated, default=-1) + 1,
+            objects=self._objects,
         )
 
     def _open_ledger(self) -> Ledger:
@@ -379,7 +398,7 @@ class Campaign:
             ledger.close()
             raise
         stopped = bool(ledger.meta("stopped_by"))
-        if stopped and changed and self._stop_reason(ledger) is not None:
+        if stopped and changed and stop_reason(self.config.stop, ledger) is not None:
             return ledger  # there is nothing left to do, whatever has changed
         for line in changed:
             self.progress.say(f"changed: {line}", style="dim")

@@ -19,8 +19,10 @@ from alkit.storage.ledger import Ledger
 class LabelSource:
     """The label source of one campaign. Engine and cache open on first use, and outlast rounds."""
 
-    def __init__(self, config: CampaignConfig, ledger: Ledger, folder: Path):
-        self._config, self._ledger, self._folder = config, ledger, folder
+    def __init__(
+        self, config: CampaignConfig, ledger: Ledger, folder: Path, given: SimulatorSpec | None = None
+    ):
+        self._config, self._ledger, self._folder, self._given = config, ledger, folder, given
 
     @cached_property
     def engine(self) -> Engine:
@@ -30,9 +32,10 @@ class LabelSource:
 
     @cached_property
     def cache(self) -> LabelCache | None:
-        """Labels shared with other campaigns; labels that are looked up, or come by hand, need none."""
+        """Labels shared with other campaigns; labels that are looked up, or come by hand, need none, and
+        those of a simulator given as an object have no name to be found by."""
         where = self._config.simulator.cache
-        if where == "none" or self._config.simulator.kind in ("lookup", MANUAL):
+        if where == "none" or self._given or self._config.simulator.kind in ("lookup", MANUAL):
             return None
         return LabelCache(default_path() if where is None else where, self.simulator)
 
@@ -60,6 +63,8 @@ class LabelSource:
     @property
     def simulator(self) -> SimulatorSpec:
         """The simulator with what the campaign knows already: the target, and where the data set is."""
+        if self._given is not None:
+            return self._given
         settings = dict(self._config.simulator.settings)
         if self._config.simulator.kind in SIMULATORS:
             settings.setdefault("target", self._config.target)

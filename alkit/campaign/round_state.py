@@ -1,7 +1,7 @@
 """What every stage of a round can reach: config, ledger, round, seeds, paths, progress."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from alkit.acquisition.base import Acquisition
 from alkit.campaign.label_source import LabelSource
 from alkit.campaign.molecule_store import MoleculeStore
+from alkit.campaign.objects import Objects
 from alkit.config.schema import CampaignConfig
 from alkit.reporting.progress import CampaignProgress
 from alkit.storage.ledger import Ledger
@@ -29,6 +30,7 @@ class RoundState:
     acquisition: Acquisition
     progress: CampaignProgress
     round: int
+    objects: Objects = field(default_factory=Objects)
 
     @cached_property
     def molecules(self) -> MoleculeStore:
@@ -38,7 +40,7 @@ class RoundState:
 
     @cached_property
     def labels(self) -> LabelSource:
-        return LabelSource(self.config, self.ledger, self.folder)
+        return LabelSource(self.config, self.ledger, self.folder, self.objects.simulator)
 
     def path(self, name: str, *, round_: int | None = None) -> Path:
         """A file of this round, or of another."""
@@ -52,3 +54,9 @@ class RoundState:
 
     def rng(self, purpose: str, *, round_: int | None = None) -> np.random.Generator:
         return np.random.default_rng(self.seed(purpose, round_=round_))
+
+    def seal_files(self) -> None:
+        """Note what the round's files hold. Arrays and weights have check sums of their own, and the arrays
+        of `predict` may grow in a later stage, which may be cut short."""
+        files = [path for path in self.path("").glob("*") if path.is_file() and path.suffix != ".npz"]
+        self.ledger.seal_files(self.folder, files)

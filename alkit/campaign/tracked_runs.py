@@ -3,11 +3,28 @@
 from pathlib import Path
 
 from alkit.campaign.round_state import RoundState
+from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
 from alkit.reporting import campaign_report
-from alkit.reporting.tracking import Ending, Tracker
+from alkit.reporting.tracking import Ending, Tracker, absolute_uri
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
+
+
+def tracking_uri(ledger: Ledger, config: CampaignConfig, folder: Path) -> str:
+    """Where the campaign began to track, also when it goes on from another working directory.
+
+    A password is not in the ledger: it comes from the campaign's file, or MLflow's own variables.
+    """
+    given = absolute_uri(config.tracking.uri)
+    stored = given if was_moved(ledger, folder) else ledger.meta("tracking_uri") or given
+    ledger.set_meta("tracking_uri", masked(stored))
+    return given if masked(given) == masked(stored) else stored
+
+
+def was_moved(ledger: Ledger, folder: Path) -> bool:
+    """Whether the folder was moved or copied since the last run."""
+    return ledger.meta("folder") not in (None, str(folder))
 
 
 class CampaignRuns:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 import math
+import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,7 +24,7 @@ from scipy.spatial.distance import cdist
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, problem_of
 from alkit.molecules.molecule import Molecule, charge_and_radicals
-from alkit.plugins import Registry, nearest
+from alkit.plugins import GIVEN, Registry, nearest
 
 SIMULATORS = {
     "xtb": "alkit.simulators.xtb:XTBSimulator",
@@ -100,11 +102,15 @@ class SimulatorSpec:
 
 
 def create_simulator(spec: SimulatorSpec) -> Simulator:
-    """The simulator that ``spec`` names. Raises `ConfigError` for an unknown name, setting or bad value."""
-    cls = REGISTRY.find(spec.kind)
+    """The simulator that ``spec`` names, or holds. Raises `ConfigError` for an unknown name, setting or bad
+    value."""
+    held = spec.settings.get("pickled") if spec.kind.startswith(GIVEN) else None
+    # The bytes are of this very process, or of the one that started this worker.
+    cls = REGISTRY.find(spec.kind) if held is None else partial(pickle.loads, held)
     try:
-        _check_settings(cls, spec)
-        simulator = cls(**spec.settings)
+        if held is None:
+            _check_settings(cls, spec)
+        simulator = cls() if held else cls(**spec.settings)
         level, method = getattr(simulator, "level", None), getattr(simulator, "label", None)
     except AlkitError:
         raise

@@ -13,7 +13,7 @@ import numpy as np
 
 from alkit.acquisition.base import Acquisition, Pool, RoundContext, needs, resolve, select
 from alkit.acquisition.base import adapt as adapt_acquisition
-from alkit.errors import AcquisitionError
+from alkit.errors import AcquisitionError, ConfigError
 from alkit.molecules.enumeration import seed_molecules
 from alkit.testing.names import name_of
 from surrogate.low_rank import Covariance
@@ -159,6 +159,30 @@ class _Trial:
     @property
     def where(self) -> str:
         return f"{self.name}, {self.case.described}"
+
+
+def example_pool(n: int = 100, members: int = 3, *, round_: int = 1) -> tuple[Pool, RoundContext]:
+    """A pool and a context to try a function on: ``score(*example_pool(500, 3))``.
+
+    Molecules are alkit's own enumeration; energies and embeddings are drawn at random, the same ones each
+    time. Nothing is left out: the pool has GFN2-xTB energies, a covariance and, after round 1, pending molecules and a
+    target.
+
+    Args:
+        n: molecules in the pool.
+        members: of the ensemble.
+        round_: from 1; it seeds ``context.rng``.
+
+    Raises:
+        ConfigError: a number below 1, or more molecules than there are.
+    """
+    most = len(seed_molecules()) - _LABELLED
+    for name, value, top in (("n", n, most), ("members", members, 1000), ("round_", round_, 10**6)):
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= top:
+            raise ConfigError(
+                f"example_pool: {name} is {value!r}; it must be a whole number from 1 to {top}."
+            )
+    return _given(_Case(f"{n} molecules", n, members=members), round_, xtb_energy=True, covariance=True)
 
 
 def _given(

@@ -1,0 +1,48 @@
+"""What a run of a campaign gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from alkit.storage.round_metrics import RoundMetrics
+
+if TYPE_CHECKING:
+    import pandas
+
+
+Unit = Literal["stage", "round"]
+
+
+class PausedError(Exception):
+    """A campaign stops here for now: a step is done. ``count``: labels that are to come."""
+
+    count = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
+    had been finished before this run. One that goes on after a `Campaign.step`, or waits for labels that come
+    by hand, has not ended: ``stopped_by`` is empty, and ``waiting`` is how many labels are to come."""
+
+    folder: Path
+    stopped_by: str
+    metrics: list[RoundMetrics]
+    already_finished: bool = False
+    waiting: int = 0
+
+    def frame(self) -> pandas.DataFrame:
+        """A row for every round, with its metrics; energies in eV."""
+        import pandas  # MLflow brings it
+
+        return pandas.DataFrame([dict(one) for one in self.metrics])
+
+    def _repr_html_(self) -> str:
+        from alkit.reporting.notebook import page
+
+        ending = f"ended: {self.stopped_by}" if self.stopped_by else "goes on"
+        if self.waiting:
+            ending = f"waits for {self.waiting} labels"
+        return page(f"{self.folder.name} {ending}", self.frame())
