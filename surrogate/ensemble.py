@@ -40,7 +40,7 @@ from surrogate.training import TrainingHistory, train_members
 OnMember = Callable[[int, int, dict[str, float]], None]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Ensemble:
     """Members differ in their first weights (Lakshminarayanan et al., NeurIPS 2017,
     https://doi.org/10.48550/arXiv.1612.01474); they are trained side by side on the same batches."""
@@ -53,6 +53,9 @@ class Ensemble:
     scale: float = 1.0  # eV per unit of the networks' output
     gp: LastLayerGP | None = None  # on the first member's atom features
     standard: Standard | None = None  # of atom inputs, where networks see them standardised
+
+    def __repr__(self) -> str:
+        return f"Ensemble({len(self.members)} members, {self.settings.representation}, {self.settings.mode})"
 
     @classmethod
     def fit(

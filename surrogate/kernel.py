@@ -61,7 +61,7 @@ _FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the 
 _LEAST = 1e-6  # of a mean error, eV
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class KernelModel:
     """A fitted process; `fit`, `predict`, `save` and `load` as `surrogate.Ensemble` has them."""
 
@@ -77,6 +77,9 @@ class KernelModel:
     rests: NDArray[np.float64]  # (n,) eV
     calibration: Calibration = field(default_factory=Calibration)
     histories: list[Any] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"KernelModel({len(self.rests)} labels)"
 
     def __post_init__(self) -> None:
         n, mean = len(self.rests), self.settings.intensive

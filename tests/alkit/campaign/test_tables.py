@@ -1,4 +1,4 @@
-"""alkit.campaign.tables, steps and objects: one real campaign, a step at a time, and what it says of itself."""
+"""alkit.campaign.tables, steps and objects: a real campaign, a step at a time, and what it says of itself."""
 
 import sqlite3
 
@@ -213,7 +213,7 @@ def test_a_simulator_that_cannot_travel_is_a_sentence(settings) -> None:
         def __init__(self) -> None:
             self.database = sqlite3.connect(":memory:")
 
-    with pytest.raises(ConfigError, match="The simulator .*Holding cannot travel to the workers"):
+    with pytest.raises(ConfigError, match=r"The simulator .*Holding cannot travel to the workers"):
         Campaign({"proposer": "generator"} | settings, simulator=Holding())
 
 
