@@ -22,9 +22,10 @@ RIGHT = """
     import numpy as np
     from numpy.typing import NDArray
 
-    from alkit import Campaign, Ensemble, Pool, Result, RoundContext, load_config
+    from alkit import Campaign, Ensemble, Pool, ProposalContext, Result, RoundContext, StageEvent, load_config
+    from alkit.testing import example_pool
     from generator import GraphGAN
-    from surrogate import Graph, ModelSettings, graph_2d
+    from surrogate import Graph, ModelSettings, Surrogate, graph_2d
 
 
     def score(pool: Pool, context: RoundContext) -> NDArray[np.float64]:
@@ -37,6 +38,23 @@ RIGHT = """
     graph: Graph = graph_2d("CCO", cutoff=5.0)
     mean: NDArray[np.float64] = Ensemble.load(Path("model")).predict([graph]).mean
     width: int = ModelSettings(features=64).features
+
+
+    def propose(n: int, context: ProposalContext) -> list[str]:
+        return [smiles + "O" for smiles in context.molecules][:n]
+
+
+    def say(event: StageEvent) -> None:
+        print(event.round, event.stage, event.metrics.mae if event.metrics else "")
+
+
+    with Campaign.open("runs/mine", acquisition=score, proposer=propose, callbacks=[say]) as campaign:
+        after: Result = campaign.step("stage")
+        rows: int = len(campaign.results()) + len(campaign.candidates()) + len(campaign.labels())
+        surrogate: Surrogate = campaign.model
+        table = campaign.predict(["CCO"])
+        worth = campaign.acquisition_values(round_=1)
+    drawn: tuple[Pool, RoundContext] = example_pool(100, members=3)
 """
 _HEAD = """from pathlib import Path
 
@@ -54,6 +72,10 @@ WRONG = {
     "def f(pool: Pool) -> float: return pool.deviation": "attr-defined",
     'Ensemble.load(Path("model")).predict(["CCO"])': "list-item",
     'ModelSettings(mode="4d")': "arg-type",
+    'Campaign("x").step("rounds")': "arg-type",
+    'Campaign.open("x", nonsense=3)': "call-arg",
+    'Campaign.open("x", callbacks=3)': "arg-type",
+    'Campaign.open("x").prediction("CCO")': "attr-defined",
     'int(Campaign("x").run().metrics[-1].mea)': "attr-defined",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, Unpack, get_args
 
 from alkit.acquisition.base import Acquisition
 from alkit.campaign import (
@@ -24,7 +24,7 @@ from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.label_files import rows_of_frame
 from alkit.campaign.labelling import LabelsToComeError
-from alkit.campaign.objects import Callback, StageEvent, named, with_objects
+from alkit.campaign.objects import Callback, Given, StageEvent, named, with_objects
 from alkit.campaign.result import PausedError, Result, Unit
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
@@ -89,7 +89,7 @@ class Campaign(CampaignTables):
         self._until: Unit | None = None
 
     @classmethod
-    def open(cls, path: Path | str, **objects: Any) -> Self:
+    def open(cls, path: Path | str, **objects: Unpack[Given]) -> Self:
         """The campaign of a folder, with the settings that its ledger keeps.
 
         Args:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
@@ -17,7 +17,8 @@ from alkit.errors import ConfigError
 from alkit.plugins import GIVEN
 from alkit.proposers.base import Proposer
 from alkit.proposers.registry import adapt_proposer
-from alkit.simulators.base import SimulatorSpec, create_simulator
+from alkit.reporting.progress import CampaignProgress
+from alkit.simulators.base import Simulator, SimulatorSpec, create_simulator
 from alkit.storage.round_metrics import RoundMetrics
 
 
@@ -41,6 +42,16 @@ class StageEvent:
 
 
 Callback = Callable[[StageEvent], object]
+
+
+class Given(TypedDict, total=False):
+    """What `Campaign.open` takes beside a folder, as `Campaign` does beside its settings."""
+
+    acquisition: Acquisition | Callable[..., Any] | None
+    proposer: Proposer | Callable[..., Iterable[str]] | None
+    simulator: Simulator | None
+    callbacks: Sequence[Callback]
+    progress: CampaignProgress | None
 
 
 @dataclass(frozen=True)

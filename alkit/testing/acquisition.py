@@ -179,9 +179,7 @@ def example_pool(n: int = 100, members: int = 3, *, round_: int = 1) -> tuple[Po
     most = len(seed_molecules()) - _LABELLED
     for name, value, top in (("n", n, most), ("members", members, 1000), ("round_", round_, 10**6)):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= top:
-            raise ConfigError(
-                f"example_pool: {name} is {value!r}; it must be a whole number from 1 to {top}."
-            )
+            raise ConfigError(f"example_pool: {name} is {value!r}; give a whole number from 1 to {top}.")
     return _given(_Case(f"{n} molecules", n, members=members), round_, xtb_energy=True, covariance=True)
 
 

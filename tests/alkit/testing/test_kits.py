@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from alkit.acquisition.base import BUILT_IN
+from alkit.acquisition.base import BUILT_IN, resolve, select
 from alkit.errors import AcquisitionError, ConfigError
-from alkit.testing import check_acquisition, check_simulator
+from alkit.testing import check_acquisition, check_simulator, example_pool
 
 _BASE = """
 import itertools, os
@@ -156,3 +156,25 @@ def test_an_acquisition_function_that_fails_is_told_by_its_name():
         check_acquisition(fails)
     with pytest.raises(AcquisitionError, match=r"shape \(0,\)"):
         check_acquisition(lambda pool, context: pool.std[1:])
+
+
+def test_an_example_pool_is_for_trying_functions():
+    pool, context = example_pool(500, members=4)
+    assert (len(pool), pool.samples.shape) == (500, (4, 500))
+    assert pool.xtb_energy is not None
+    assert len(context.smiles) == len(context.targets) == len(context.embeddings)
+    assert context.target is None
+    again, _ = example_pool(500, members=4)
+    assert pool.smiles == again.smiles
+    assert np.array_equal(pool.samples, again.samples)
+    later = example_pool(20, round_=2)[1]
+    assert later.pending
+    assert later.target is not None
+    for name in ("std", "log_ei", "bias", "lcmd", "maxdet"):
+        assert len(set(select(resolve(name), name, *example_pool(60), 10))) == 10
+    shown = pool._repr_html_()
+    assert shown.count("<tr") == 11
+    assert "… and 490 more" in shown
+    for wrong in ({"n": 0}, {"n": 10**6}, {"n": True}, {"members": 0}, {"members": 2.5}):
+        with pytest.raises(ConfigError, match=r"example_pool: .* give a whole number from 1 to"):
+            example_pool(**wrong)
