@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 import torch
 from botorch.utils.multi_objective.box_decompositions import FastNondominatedPartitioning
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from numpy.typing import NDArray
 from scipy.special import logsumexp
@@ -43,8 +42,8 @@ class Pareto(Extremes):
         objectives: ``label`` and at least one descriptor (`alkit.descriptors`), each minimise or maximise.
         per_heavy_atom: whether the label, its predictions and deviations are divided by the number of atoms
             that are not hydrogen.
-        reference: the least that counts of each objective, by name, in its own unit; None: a tenth of the
-            front's extent beyond its worst values (`botorch.utils.multi_objective.infer_reference_point`).
+        reference: the least that counts of each objective, by name, in its own unit; None: the worst label so
+            far, in each. A point just behind the front would blind the search to what lies beyond its ends.
     """
 
     name = "pareto"
@@ -80,10 +79,7 @@ class Pareto(Extremes):
 
     def least(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """``(m,)``: the point that volumes are measured from, given ``(n, m)`` values that are known."""
-        if self.reference is not None:
-            return self.reference
-        front = torch.from_numpy(values[self.best(values)])
-        return infer_reference_point(front).numpy()
+        return values.min(axis=0) if self.reference is None else self.reference
 
     def volume(self, values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
         """The hypervolume that ``(n, m)`` values dominate, from a reference point ``(m,)``."""
