@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, get_args
 
 from alkit.acquisition.base import Acquisition
-from alkit.campaign import (
-    acquiring,
-    asking,
-    folder,
-    proposing,
-    telling,
-    trying,
-)
+from alkit.campaign import acquiring, asking, folder, proposing, telling, trying
 from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.label_files import rows_of_frame
@@ -344,7 +337,9 @@ class Campaign(CampaignTables):
             if self._until == "stage" and name != "evaluate":
                 raise PausedError
         runs.close_round("FINISHED")
-        self._tell(state)
+        for metrics in state.ledger.metrics():
+            if metrics.round == state.round:
+                self.progress.say_round(metrics)
         return drawn
 
     def _call_back(self, state: RoundState, stage: str) -> None:
@@ -359,15 +354,6 @@ class Campaign(CampaignTables):
         total = len(stages_of(0)) + rounds * len(stages_of(1)) if rounds else None
         twice = 2 if self.config.twin else 1
         self.progress.expect(len(ledger.stages()), total and total * twice)
-
-    def _tell(self, state: RoundState) -> None:
-        for metrics in state.ledger.metrics():
-            if metrics.round == state.round:
-                self.progress.say(
-                    f"round {state.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} eV "
-                    f"(elements alone {metrics.baseline_elements:.3f} eV)",
-                    style="bold",
-                )
 
     def _state(self, ledger: Ledger) -> RoundState:
         evaluated = [metrics.round for metrics in ledger.metrics()]

@@ -13,16 +13,15 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
 from alkit.models.tiers import tier_of_config
 from alkit.reporting import forecast, plots, under_way
 from alkit.reporting import html as pages
-from alkit.reporting.front import draw_front, front_of
+from alkit.reporting.best_labels import draw_front, front_of, lowest
 from alkit.reporting.levers import missing_lever, near_label
 from alkit.reporting.savings import Curve, labels_ratio
-from alkit.storage.ledger import Ledger, Role
+from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
 from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
@@ -32,7 +31,6 @@ MOST_OUTSIDE = 0.2  # share of acquired molecules outside of the target set, fou
 _MOST_DRAWN = 24
 _FEW_TESTED = 30  # molecules: the mean error of fewer says little without its interval
 _FATES = ("labelled", "acquired", "not_acquired", "screened", "proposed", "rejected", "failed")
-_COUNTED: tuple[Role, ...] = ("training", "validation")
 _COLUMNS = ("mae", "rmse", "q95", "max")
 _WHAT = {
     "schnet": "{} SchNets",
@@ -71,7 +69,7 @@ def write_report(
         name=config.name,
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
-        rows=[_row(row) | _lowest(ledger, int(row["round"])) for row in metrics],
+        rows=[_row(row) | lowest(ledger, int(row["round"])) for row in metrics],
         facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger, config),
         drawings=drawings,
         front=front_of(ledger, config),
@@ -335,16 +333,6 @@ def _row(row: Mapping[str, float]) -> dict[str, str]:
     text["area"] = f"{row['miscalibration_area']:.3f}"
     text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
     return text
-
-
-def _lowest(ledger: Ledger, round_: int) -> dict[str, str]:
-    """The lowest label so far and the lowest per heavy atom, of those that count, as text."""
-    rows = [row for role in _COUNTED for row in ledger.labelled(role, up_to_round=round_)]
-    if not rows:
-        return {"lowest": "–", "lowest_per_heavy_atom": "–"}
-    values = np.array([value for _, value in rows])
-    per_atom = values / heavy_atoms(tuple(candidate.smiles for candidate, _ in rows))
-    return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
 
 
 def _facts(

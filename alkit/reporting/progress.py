@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from alkit import interrupts
+from alkit.storage.round_metrics import RoundMetrics
 
 Advance = Callable[[int], None]
 
@@ -58,6 +59,14 @@ class CampaignProgress:
     def say(self, text: str, *, style: str | None = None) -> None:
         if self.console is not None:
             self._bars.console.print(text, highlight=False, markup=False, style=style)
+
+    def say_round(self, metrics: RoundMetrics) -> None:
+        """Say what a round has measured."""
+        self.say(
+            f"round {metrics.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} eV "
+            f"(elements alone {metrics.baseline_elements:.3f} eV)",
+            style="bold",
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -9,7 +9,6 @@ from scipy.stats import t as student
 
 from alkit.config.loading import check_config
 from alkit.reporting import campaign_report, plots
-from alkit.simulators.base import Label, Level
 from alkit.storage.ledger import Ledger
 
 METRICS = {
@@ -90,19 +89,6 @@ def test_fates_are_counted_by_round(tmp_path):
         ["–", "2"],
         ["1", "1"],
     ]
-
-
-def test_the_lowest_labels_are_those_that_count(tmp_path):
-    ledger, level = Ledger(tmp_path / "ledger.sqlite"), Level("M", "energy", "eV")
-    assert campaign_report._lowest(ledger, 0) == {"lowest": "–", "lowest_per_heavy_atom": "–"}
-    ledger.level = level
-    at, given = np.zeros((1, 3)), [(0, "C", -17.0), (0, "CCC", -43.0), (1, "CCCCO", -60.0), (1, "CC", -30.0)]
-    for k, (round_, smiles, value) in enumerate(given):
-        role = "test" if k == 3 else ("training", "validation")[k % 2]
-        ledger.add_candidates(round_, [smiles], status="labelled", role=role)
-        ledger.add_label(Label(smiles, value, level, {}, np.array([6]), at, 1.0))
-    assert campaign_report._lowest(ledger, 0) == {"lowest": "-43.00", "lowest_per_heavy_atom": "-17.000"}
-    assert campaign_report._lowest(ledger, 1) == {"lowest": "-60.00", "lowest_per_heavy_atom": "-17.000"}
 
 
 def test_training_curves_are_read_back(tmp_path):

@@ -1,4 +1,4 @@
-"""The Pareto front of a campaign with several wishes: what has been found, and the volume it dominates."""
+"""The best labels of a campaign: the lowest, and the Pareto front of several wishes with its volume."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.reporting import plots
-from alkit.storage.ledger import Candidate, Ledger
+from alkit.storage.ledger import Candidate, Ledger, Role
 
 if TYPE_CHECKING:
     from alkit.acquisition.pareto import Pareto
 
+COUNTED: tuple[Role, ...] = ("training", "validation")
 _UNIT = {"label": "label, eV", "MW": "MW, g/mol"}
 
 
@@ -53,6 +55,16 @@ class Front:
         plots.front(self.values, self.best, rounds, self.headings, path)
 
 
+def lowest(ledger: Ledger, round_: int) -> dict[str, str]:
+    """The lowest label so far and the lowest per heavy atom, of those that count, as text."""
+    rows = [row for role in COUNTED for row in ledger.labelled(role, up_to_round=round_)]
+    if not rows:
+        return {"lowest": "–", "lowest_per_heavy_atom": "–"}
+    values = np.array([value for _, value in rows])
+    per_atom = values / heavy_atoms(tuple(candidate.smiles for candidate, _ in rows))
+    return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
+
+
 def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
     """What a campaign with ``acquisition: pareto`` has found; None of another, or before its first label."""
     if config.acquisition.name != "pareto":
@@ -60,7 +72,7 @@ def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
     from alkit.acquisition.pareto import Pareto
 
     pareto = Pareto(**config.acquisition.settings)
-    labelled = [row for role in ("training", "validation") for row in ledger.labelled(role)]
+    labelled = [row for role in COUNTED for row in ledger.labelled(role)]
     labelled.sort(key=lambda row: row[0].id)
     if not labelled:
         return None

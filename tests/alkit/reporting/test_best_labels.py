@@ -1,4 +1,4 @@
-"""alkit.reporting.front: a real campaign with two wishes, its front and its page."""
+"""alkit.reporting.best_labels: the lowest labels, and the front of a real campaign with two wishes."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ import pytest
 from alkit.campaign import Campaign
 from alkit.config.schema import CampaignConfig
 from alkit.descriptors import descriptor_value
+from alkit.reporting.best_labels import front_of, lowest
 from alkit.reporting.campaign_report import write_report
-from alkit.reporting.front import front_of
+from alkit.simulators.base import Label, Level
 from alkit.storage.ledger import Ledger
 
 
@@ -56,3 +57,16 @@ def test_the_front_of_a_campaign_with_two_wishes(tiny, tmp_path) -> None:
     assert (tmp_path / "run" / "plots" / "front.png").exists()
     assert front_of(ledger, CampaignConfig.model_validate(tiny | {"acquisition": "lcmd"})) is None
     ledger.close()
+
+
+def test_the_lowest_labels_are_those_that_count(tmp_path):
+    ledger, level = Ledger(tmp_path / "ledger.sqlite"), Level("M", "energy", "eV")
+    assert lowest(ledger, 0) == {"lowest": "–", "lowest_per_heavy_atom": "–"}
+    ledger.level = level
+    at, given = np.zeros((1, 3)), [(0, "C", -17.0), (0, "CCC", -43.0), (1, "CCCCO", -60.0), (1, "CC", -30.0)]
+    for k, (round_, smiles, value) in enumerate(given):
+        role = "test" if k == 3 else ("training", "validation")[k % 2]
+        ledger.add_candidates(round_, [smiles], status="labelled", role=role)
+        ledger.add_label(Label(smiles, value, level, {}, np.array([6]), at, 1.0))
+    assert lowest(ledger, 0) == {"lowest": "-43.00", "lowest_per_heavy_atom": "-17.000"}
+    assert lowest(ledger, 1) == {"lowest": "-60.00", "lowest_per_heavy_atom": "-17.000"}
