@@ -221,3 +221,38 @@ def test_a_proposer_that_invents_needs_labels_of_what_it_invents(settings, tmp_p
     given = settings | {"simulator": {"kind": "lookup"}, "dataset": settings["seeds"]}
     with pytest.raises(ConfigError, match="proposer: custom proposes molecules that no data set holds"):
         Campaign(given | {"proposer": "pool"}, proposer=propose)
+
+
+def shifted_xtb(shift: float):
+    """A simulator whose class exists in this function alone, as one of a notebook does."""
+    from alkit.simulators.xtb import XTBSimulator
+
+    class Shifted(XTBSimulator):
+        def label(self, molecule):
+            from dataclasses import replace
+
+            label = super().label(molecule)
+            return replace(label, value=label.value + shift)
+
+    return Shifted(target="energy")
+
+
+def test_a_simulator_of_a_notebook_labels_in_workers_for_the_twin_too(stepped, settings, tmp_path) -> None:
+    _, _, plain = stepped
+    given = settings | {"folder": str(tmp_path / "run"), "twin": "random"}
+    given["simulator"] = {"kind": "xtb"}  # with the shared cache, which takes no part
+    campaign = Campaign(given, acquisition=score, proposer=propose, simulator=shifted_xtb(-0.125))
+    assert campaign.config.simulator.kind.startswith("python:shifted_xtb.")
+    result = campaign.run()
+    assert result.stopped_by
+    labels, expected = campaign.labels(), plain.labels().set_index("smiles").energy_eV
+    start = labels[labels["round"] == 0]
+    assert (start.energy_eV - expected[start.smiles].to_numpy()).to_numpy() == pytest.approx(-0.125, abs=2e-3)
+    twin = Campaign.open(campaign.folder / "twin").labels()
+    assert twin[twin["round"] == 0].energy_eV.tolist() == start.energy_eV.tolist()
+    assert len(twin) == len(labels)
+    with pytest.raises(ConfigError, match=r"simulator .*Shifted was given as a Python object; to go on"):
+        Campaign.open(campaign.folder, acquisition=score, proposer=propose).run()
+    late = {"proposer": "generator"} | given | {"simulator": {"kind": "xtb", "deadline": 5}}
+    with pytest.raises(ConfigError, match=r"simulator\.deadline needs the label cache"):
+        Campaign(late, simulator=shifted_xtb(0.0))
