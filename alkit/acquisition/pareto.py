@@ -50,7 +50,7 @@ class Pareto(Extremes):
 
     def __init__(
         self,
-        objectives: Mapping[str, Goal],
+        objectives: Mapping[str, Goal] | None = None,
         *,
         per_heavy_atom: bool = False,
         reference: Mapping[str, float] | None = None,
@@ -170,7 +170,7 @@ class _Improvement:
         self._cells = low, high
 
 
-def _checked(objectives: Mapping[str, Goal]) -> dict[str, Goal]:
+def _checked(objectives: Mapping[str, Goal] | None) -> dict[str, Goal]:
     said = "acquisition pareto: objectives"
     if not isinstance(objectives, Mapping) or LABEL not in objectives or len(objectives) < 2:
         raise ConfigError(

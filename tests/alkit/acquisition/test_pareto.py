@@ -133,7 +133,7 @@ def test_it_keeps_the_contract() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "objectives"),
+        ({}, "objectives is None; it has label and at least one descriptor, such as {label: minimise, QED:"),
         ({"objectives": {"label": "minimise"}}, "it has label and at least one descriptor"),
         ({"objectives": {"QED": "maximise"}}, "it has label and at least one descriptor"),
         ({"objectives": ["label"]}, "it has label and at least one descriptor"),
