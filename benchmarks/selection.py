@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=600, help="seconds for each")
     parser.add_argument(
-        "--acquisitions", nargs="+", default=[*sorted(BUILT_IN), *map(BOTORCH.format, PROCESS)]
+        "--acquisitions",
+        nargs="+",
+        default=[*sorted(set(BUILT_IN) - {"pareto"}), *map(BOTORCH.format, PROCESS)],  # it needs objectives
     )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
