@@ -129,6 +129,8 @@ def test_values_are_what_the_batch_was_chosen_by(stepped, settings) -> None:
     assert worth.value.is_monotonic_decreasing
     assert worth.acquired.tolist() == [True] * 4 + [False] * (len(worth) - 4)
     assert worth.value.to_numpy() == pytest.approx(worth.std_eV - 1e-3 * 21)  # labels before the round
+    saved = pandas.read_csv(campaign.folder / "rounds" / "01" / "values.csv").set_index("smiles").value
+    assert worth.value.tolist() == saved[worth.smiles].tolist()
     screened = campaign.candidates().query("round == 1 and status != 'rejected'")
     assert set(worth.smiles) == set(screened.smiles)
     by_mean = Campaign.open(campaign.folder, acquisition=resolve("ucb", {"beta": 0.0}))
