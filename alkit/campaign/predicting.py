@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from alkit.baselines.computing import call_here
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
 _FEW = 16  # so few are placed before a worker has loaded its libraries
-_COLUMNS = ["smiles", "prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason"]
+_NUMBERS = {"mean": "prediction_eV", "std": "std_eV", "low": "low_90_eV", "high": "high_90_eV"}
 
 
 def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms]) -> pandas.DataFrame:
@@ -48,8 +47,13 @@ def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms])
             call_all = stack.enter_context(engine).call_all
         predict: Any = predict_structures if wanted and isinstance(wanted[0], Molecule) else predict_smiles
         rows = list(predict(ensemble, provenance, wanted, call_all=call_all, cache=state.labels.baselines))
-    frame = pandas.DataFrame([astuple(row) for row in rows], columns=_COLUMNS)
-    return frame.astype(dict.fromkeys(_COLUMNS[1:-1], float))  # no number where there is none
+    columns: dict[str, Any] = {"smiles": [row.smiles for row in rows]}
+    for name, column in _NUMBERS.items():  # no number where there is none
+        columns[column] = pandas.Series([getattr(row, name) for row in rows], dtype=float)
+    columns["reason"] = [row.reason for row in rows]
+    if provenance.atoms:
+        columns["total_eV"] = pandas.Series([row.total for row in rows], dtype=float)
+    return pandas.DataFrame(columns)
 
 
 def _listed(molecules: Any) -> Sequence[Any]:

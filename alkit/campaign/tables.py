@@ -97,7 +97,8 @@ class CampaignTables:
                 molecule that RDKit perceives in the atoms; one of given geometries takes them as they are.
 
         Returns:
-            smiles, prediction_eV, std_eV, low_90_eV and high_90_eV, and the reason where there is none.
+            smiles, prediction_eV, std_eV, low_90_eV and high_90_eV, and the reason where there is none;
+            total_eV where the surrogate knows the energies of isolated atoms.
 
         Raises:
             CampaignError: no round has trained a surrogate yet.
