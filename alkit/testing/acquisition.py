@@ -165,8 +165,8 @@ def example_pool(n: int = 100, members: int = 3, *, round_: int = 1) -> tuple[Po
     """A pool and a context to try a function on: ``score(*example_pool(500, 3))``.
 
     Molecules are alkit's own enumeration; energies and embeddings are drawn at random, the same ones each
-    time. Nothing is left out: the pool has GFN2-xTB energies, a covariance and, after round 1, pending molecules and a
-    target.
+    time. Nothing is left out: the pool has GFN2-xTB energies, a covariance and, after round 1, pending
+    molecules and a target.
 
     Args:
         n: molecules in the pool.
