@@ -2,7 +2,8 @@
 
 python benchmarks/pareto.py --out runs/pareto-benchmark --seeds 7 8 9
 
-The whole pool is labelled once for the truth (GFN2-xTB). Campaigns that are finished in --out are not run again.
+The whole pool is labelled once for the truth (GFN2-xTB). Campaigns that are finished in --out are not run
+again.
 """
 
 import argparse
@@ -68,9 +69,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     energies = truth(arguments.out)
     pareto = Pareto(**load_config(CAMPAIGNS / "pareto.yaml").acquisition.settings)
-    print(
-        "| function | seed | share of the volume (molecules of the front), after each round |\n| --- | --- | --- |"
-    )
+    print("| function | seed | volume (molecules of the front), after each round |\n| --- | --- | --- |")
     for name, changes in FUNCTIONS.items():
         for seed in arguments.seeds:
             folder = arguments.out / f"{name.replace(', ', '-')}-{seed}"
