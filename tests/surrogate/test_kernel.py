@@ -291,7 +291,7 @@ def test_a_label_more_lowers_the_covariance_as_it_must() -> None:
     )  # fmt: skip
     after = full(more.covariance(rest))
     expected = before - np.outer(before[:, 0], before[0]) / (before[0, 0] + noise**2)
-    np.testing.assert_allclose(after, expected, atol=2e-4 * before.max())
+    np.testing.assert_allclose(after, expected, atol=1e-3 * before.max())  # atoms are compared in 32 bits
     assert np.trace(after) < np.trace(before)
 
 
