@@ -16,6 +16,11 @@ from alkit.errors import ConfigError
 GIVEN = "python:"  # before the name of what was given as an object, which no file names
 
 
+class Pickled(bytes):
+    """An object that this process was given, on its way to the workers. A type of its own, because no
+    campaign file, ledger or command line can hold one: what they hold as bytes is never loaded."""
+
+
 @dataclass(frozen=True)
 class Registry:
     """One kind of plug-in.

@@ -14,7 +14,7 @@ from alkit.config.messages import sentence
 from alkit.config.proposer import CustomConfig, MixConfig
 from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError
-from alkit.plugins import GIVEN
+from alkit.plugins import GIVEN, Pickled
 from alkit.proposers.base import Proposer
 from alkit.proposers.registry import adapt_proposer
 from alkit.reporting.progress import CampaignProgress
@@ -152,11 +152,11 @@ def with_objects(
     return config, Objects(function, made, spec, tuple(callbacks))
 
 
-def _pickled(simulator: Any) -> bytes:
+def _pickled(simulator: Any) -> Pickled:
     import cloudpickle  # classes of a notebook too: these travel as they are written
 
     try:
-        return bytes(cloudpickle.dumps(simulator))
+        return Pickled(cloudpickle.dumps(simulator))
     except Exception as error:  # whatever its parts raise
         raise ConfigError(
             f"The simulator {type(simulator).__name__} cannot travel to the workers ({error}); keep what "

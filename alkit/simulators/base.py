@@ -24,7 +24,7 @@ from scipy.spatial.distance import cdist
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, problem_of
 from alkit.molecules.molecule import Molecule, charge_and_radicals
-from alkit.plugins import GIVEN, Registry, nearest
+from alkit.plugins import Pickled, Registry, nearest
 
 SIMULATORS = {
     "xtb": "alkit.simulators.xtb:XTBSimulator",
@@ -104,13 +104,14 @@ class SimulatorSpec:
 def create_simulator(spec: SimulatorSpec) -> Simulator:
     """The simulator that ``spec`` names, or holds. Raises `ConfigError` for an unknown name, setting or bad
     value."""
-    held = spec.settings.get("pickled") if spec.kind.startswith(GIVEN) else None
-    # The bytes are of this very process, or of the one that started this worker.
+    given = spec.settings.get("pickled")
+    # Bytes of this very process, or of the one that started this worker: a file may run code only by name.
+    held = given if isinstance(given, Pickled) else None
     cls = REGISTRY.find(spec.kind) if held is None else partial(pickle.loads, held)
     try:
         if held is None:
             _check_settings(cls, spec)
-        simulator = cls() if held else cls(**spec.settings)
+        simulator = cls() if held is not None else cls(**spec.settings)
         level, method = getattr(simulator, "level", None), getattr(simulator, "label", None)
     except AlkitError:
         raise
