@@ -11,10 +11,10 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from alkit.errors import AlkitError, CampaignError, ConfigError, DataError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SCRATCH = ".part."
+Writer = TypeVar("Writer", bound=Callable[..., Any])
 
 
 def absolute(path: Path | str, base: Path, what: str) -> Path:
@@ -262,6 +263,19 @@ def refuse_existing(out: Path | None, option: str = "--out") -> None:
     """Raise `DataError` if the output file exists; called before long work."""
     if out is not None and out.exists():
         raise DataError(f"{out} exists already; give another {option}, nothing is overwritten.")
+
+
+def by_ending(out: Path, writers: Mapping[str, Writer]) -> Writer:
+    """What writes a new file of that ending, such as ".csv".
+
+    Raises:
+        DataError: another ending, or the file exists.
+    """
+    write = writers.get(out.suffix.lower())
+    if write is None:
+        raise DataError(f"{out} ends in {out.suffix!r}; give a file that ends in {', '.join(writers)}.")
+    refuse_existing(out)
+    return write
 
 
 @contextmanager

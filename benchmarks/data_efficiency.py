@@ -31,6 +31,7 @@ from alkit.baselines.base import level_of, specs_of
 from alkit.baselines.cache import BaselineCache
 from alkit.datasets import Dataset
 from alkit.datasets.qm9 import import_qm9
+from alkit.engines.calling import calling_workers
 from alkit.errors import DataError, LabelError
 from alkit.files import replace_file
 from alkit.models.geometries import make_geometry
@@ -41,7 +42,6 @@ from alkit.molecules.identity import stereoisomer
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.optimizer import relax
 from alkit.simulators.xtb import XTBSimulator
-from alkit.standalone.placing import calling_workers
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate import ModelSettings, TrainingSettings, fit_surrogate
 from surrogate.fitting import folds_for

@@ -68,16 +68,14 @@ def mlflow_uri(_mlflow_database, tmp_path) -> str:
 @pytest.fixture
 def tiny(tmp_path, mlflow_uri) -> dict:
     """A campaign with every real part (GFN2-xTB, SchNet, GAN, MLflow), as small as they go."""
-    from alkit.molecules.enumeration import seed_molecules
+    from campaign_files import small_seeds
 
-    seeds = tmp_path / "seeds.smi"
-    seeds.write_text("\n".join(s for s in seed_molecules() if 3 <= sum(c.isalpha() for c in s) <= 5))
     return {
         "name": "tiny",
         "seed": 3,
         "folder": str(tmp_path / "run"),
         "target": "energy",
-        "seeds": str(seeds),
+        "seeds": str(small_seeds(tmp_path)),
         "domain": {"elements": ["H", "C", "N", "O", "F"], "max_heavy_atoms": 5},
         "start": {"training": 12, "validation": 5, "test": 6},
         "target_set": "none",

@@ -21,7 +21,7 @@ from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.storage.ledger import Candidate
-from alkit.storage.words import Status
+from alkit.storage.words import SCREENED
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.low_rank import Covariance
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 
 _METHOD = "GFN2-xTB"
-# What has passed screening; the later ones once the round is over.
-_SCREENED: tuple[Status, ...] = ("screened", "not_acquired", "acquired", "labelled", "failed")
 _FEWEST_TIMED = 10
 
 
@@ -127,7 +125,7 @@ def candidate_pool(state: RoundState, arrays: dict[str, NDArray]) -> tuple[list[
     Raises:
         CampaignError: the predictions are those of other candidates.
     """
-    screened = state.ledger.candidates(round_=state.round, status=_SCREENED)
+    screened = state.ledger.candidates(round_=state.round, status=SCREENED)
     if arrays["ids"].tolist() != [c.id for c in screened]:
         raise CampaignError(f"{state.path(PREDICTIONS_FILE)} belongs to other candidates than the ledger's.")
     smiles = tuple(c.smiles for c in screened)

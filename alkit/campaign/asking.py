@@ -1,4 +1,4 @@
-"""The molecules that a campaign waits for, of which people compute the labels, as a table or a file."""
+"""The molecules that a campaign waits for, whose labels people compute, as a table or a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from alkit.campaign.folder import LEDGER, open_campaign
 from alkit.campaign.predictions import read_predictions
 from alkit.campaign.round_state import RoundState
 from alkit.config.schema import CampaignConfig
-from alkit.errors import CampaignError, DataError
-from alkit.files import refuse_existing, replace_file
+from alkit.errors import CampaignError
+from alkit.files import by_ending, replace_file
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.manual import MANUAL
@@ -31,7 +31,7 @@ _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
 class Wanted(NamedTuple):
-    """One molecule of which a label is asked for.
+    """One molecule whose label is asked for.
 
     Attributes:
         id: its number in the ledger; it names the molecule when its label comes back.
@@ -190,10 +190,7 @@ def write_batch(batch: Batch, out: Path) -> None:
         ".extxyz": _xyz,
         ".sdf": _sdf,
     }
-    write = writers.get(out.suffix.lower())
-    if write is None:
-        raise DataError(f"{out} ends in {out.suffix!r}; give a file that ends in {', '.join(writers)}.")
-    refuse_existing(out)
+    write = by_ending(out, writers)
     replace_file(out, lambda path: write(batch, path))
 
 

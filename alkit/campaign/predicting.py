@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from alkit.baselines.computing import call_here
-from alkit.engines.local import LocalEngine
+from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import predict_smiles, predict_structures
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from alkit.campaign.round_state import RoundState
 
-_FEW = 16  # so few are placed before a worker has loaded its libraries
 _NUMBERS = {"mean": "prediction_eV", "std": "std_eV", "low": "low_90_eV", "high": "high_90_eV"}
 
 
@@ -41,10 +39,7 @@ def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms])
     section = state.config.simulator
     with ExitStack() as stack:
         stack.callback(state.labels.close, wait=False)
-        call_all: Any = call_here
-        if len(wanted) > _FEW:
-            engine = LocalEngine(None, workers=section.workers, timeout=section.timeout)
-            call_all = stack.enter_context(engine).call_all
+        call_all = stack.enter_context(calling_workers(section.workers, section.timeout))
         predict: Any = predict_structures if wanted and isinstance(wanted[0], Molecule) else predict_smiles
         rows = list(predict(ensemble, provenance, wanted, call_all=call_all, cache=state.labels.baselines))
     columns: dict[str, Any] = {"smiles": [row.smiles for row in rows]}

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from alkit.config.schema import StopConfig
 from alkit.storage.ledger import Ledger
+from alkit.storage.words import SCREENED
 
 REJECTING = ("screen", "predict")  # stages that may leave no candidate
 
@@ -27,10 +28,7 @@ def stop_reason(stop: StopConfig, ledger: Ledger) -> str | None:
 
 def exhausted(ledger: Ledger, round_: int) -> bool:
     """Whether all proposals of a round were rejected."""
-    left = ledger.candidates(
-        round_=round_, status=("screened", "not_acquired", "acquired", "labelled", "failed")
-    )
-    return not left
+    return not ledger.candidates(round_=round_, status=SCREENED)
 
 
 def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], seconds: float) -> str | None:

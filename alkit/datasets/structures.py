@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +124,27 @@ def _structures(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[
         yield from _of_ase(path)
 
 
+@contextmanager
+def reading_by_ase(path: Path) -> Iterator[None]:
+    """Say in one sentence what ASE's readers could not read.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else than structures.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # ASE's readers raise whatever a damaged file makes them
+        raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
+
+
 def _of_ase(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, Any]]]:
     from ase.io import iread
 
-    try:
+    with reading_by_ase(path):
         if not path.is_file():
             raise FileNotFoundError(2, "No such file or directory")
         if kind_of(path) == "db":  # ase.io leaves out the key-value pairs
@@ -145,12 +162,6 @@ def _of_ase(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str,
                 atoms.positions,
                 properties_of(atoms) | dict(properties),
             )
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except Exception as error:  # ASE's readers raise whatever a damaged line makes them
-        raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
 
 
 def _of_database(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:

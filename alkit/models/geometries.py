@@ -21,6 +21,8 @@ from alkit.threads import one_thread
 
 FROM_SMILES = get_args(SmilesGeometry)
 """Geometry sources that need the SMILES alone."""
+XTB_RELAXED = ("xtb", "gfn2")
+"""Those that need GFN2-xTB."""
 
 # Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less
 # than 1 meV in energy.
@@ -66,6 +68,11 @@ class Placing:
     geometry: str
     seed: int = 0
     conformers: int = CONFORMERS
+
+    @property
+    def slow(self) -> bool:
+        """Whether a molecule is relaxed by xTB, which takes longer than a worker does to start."""
+        return self.geometry in XTB_RELAXED
 
     def __call__(self, smiles: str) -> Molecule:
         """Raises as `make_geometry` does."""

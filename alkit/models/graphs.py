@@ -14,7 +14,7 @@ from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import CallAll, Readings, call_here, read_all
 from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError, DataError, LabelError
-from alkit.models.geometries import Placing
+from alkit.models.geometries import XTB_RELAXED, Placing
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.bindings import require_binding
@@ -121,7 +121,7 @@ class GraphBuilder:
         Raises:
             ConfigError: a baseline, or the binding that geometries need, is not there.
         """
-        if self.settings.mode == "3d" and self.geometry in ("xtb", "gfn2"):
+        if self.settings.mode == "3d" and self.geometry in XTB_RELAXED:
             require_binding(f"geometry {self.geometry}")
         for spec in self.needed:
             create_baseline(spec)

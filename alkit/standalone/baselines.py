@@ -11,10 +11,10 @@ from alkit.baselines.base import create_baseline, specs_of
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.baselines.computing import read_all
 from alkit.datasets import Dataset
+from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.placing import calling_workers
 from alkit.storage.label_cache import default_path
 
 

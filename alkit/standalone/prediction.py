@@ -12,13 +12,13 @@ from alkit import datasets
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.datasets.formats import kind_of
 from alkit.datasets.tables import USUAL, Columns
+from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
 from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.placing import calling_workers
 from alkit.storage.label_cache import default_path
 
 _HEADER = ("prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason")

@@ -8,6 +8,7 @@ import numpy as np
 
 from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
+from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
@@ -15,7 +16,6 @@ from alkit.models.store import load_model
 from alkit.models.tiers import tier_of_model
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
-from alkit.standalone.placing import calling_workers
 
 _FEWEST = 2  # a mean and its spread
 

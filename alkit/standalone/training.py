@@ -12,6 +12,7 @@ from alkit.baselines.base import level_of, specs_of
 from alkit.config.baseline import PretrainingConfig
 from alkit.config.words import Energy
 from alkit.datasets.tables import USUAL, Columns
+from alkit.engines.calling import calling_workers
 from alkit.errors import ConfigError
 from alkit.files import made
 from alkit.models import metrics as evaluation
@@ -22,7 +23,6 @@ from alkit.models.tiers import tier
 from alkit.molecules.conformers import CONFORMERS
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled, converter
-from alkit.standalone.placing import calling_workers
 from alkit.standalone.pretraining import cheap_set
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from alkit.datasets.create import Record, create_database
 from alkit.errors import CampaignError, DataError
-from alkit.files import refuse_existing
+from alkit.files import by_ending
 from alkit.plugins import nearest
 from alkit.simulators.base import Label, Level
 from alkit.storage.label_rows import read_attempts
@@ -35,10 +35,7 @@ def export(ledger: Ledger, out: Path, *, name: str) -> int:
         ".db": _database,
         ".extxyz": _extxyz,
     }
-    write = writers.get(out.suffix.lower())
-    if write is None:
-        raise DataError(f"{out} ends in {out.suffix!r}; give a file that ends in {', '.join(writers)}.")
-    refuse_existing(out)
+    write = by_ending(out, writers)
     if out.suffix.lower() not in TABLES:
         next(labels(ledger))  # before there is a file
     return write(ledger, out, name)

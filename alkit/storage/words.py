@@ -8,6 +8,8 @@ Role = Literal["training", "validation", "test"]
 Source = Literal["computed", "cache", "ledger", "manual", "given"]
 # proposed -> rejected | screened -> not_acquired | acquired -> labelled | failed
 Status = Literal["proposed", "rejected", "screened", "not_acquired", "acquired", "labelled", "failed"]
+# What has passed screening; all but the first once the round is over.
+SCREENED: tuple[Status, ...] = ("screened", "not_acquired", "acquired", "labelled", "failed")
 
 # Reasons that say which rule of the domain was broken by the first word of their detail.
 RULED = ("forbidden_pattern", "missing_pattern", "outside_range", "not_allowed")

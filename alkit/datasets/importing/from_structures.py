@@ -14,6 +14,7 @@ import numpy as np
 from alkit.datasets.formats import Kind
 from alkit.datasets.importing.rows import Row, Source, smiles_in
 from alkit.datasets.records import geometry_of, has_geometry, read_records
+from alkit.datasets.structures import reading_by_ase
 from alkit.datasets.xyz import properties_of, read_frames
 from alkit.errors import DataError
 
@@ -56,18 +57,12 @@ def trajectory(path: Path) -> Source:
     from ase.io import iread
 
     def rows() -> Iterator[Row]:
-        try:
+        with reading_by_ase(path):
             for number, atoms in enumerate(iread(path, index=":"), 1):
                 if atoms.pbc.any():
                     raise DataError(f"{path}: structure {number} is periodic; molecules have no cell.")
                 where = f"{path}, structure {number}"
                 yield _row(where, atoms.numbers, atoms.positions, properties_of(atoms))
-        except DataError:
-            raise
-        except OSError as error:
-            raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
-        except Exception as error:  # ASE's readers raise whatever a damaged file makes them
-            raise DataError(f"{path} holds no structures that ASE can read ({error}).") from error
 
     source = rows()
     first = next(source, None)

@@ -18,6 +18,7 @@ from alkit.baselines.cache import BaselineCache, beside
 from alkit.baselines.computing import read_all
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_order, stereo_groups
+from alkit.engines.calling import calling_workers
 from alkit.errors import ConfigError, DataError
 from alkit.files import replace_file
 from alkit.models.graphs import GFN2, GraphBuilder, inputs_of
@@ -25,7 +26,6 @@ from alkit.models.tiers import tier
 from alkit.molecules import soap as descriptors
 from alkit.molecules.molecule import Molecule
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.placing import calling_workers
 from alkit.storage.label_cache import default_path
 from alkit.studies.acquisition.settings import Settings
 from alkit.studies.acquisition.surrogates import Kernel, Networks, Process, Surrogate

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from ase import Atoms
 from ase.io import read, write
+from campaign_files import small_seeds, write_table
 from typer.testing import CliRunner
 
 from alkit.campaign import asking
@@ -27,7 +28,6 @@ from alkit.campaign.label_files import read_label_rows, rows_of_frame
 from alkit.campaign.telling import tell
 from alkit.cli.app import app
 from alkit.errors import CampaignError, ConfigError, DataError
-from alkit.molecules.enumeration import seed_molecules
 from alkit.simulators.base import Label
 from alkit.simulators.references import ATOM_ENERGIES
 from alkit.storage.ledger import Ledger
@@ -40,14 +40,12 @@ MANUAL = {"kind": "manual", "settings": {"level": "GFN2-xTB"}}
 
 
 def config(folder: Path, uri: str) -> dict:
-    seeds = folder / "seeds.smi"
-    seeds.write_text("\n".join(s for s in seed_molecules() if 3 <= sum(c.isalpha() for c in s) <= 5))
     return {
         "name": "hand",
         "seed": 5,
         "folder": str(folder / "run"),
         "target": "energy",
-        "seeds": str(seeds),
+        "seeds": str(small_seeds(folder)),
         "domain": {"max_heavy_atoms": 5},
         "start": {"training": 10, "validation": 5, "test": 6},
         "target_set": "none",
@@ -126,14 +124,6 @@ def contents(folder: Path) -> dict[str, list]:
 def metric_values(folder: Path) -> list[float]:
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as db:
         return [row[0] for row in db.execute("SELECT value FROM metrics ORDER BY round, name")]
-
-
-def write_table(path: Path, rows: list[dict]) -> Path:
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    return path
 
 
 def test_told_the_labels_of_an_automatic_campaign_it_ends_as_that_one(made, tmp_path, known):

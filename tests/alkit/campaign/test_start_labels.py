@@ -1,6 +1,5 @@
 """alkit.campaign.start_labels: a campaign that starts from labels that exist."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import yaml
 from ase import Atoms
 from ase.io import write
 from ase.units import Hartree
+from campaign_files import write_table
 
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.engines import create_engine
@@ -39,14 +39,6 @@ def real(make_once) -> dict[str, float]:
     return yaml.safe_load((make_once("start_labels", make) / "labels.yaml").read_text())
 
 
-def table(path: Path, rows: list[dict]) -> Path:
-    with path.open("w", newline="") as file:
-        out = csv.DictWriter(file, list(rows[0]))
-        out.writeheader()
-        out.writerows(rows)
-    return path
-
-
 def rows_of(real: dict[str, float], **more: str) -> list[dict]:
     return [{"smiles": smiles, "energy_eV": value} | more for smiles, value in real.items()]
 
@@ -64,7 +56,7 @@ def test_labels_of_another_program_are_round_0(tiny, real, tmp_path):
     rows.append({"smiles": "CCCCCCCCO", "energy_eV": -120.0, "method": "GFN2-xTB"})
     rows.append({"smiles": "CCN", "energy_eV": "", "method": "GFN2-xTB", "reason": "timeout"})
     rows.append(rows[0])  # comes again
-    path = table(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     result = Campaign(started(tiny, str(path))).run()
     _, ledger = open_campaign(result.folder)
     roles = ("test", "validation", "training")
@@ -93,7 +85,7 @@ def test_totals_in_hartree_with_references(tiny, real, tmp_path):
     for smiles, value in real.items():
         numbers = make_geometry(smiles, geometry="mmff").numbers
         rows.append({"SMILES": smiles, "E": (value + sum(atoms[int(z)] for z in numbers)) / Hartree})
-    path = table(tmp_path / "totals.csv", rows)
+    path = write_table(tmp_path / "totals.csv", rows)
     plain = {"file": str(path), "column": "E", "level": "GFN2-xTB"}
     with pytest.raises(
         ConfigError, match=r"look like total energies in Hartree. Give unit: hartree, kind: total"
@@ -146,9 +138,9 @@ def test_structures_with_energies_start_labels_by_hand(tiny, real, tmp_path):
     ],
 )
 def test_what_cannot_start_a_campaign_leaves_nothing(tiny, real, tmp_path, change, labels, said):
-    path = table(tmp_path / "mine.csv", [row | change for row in rows_of(real)])
+    path = write_table(tmp_path / "mine.csv", [row | change for row in rows_of(real)])
     if "CCCCCCCCC" in change.values():
-        path = table(path, [row | change | {"energy_eV": -120.0} for row in rows_of(real)])
+        path = write_table(path, [row | change | {"energy_eV": -120.0} for row in rows_of(real)])
     with pytest.raises(ConfigError, match=said):
         Campaign(started(tiny, {"file": str(path)} | labels)).run()
     assert not Path(tiny["folder"]).exists()

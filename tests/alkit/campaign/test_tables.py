@@ -1,5 +1,7 @@
 """alkit.campaign.tables, steps and objects: a real campaign, a step at a time, and what it says of itself."""
 
+import os
+import pickle
 import sqlite3
 
 import numpy as np
@@ -8,11 +10,11 @@ import pytest
 import yaml
 from ase import Atoms
 from ase.build import molecule
+from campaign_files import small_seeds
 
 from alkit.acquisition.base import resolve
 from alkit.campaign import Campaign
 from alkit.errors import CampaignError, ConfigError, DataError
-from alkit.molecules.enumeration import seed_molecules
 from alkit.storage.ledger import Ledger
 
 PROPOSED = ["CCO", "CCCN", "CC=O", "OCCO", "CCCF", "CCC#N", "C1CC1O", "CNC", "COC=O", "C1CC", "CO"]
@@ -29,14 +31,12 @@ def score(pool, context):
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("steps")
-    seeds = folder / "seeds.smi"
-    seeds.write_text("\n".join(s for s in seed_molecules() if 3 <= sum(c.isalpha() for c in s) <= 5))
     return {
         "name": "steps",
         "seed": 3,
         "folder": str(folder / "run"),
         "target": "energy",
-        "seeds": str(seeds),
+        "seeds": str(small_seeds(folder)),
         "start": {"training": 12, "validation": 9, "test": 6},
         "target_set": "none",
         "surrogate": {"members": 2, "features": 16, "interactions": 1, "epochs": 4, "batch_size": 8},
@@ -258,3 +258,27 @@ def test_a_simulator_of_a_notebook_labels_in_workers_for_the_twin_too(stepped, s
     late = {"proposer": "generator"} | given | {"simulator": {"kind": "xtb", "deadline": 5}}
     with pytest.raises(ConfigError, match=r"simulator\.deadline needs the label cache"):
         Campaign(late, simulator=shifted_xtb(0.0))
+
+
+class _Harm:
+    """What runs a command as it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_a_pickle_in_a_campaign_file_is_never_loaded(tmp_path):
+    """YAML has binary values; only an object that this process was given travels as one."""
+    mark = tmp_path / "ran"
+    simulator = {"kind": "python:Harm", "settings": {"pickled": pickle.dumps(_Harm(mark))}}
+    values = {"name": "a", "folder": str(tmp_path / "run"), "proposer": "generator", "simulator": simulator}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
+    for given in (tmp_path / "c.yaml", values):
+        with pytest.raises(ConfigError, match="was given as a Python object"):
+            Campaign(given).check()
+        with pytest.raises(ConfigError, match="was given as a Python object"):
+            Campaign(given).run()
+    assert not mark.exists()

@@ -12,9 +12,9 @@ import pytest
 
 from alkit.baselines.base import BaselineSpec
 from alkit.baselines.computing import Read, call_here
+from alkit.engines.calling import calling_workers
 from alkit.errors import LabelError
 from alkit.models.geometries import Placing
-from alkit.standalone.placing import calling_workers
 
 # ETKDG takes longer for it than anybody waits.
 ENDLESS = "C%99CC%99" * 200

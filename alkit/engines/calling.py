@@ -1,4 +1,4 @@
-"""Geometries and baselines for the commands, in worker processes where these pay."""
+"""Geometries and baselines of many molecules outside of a campaign's stages, in workers where these pay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from alkit.baselines.computing import CallAll, call_here
 from alkit.engines.local import LocalEngine
-from alkit.models.geometries import Placing
 
 # So few molecules this small are placed before a worker has loaded its libraries.
 _FEW, _SHORT = 16, 40
@@ -22,7 +21,7 @@ def calling_workers(workers: int, timeout: float) -> Iterator[CallAll]:
 
         def call_all(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
             small = len(items) <= _FEW and all(len(str(one)) <= _SHORT for one in items)
-            quick = not isinstance(function, Placing) or function.geometry not in ("xtb", "gfn2")
+            quick = not getattr(function, "slow", False)
             return call_here(function, items) if small and quick else engine.call_all(function, items)
 
         yield call_all
