@@ -170,9 +170,7 @@ class KernelModel:
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         n = len(graphs)
-        described = self.descriptor(graphs)
-        raw = self.linear(whole_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
-        cross = self._cross(described, raw, n)
+        described, raw, cross = self._compared(graphs)
         variance = self._prior(described, raw, n) - np.einsum("ij,jk,ik->i", cross, self._inverse, cross)
         deviations = np.sqrt(np.maximum(variance, 0) + self.sizes.noise**2)
         samples = cross @ self._weights + offsets + self._draws(described, raw, cross, n)
@@ -188,9 +186,7 @@ class KernelModel:
         """
         check_inputs(self.settings, graphs)
         n = len(graphs)
-        described = self.descriptor(graphs)
-        raw = self.linear(whole_numbers(graphs)) if n else np.zeros((0, self.numbers.shape[1]))
-        cross = self._cross(described, raw, n)
+        described, raw, cross = self._compared(graphs)
         seen = cross @ self._inverse
         mean = self.settings.intensive
         prior = prior_columns(described, raw, self.lengths, self.unit, self.sizes, mean=mean)
@@ -244,6 +240,12 @@ class KernelModel:
             _, fold = np.unique(left_out, axis=0, return_inverse=True)
             folds = [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
         return leave_out(self._inverse, self._weights, folds)
+
+    def _compared(self, graphs: Sequence[Graph]) -> tuple[Described, NDArray, NDArray]:
+        """Molecules as the kernel sees them, and their covariance ``(n, labels)`` with the labelled ones."""
+        described = self.descriptor(graphs)
+        raw = self.linear(whole_numbers(graphs)) if len(graphs) else np.zeros((0, self.numbers.shape[1]))
+        return described, raw, self._cross(described, raw, len(graphs))
 
     def _cross(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
         mean = self.settings.intensive

@@ -14,6 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.checks import number
 from alkit.acquisition.distances import Unchosen, standardised
+from surrogate.low_rank import Covariance
 
 NOISE = 0.1  # as the reference implementation of Holzmüller et al. has it
 
@@ -161,8 +162,7 @@ class IntegratedVariance:
         shared, target = pool.covariance, (pool if context.target is None else context.target).covariance
         assert shared is not None  # they are in `needs`
         assert target is not None
-        posterior = Posterior(shared.factors, shared.factors[:0], shared.noise, shared.own)
-        lowered = VarianceReduction(posterior, target.factors.T @ target.factors)
+        lowered = VarianceReduction.among(shared, target)
         return select_greedily(pool, context, batch_size, lowered.gains, lowered.add)
 
 
@@ -178,6 +178,13 @@ class VarianceReduction:
         self._posterior, self._moments = posterior, moments
         # The trace of moments Σ falls by xᵀ Σ moments Σ x / (xᵀ Σ x + noise) with a label of x.
         self._shared = quadratic(posterior.points, posterior.covariance @ moments @ posterior.covariance)
+
+    @classmethod
+    def among(cls, candidates: Covariance, target: Covariance) -> "VarianceReduction":
+        """Of labels of the candidates, from the variances of the target; both by the same factors."""
+        factors = candidates.factors
+        posterior = Posterior(factors, factors[:0], candidates.noise, candidates.own)
+        return cls(posterior, target.factors.T @ target.factors)
 
     def gains(self) -> NDArray[np.float64]:
         """``(n,)``."""

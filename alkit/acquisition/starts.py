@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.acquisition.linear_model import Posterior, VarianceReduction
+from alkit.acquisition.linear_model import VarianceReduction
 from surrogate.low_rank import Covariance
 
 
@@ -25,9 +25,7 @@ def far_apart(features: NDArray[np.float64], count: int, seed: int) -> list[int]
 def least_variance(covariance: Covariance, count: int) -> list[int]:
     """Rows whose labels leave the least of the variance of all, one after the other, see
     `alkit.acquisition.linear_model.IntegratedVariance`."""
-    factors = covariance.factors
-    posterior = Posterior(factors, factors[:0], covariance.noise, covariance.own)
-    lowered, chosen = VarianceReduction(posterior, factors.T @ factors), list[int]()
+    lowered, chosen = VarianceReduction.among(covariance, covariance), list[int]()
     for _ in range(min(count, len(covariance))):
         gains = lowered.gains()
         gains[chosen] = -np.inf
