@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ from alkit.simulators.base import SimulatorSpec
 # A pool breaks when its workers end without having taken a job: killed while idle (mended by a new pool), or
 # unable to start at all (which a new pool does not mend).
 _BROKEN_IN_A_ROW = 3
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class LocalEngine(Engine):
@@ -55,6 +57,8 @@ class LocalEngine(Engine):
         # as the engine, whatever thread submit() is called from; all that pebble needs a thread of ours for
         # happens in it.
         self._thread = ThreadPoolExecutor(1, "alkit-engine")
+        self._closing = threading.Event()
+        threading.Thread(target=self._look_after_the_pool, name="alkit-engine-watch", daemon=True).start()
 
     def _start(self, job: Job) -> None:
         self._thread.submit(self._schedule, job)
@@ -63,7 +67,17 @@ class LocalEngine(Engine):
         running = {job.future for job, inner in list(self._inner.items()) if inner.running()}
         return {future for future in futures if future in running}
 
+    def _look_after_the_pool(self) -> None:
+        while not self._closing.wait(_SECONDS_BETWEEN_LOOKS):
+            with contextlib.suppress(RuntimeError):  # closed since
+                self._thread.submit(self._free_stranded)
+
+    def _free_stranded(self) -> None:
+        if self._pool is not None and self._inner and not self._pool.active:
+            patches.abort_stranded(self._pool)
+
     def _stop(self) -> None:
+        self._closing.set()
         with contextlib.suppress(RuntimeError):  # closed before
             self._thread.submit(self._stop_pool).result()
         self._thread.shutdown()
@@ -77,8 +91,11 @@ class LocalEngine(Engine):
             assert self._pool is not None
             job.started = time.monotonic()
             inner: Any = self._pool.schedule(worker.run, args=job.call, timeout=self.settings.timeout)
-        except Exception as error:  # not swallowed: it is the caller's to see, at result()
-            job.answer(error)
+        except Exception as error:
+            if self._pool is not None and isinstance(error, RuntimeError) and not self._pool.active:
+                self._again(job)  # the pool broke since it was looked at
+            else:  # not swallowed: it is the caller's to see, at result()
+                job.answer(error)
             return
         patches.call_when_taken(inner, partial(_begin, job))
         self._inner[job] = inner
@@ -91,6 +108,7 @@ class LocalEngine(Engine):
                 f"the worker processes{self._of_simulator()} ended {self._broken} times in a row "
                 "without taking a job; the reason should be on standard error"
             )
+        self._free_stranded()
         self._stop_pool()
         self._broken += 1  # until a worker answers
         kind, settings = (self.spec.kind, dict(self.spec.settings)) if self.spec else ("", {})

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import time
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import context, process
 from typing import Any
@@ -26,6 +29,20 @@ class _MonotonicTime:
 def time_pebble_by_the_monotonic_clock() -> None:
     """pebble times tasks by the wall clock: set forward it would end them all, and set back none."""
     setattr(pebble.pool.process, "time", _MonotonicTime())  # noqa: B010 - mypy knows it for a module
+
+
+def abort_stranded(pool: pebble.ProcessPool) -> None:
+    """End the tasks of a broken pool that pebble has lost: those that it took while the pool broke.
+
+    pebble aborts the tasks that it knows when a pool breaks. One that reaches its queue, or comes out of it,
+    a moment later is never answered.
+    """
+    manager = pool._pool_manager
+    with contextlib.suppress(queue.Empty):
+        while True:
+            if (task := manager.context.task_queue.get_nowait()) is not None:
+                manager.task_manager.register(task)
+    manager.task_manager.tasks_abort(BrokenProcessPool("the pool broke while it took the task"))
 
 
 def call_when_taken(future: Any, callback: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pebble
 import pytest
 
 from alkit.engines import LocalEngine
@@ -99,6 +100,30 @@ def test_a_worker_killed_while_idle_costs_nothing(tools, spec: SimulatorSpec) ->
             os.kill(pid, signal.SIGKILL)
             assert tools.wait_until(lambda pid=pid: tools.gone(pid))
         assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_pool_that_breaks_while_it_takes_a_job_loses_none(
+    tools, spec: SimulatorSpec, monkeypatch, moment: str
+) -> None:
+    """Between the engine's look at the pool and pebble's, and between pebble's look and its queue."""
+    workers: list[int] = []
+    look = pebble.ProcessPool._check_pool_status
+
+    def broken(pool: pebble.ProcessPool) -> None:
+        if moment == "after":
+            look(pool)
+        if workers:
+            os.kill(workers.pop(), signal.SIGKILL)
+            assert tools.wait_until(lambda: not pool._context.alive)
+        if moment == "before":
+            look(pool)
+
+    monkeypatch.setattr(pebble.ProcessPool, "_check_pool_status", broken)
+    with LocalEngine(spec, workers=1, timeout=60) as engine:
+        workers.append(int(engine.submit(tools.molecule("CC")).result(timeout=60).parts["pid"]))
+        assert engine.submit(tools.molecule("CCC")).result(timeout=60).value == -0.25
+        assert not workers
 
 
 def test_workers_outlive_the_thread_that_first_submitted(tools, spec: SimulatorSpec) -> None:
