@@ -69,12 +69,11 @@ class Pretraining:
         Raises:
             ConfigError: it cannot, or does not.
         """
+        if set(self.level) == set(self.minus or baselines):
+            kinds = " and ".join(spec.kind for spec in self.level)
+            raise ConfigError(f"pretraining learns {kinds} less itself, which is 0; give another level")
         for spec in self.needed:
             create_baseline(spec)
-        if set(self.level) == set(self.minus or baselines):
-            raise ConfigError(
-                f"pretraining learns {level_of(self.level)} less itself, which is 0; give another level"
-            )
 
     @property
     def name(self) -> str:
