@@ -107,4 +107,4 @@ def _offered(state: RoundState, file: Path | None) -> list[str]:
     for part in state.config.proposers:
         if isinstance(part, PoolConfig) and part.file is not None:
             pooled += in_domain(pool_molecules(state, part), domain)
-    return list(dict.fromkeys([*state.molecules.seeds, *target_set.listed(state), *pooled]))
+    return list(dict.fromkeys([*state.molecules.seeds, *target_set.known(state), *pooled]))

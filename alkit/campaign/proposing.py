@@ -40,14 +40,14 @@ def acquired_molecules(state: RoundState) -> list[str]:
 def learned_molecules(state: RoundState) -> list[str]:
     """Seeds and acquired molecules.
 
-    Those of a target set that is a file are among the seeds. Test molecules are left out, so that no proposer
+    Those of a target set that is a list are among the seeds. Test molecules are left out, so that no proposer
     is taught to propose what may not be acquired, and their stereoisomers with them: most proposers write no
     stereo.
     """
     acquired = acquired_molecules(state)
     held_out = {without_stereo(c.smiles) for c in state.ledger.candidates(role="test")}
     taken = set(acquired)
-    given = dict.fromkeys([*state.molecules.seeds, *target_set.listed(state)])
+    given = dict.fromkeys([*state.molecules.seeds, *target_set.known(state)])
     return [s for s in given if without_stereo(s) not in held_out and s not in taken] + acquired
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from alkit.campaign.candidates import held_out_graphs, settled
 from alkit.errors import CampaignError, ConfigError
+from alkit.molecules.marginals import Marginals
 from alkit.molecules.molecule import without_stereo
 
 if TYPE_CHECKING:
@@ -34,8 +35,25 @@ def check_target_set(state: RoundState) -> None:
 
 
 def listed(state: RoundState) -> list[str]:
-    """Canonical SMILES of a target set that is a file; none of another."""
+    """Canonical SMILES of a target set that is a file; none of another. Test molecules come from it."""
     return state.molecules.target_file
+
+
+def known(state: RoundState) -> list[str]:
+    """Those of `listed` that the loop may learn from and choose; none where it knows their distribution."""
+    return [] if distribution(state) else listed(state)
+
+
+def distribution(state: RoundState) -> Marginals | None:
+    """What the loop knows of a target set that it knows as a distribution; None of any other.
+
+    Test molecules are not in it.
+    """
+    section = state.config.target_set
+    if section is None or section.known != "distribution":
+        return None
+    tested = held_out_graphs(state.ledger.known().values())
+    return Marginals.of([one for one in listed(state) if without_stereo(one) not in tested])
 
 
 def draw(state: RoundState) -> list[str]:
@@ -44,7 +62,7 @@ def draw(state: RoundState) -> list[str]:
     The same ones in every round but for those that were labelled or failed since, which others replace.
     """
     section = state.config.target_set
-    if section is None or section.kind == "pool":
+    if section is None or section.kind == "pool" or section.known == "distribution":
         return []
     molecules = listed(state) if section.file else state.molecules.seeds
     taken, held_out = settled(state.ledger), held_out_graphs(state.ledger.known().values())
@@ -63,9 +81,26 @@ def rows(state: RoundState, screened: Sequence[Candidate]) -> NDArray[np.int64] 
     none of it is left."""
     if (section := state.config.target_set) is None:
         return None
+    if marginals := distribution(state):
+        return _in_their_place(state, marginals, screened, section.count)
     origins, wanted = state.ledger.origins(state.round), "pool" if section.kind == "pool" else "target"
     found = [k for k, candidate in enumerate(screened) if origins.get(candidate.id) == wanted]
     return np.array(found, dtype=np.int64) if found else None
+
+
+def _in_their_place(
+    state: RoundState, marginals: Marginals, screened: Sequence[Candidate], most: int
+) -> NDArray[np.int64] | None:
+    """Candidates that stand for a target set of which the distribution alone is known.
+
+    They are drawn so that they have it, as many as their weights are worth (Kish's effective number).
+    """
+    if not screened:
+        return None
+    weights = marginals.weights([candidate.smiles for candidate in screened])
+    number = min(most, max(1, int(1 / (weights**2).sum())))
+    drawn = state.rng("target").choice(len(weights), size=number, replace=False, p=weights)
+    return np.sort(drawn).astype(np.int64)
 
 
 def offered(state: RoundState, n: int, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -78,7 +113,9 @@ def offered(state: RoundState, n: int, rows: NDArray[np.int64] | None) -> NDArra
         CampaignError: none of them.
     """
     section, every = state.config.target_set, np.arange(n)
-    if section is None or section.candidates or section.kind == "pool" or rows is None:
+    if section is None or section.candidates or section.kind == "pool":
+        return every
+    if rows is None or section.known == "distribution":
         return every
     if not len(left := np.setdiff1d(every, rows)):
         raise CampaignError(

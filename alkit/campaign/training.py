@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alkit.campaign import pretraining
+from alkit.campaign import pretraining, target_set
 from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, generator_settings
 from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
 from alkit.campaign.round_state import RoundState
@@ -105,6 +105,15 @@ def _write_histories(path: Path, ensemble) -> None:
                 rows.writerow({"member": member, "epoch": epoch, **row})
 
 
+def _learning_weights(state: RoundState, smiles: list[str], replay: float) -> list[float]:
+    """How often the generator learns from each molecule: more from acquired ones, and where the target set is
+    known as a distribution so that all together have it."""
+    acquired, marginals = set(acquired_molecules(state)), target_set.distribution(state)
+    shares = marginals.weights(smiles) * len(smiles) if marginals else np.ones(len(smiles))
+    repeats = np.array([replay if one in acquired else 1.0 for one in smiles])
+    return [float(weight) for weight in shares * repeats]
+
+
 def train_generator(state: RoundState) -> None:
     """Train the generator of this round: on the seeds at first, then further on seeds and acquired molecules,
     steered by what the round's candidates were worth to the acquisition function."""
@@ -121,7 +130,6 @@ def train_generator(state: RoundState) -> None:
         steps = section.steps_per_round
     domain = generator_settings(state.config)
     smiles = learnable(learned_molecules(state), domain)
-    acquired = set(acquired_molecules(state))
     scores = values(state, state.round) if section.steering else {}
     worth = {one: scores[one] for one in learnable(scores, domain)}
     enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
@@ -131,7 +139,7 @@ def train_generator(state: RoundState) -> None:
             steps=steps,
             adversarial_steps=section.adversarial_steps,
             seed=state.seed("generator training"),
-            weights=[section.replay if one in acquired else 1.0 for one in smiles],
+            weights=_learning_weights(state, smiles, section.replay),
             values=worth if enough else None,
             steering=section.steering if enough else 0.0,
             on_progress=lambda done, total: advance(1),

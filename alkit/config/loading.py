@@ -28,6 +28,7 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("surrogate", "pretraining"): None,
     ("start", "choice"): "random",
     ("start", "labels"): None,
+    ("target_set", "known"): "list",
     ("domain", "require"): [],
     ("domain", "forbid"): [],
     ("domain", "descriptors"): {},
@@ -274,7 +275,8 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         old = old | {"tracking": old["tracking"] | {"uri": masked(uri)}}
     old = old | {"surrogate": renamed(old.get("surrogate", {}))}
     for (name, key), value in LATER_KEYS.items():
-        old = old | {name: {key: value} | old.get(name, {})}
+        if isinstance(new.get(name), dict) and old.get(name, {}) is not None:
+            old = old | {name: {key: value} | old.get(name, {})}
     ways = {name: new["simulator"][name] for name in MEANS if name in new.get("simulator", {})}
     return difference(old | {"simulator": ways | old.get("simulator", {})}, new)
 

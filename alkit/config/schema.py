@@ -14,7 +14,7 @@ from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, Propos
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.start import StartConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
-from alkit.config.words import Features, Learning, ModelGeometry, Target, TargetSet
+from alkit.config.words import Features, KnownAs, Learning, ModelGeometry, Target, TargetSet
 from surrogate.settings import (
     FEWEST_FOLDS,
     Device,
@@ -40,6 +40,10 @@ class TargetSetConfig(Section):
         "seeds", description="seeds, pool (what proposer: pool offers) or file; target_set: none has none."
     )
     file: Path | None = Field(None, description="kind: file: a SMILES file; test molecules come from it too.")
+    known: KnownAs = Field(
+        "list",
+        description="kind: file: list, or distribution: its sizes, elements and fragments are known alone.",
+    )
     count: PositiveInt = Field(500, description="Unlabelled molecules of it that stand for it in a round.")
     candidates: bool = Field(True, description="Whether they may be acquired, or are known of alone.")
 
@@ -47,6 +51,8 @@ class TargetSetConfig(Section):
     def _named(self) -> "TargetSetConfig":
         if (self.kind == "file") != (self.file is not None):
             raise ValueError("kind: file and a file belong together; give both or neither")
+        if self.known == "distribution" and self.file is None:
+            raise ValueError(f"known: distribution is of a file; kind is {self.kind}: give kind: file")
         return self
 
 

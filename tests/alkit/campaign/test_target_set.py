@@ -11,7 +11,7 @@ from alkit.campaign import target_set
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.proposing import learned_molecules
 from alkit.campaign.round_state import RoundState
-from alkit.config.loading import check_config, keep_earlier_defaults
+from alkit.config.loading import changes, check_config, keep_earlier_defaults
 from alkit.errors import ConfigError
 from alkit.molecules.molecule import canonical
 from alkit.reporting.progress import CampaignProgress
@@ -63,6 +63,35 @@ def test_a_file_is_learned_from_and_named(state, tmp_path) -> None:
         target_set.check_target_set(state)
 
 
+def test_of_a_distribution_no_molecule_is_known(state, tmp_path) -> None:
+    aim = tmp_path / "aim.smi"
+    aim.write_text("OCCO\nCCCO\nCC(C)O\nOCC=O\n")
+    section = {"kind": "file", "file": str(aim), "known": "distribution"}
+    seeds = str(state.config.seeds)
+    state.config = check_config({"name": "x", "proposer": "evolution", "seeds": seeds, "target_set": section})
+    assert target_set.draw(state) == []
+    assert not {"OCCO", "CCCO"} & set(learned_molecules(state))
+    assert len(target_set.listed(state)) == 4  # what is tested comes from it
+    proposed = [canonical(one) for one in (*SEEDS, "CCCCO", "CC(O)CO", "OC1CC1", "COCO")]
+    state.ledger.add_candidates(1, proposed, status="predicted")
+    screened = state.ledger.candidates(round_=1)
+    rows = target_set.rows(state, screened)
+    assert rows.tolist() == target_set.rows(state, screened).tolist()  # the same whenever it is asked
+    assert 1 <= len(rows) < len(screened)
+    alcohols = {screened[k].smiles for k in rows if "O" in screened[k].smiles}
+    assert len(alcohols) > len(rows) / 2
+    assert target_set.offered(state, len(screened), rows).tolist() == list(range(len(screened)))
+
+
+def test_a_test_molecule_has_no_part_in_the_distribution(state, tmp_path) -> None:
+    aim = tmp_path / "aim.smi"
+    aim.write_text("OCCO\nCCCCCCC\nCC(C)O\n")
+    section = {"kind": "file", "file": str(aim), "known": "distribution"}
+    state.config = check_config({"name": "x", "proposer": "evolution", "target_set": section})
+    state.ledger.add_candidates(0, ["CCCCCCC"], status="labelled", role="test")
+    assert target_set.distribution(state).sizes == {4: 1.0}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -70,6 +99,7 @@ def test_a_file_is_learned_from_and_named(state, tmp_path) -> None:
         ({"target_set": "absent.smi"}, r"target_set\.file: there is no file"),
         ({"target_set": {"kind": "file"}}, "kind: file and a file belong together"),
         ({"target_set": {"count": 0}}, r"target_set\.count"),
+        ({"target_set": {"known": "distribution"}}, "known: distribution is of a file; kind is seeds"),
     ],
 )
 def test_what_cannot_be_is_refused(given, message) -> None:
@@ -83,6 +113,11 @@ def test_a_campaign_of_an_earlier_revision_goes_on_without_one() -> None:
     assert keep_earlier_defaults(config, stored).target_set is None
     assert keep_earlier_defaults(config, config.as_dict()).target_set == config.target_set
     assert check_config({"name": "x", "proposer": "generator", "target_set": "none"}).target_set is None
+    before = config.as_dict() | {
+        "target_set": {"kind": "seeds", "file": None, "count": 500, "candidates": True}
+    }
+    assert changes(before, config.as_dict()) == []
+    assert changes(stored, keep_earlier_defaults(config, stored).as_dict()) == []
 
 
 def test_a_target_may_be_aimed_at_and_not_acquired(tiny) -> None:

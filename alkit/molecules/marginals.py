@@ -1,0 +1,96 @@
+"""What is known of a set of molecules where the molecules themselves are not: their sizes, elements and
+fragments, as shares of the set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+_MOST_FRAGMENTS = 64
+_RIDGE = 0.01  # what cannot be matched, such as a size that no molecule has, is not forced at the cost of all
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """Shares of a set of molecules.
+
+    Attributes:
+        sizes: heavy atoms -> share of the molecules.
+        elements: atomic number of a heavy atom -> its mean share of a molecule's heavy atoms.
+        fragments: an atom with its neighbours (Morgan environment of radius 1) -> share of the molecules that
+            have it; the most frequent 64.
+    """
+
+    sizes: dict[int, float]
+    elements: dict[int, float]
+    fragments: dict[int, float]
+
+    @classmethod
+    def of(cls, smiles: Sequence[str]) -> Marginals:
+        """Those of molecules, one or more."""
+        described = [_described(one) for one in smiles]
+        sizes = Counter(size for size, _, _ in described)
+        elements, fragments = Counter[int](), Counter[int]()
+        for size, counts, present in described:
+            elements.update({number: count / size for number, count in counts})
+            fragments.update(present)
+
+        def shares(counter: Counter[int], most: int | None = None) -> dict[int, float]:
+            # Of equally frequent ones the smaller number comes first, whatever the order of the molecules.
+            ranked = sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
+            return {key: count / len(described) for key, count in ranked}
+
+        return cls(shares(sizes), shares(elements), shares(fragments, _MOST_FRAGMENTS))
+
+    def weights(self, smiles: Sequence[str]) -> NDArray[np.float64]:
+        """``(n,)``, of sum 1: with them the molecules have these shares, as far as they can.
+
+        Of all such weights those nearest to equal ones: entropy balancing, Hainmueller,
+        https://doi.org/10.1093/pan/mpr025.
+        """
+        columns, wanted = self._columns(smiles), self._wanted()
+        spread = columns.std(axis=0)
+        told_apart = spread > 0
+        columns = (columns[:, told_apart] - wanted[told_apart]) / spread[told_apart]
+
+        def dual(strengths: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            logits = columns @ strengths
+            total = float(logsumexp(logits))
+            gradient = np.exp(logits - total) @ columns + _RIDGE * strengths
+            return total + _RIDGE / 2 * float(strengths @ strengths), gradient
+
+        found = minimize(dual, np.zeros(columns.shape[1]), jac=True, method="L-BFGS-B").x
+        logits = columns @ found
+        weights: NDArray[np.float64] = np.exp(logits - logsumexp(logits))
+        return weights
+
+    def _columns(self, smiles: Sequence[str]) -> NDArray[np.float64]:
+        rows = []
+        for size, counts, present in map(_described, smiles):
+            atoms = dict(counts)
+            of_elements = [atoms.get(number, 0) / size for number in self.elements]
+            rows.append(
+                [*(size == k for k in self.sizes), *of_elements, *(one in present for one in self.fragments)]
+            )
+        return np.array(rows, dtype=np.float64)
+
+    def _wanted(self) -> NDArray[np.float64]:
+        return np.array([*self.sizes.values(), *self.elements.values(), *self.fragments.values()])
+
+
+@lru_cache(maxsize=2**17)  # the same candidates and seeds are asked about in every round
+def _described(smiles: str) -> tuple[int, tuple[tuple[int, int], ...], frozenset[int]]:
+    """Heavy atoms, how many there are of each element, and the environments of radius 1."""
+    molecule = Chem.MolFromSmiles(smiles)
+    counts = Counter(atom.GetAtomicNum() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1)
+    present = GetMorganGenerator(radius=1).GetSparseFingerprint(molecule).GetOnBits()
+    return max(sum(counts.values()), 1), tuple(sorted(counts.items())), frozenset(present)
