@@ -43,6 +43,7 @@ lint: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell alkit surrogate generator benchmarks campaigns docs tests README.md CHANGELOG.md CONTRIBUTING.md
 
 bench: install
 	$(BIN)/python benchmarks/end_to_end.py

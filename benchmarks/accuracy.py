@@ -58,7 +58,7 @@ _TEXT = ("bar", "settings")
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar in eV, and the settings that shall clear it."""
+    """A bar in eV, and the settings that should clear it."""
 
     labels: int
     bar: float
@@ -94,8 +94,8 @@ def digest(bar: Bar) -> str:
         ModelSettings(**{**MODEL, **bar.model}).as_dict(),
         asdict(TrainingSettings(**{**TRAINING, **bar.training})),
     )
-    told = json.dumps([bar.labels, bar.members, bar.validation, bar.geometry, *settings], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    settled = json.dumps([bar.labels, bar.members, bar.validation, bar.geometry, *settings], sort_keys=True)
+    return hashlib.sha256(settled.encode()).hexdigest()[:12]
 
 
 class QM9:

@@ -76,15 +76,17 @@ def imported(row: str, out: Path) -> Path:
 
 def optimum(results: Results) -> list[str]:
     """Shares found, beside what random selection finds on average."""
-    told = []
+    sentences = []
     for labels in (200, LABELS_TO_OPTIMISE):
         expected = labels / results.settings.pool
         shares = {
             one.title: comparing.found(results, one.title, labels) for one in results.settings.all_functions
         }
         said = "; ".join(f"{title} {share:.0%} ({share / expected:.0f}x)" for title, share in shares.items())
-        told.append(f"{labels} labels, of the pool's best 0.1 %: {said}; all of them is {1 / expected:.0f}x")
-    return told
+        sentences.append(
+            f"{labels} labels, of the pool's best 0.1 %: {said}; all of them is {1 / expected:.0f}x"
+        )
+    return sentences
 
 
 def main() -> None:

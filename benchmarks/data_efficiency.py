@@ -143,7 +143,7 @@ def measure(name: str, size: int, seed: int, data: Dataset, test: range, out: Pa
     truth = data.atomization("u0")
 
     def graphs(rows: Any) -> tuple[list[Any], NDArray]:
-        """Of those that have a geometry and a baseline, and their labels."""
+        """Graphs of those that have a geometry and a baseline, and their labels."""
         with closing(BaselineCache(out / "baselines.sqlite")) as cache, calling_workers(1, 120.0) as call_all:
             molecules = [molecule(data, i, row.geometry, out) for i in rows]
             found = builder.graphs(molecules, call_all=call_all, cache=cache)

@@ -191,11 +191,11 @@ def program_rate(program: str, molecules: list[Molecule]) -> tuple[float, float]
     with tempfile.TemporaryDirectory() as folder:
         for molecule in molecules:
             write(f"{folder}/start.xyz", Atoms(molecule.numbers, molecule.positions))
-            told = subprocess.run(
+            output = subprocess.run(
                 [program, "start.xyz", "--opt", "--gfn", "2", "--parallel", "1"],
                 cwd=folder, capture_output=True, text=True, check=True,
             ).stdout  # fmt: skip
-            cycles += [int(found) for found in re.findall(r"CONVERGED AFTER (\d+) ITERATIONS", told)]
+            cycles += [int(found) for found in re.findall(r"CONVERGED AFTER (\d+) ITERATIONS", output)]
     return len(molecules) / (time.perf_counter() - start), float(np.mean(cycles or [np.nan]))
 
 
@@ -288,7 +288,7 @@ def judged(labels: dict[str, Label], references: dict[str, float]) -> dict[str, 
     ours = np.array([label.value for label in labels.values()])
     theirs = np.array([references[smiles] for smiles in labels])
     design = np.column_stack([counts[:, counts.any(axis=0)], ours])
-    for _ in range(3):  # the fit shall not follow the outliers
+    for _ in range(3):  # the fit does not follow the outliers
         weights, *_ = np.linalg.lstsq(design, theirs, rcond=None)
         residual = theirs - design @ weights
         sigma = 1.4826 * np.median(np.abs(residual - np.median(residual)))

@@ -7,15 +7,15 @@
 selection. ``parts``: what its gain or loss comes from, one part at a time: without the target set, without
 the generator, the generator without steering, large errors counted more.
 
-The others aim at a chemistry that the start does not have, 1,000 molecules of QM9 (--smiles, a list of QM9's)
-that are known as a list, of which none may be acquired. ``small``: the start has up to six heavy atoms, the
-target eight and nine. ``group``: the start has no carbonyl group, each molecule of the target has one. ``list``:
-the start is alkit's enumeration, the target a list of one's own, here molecules with fluorine. Their arms: the
-generator with selection and at random, both with the target known as a list, and with its distribution known
-alone; alkit's enumeration, evolution and the target's own molecules at random (the ceiling), and these molecules
-beside the generator's with selection. ``--surrogate kernel`` is the one on GFN1-xTB with its inputs, and selects
-by `integrated_variance`. Each row is `alkit study campaign`; finished campaigns are kept in --out, and the same
-command goes on.
+The others aim at a chemistry that the start does not have: 1,000 molecules of QM9 (--smiles, a list of
+QM9's), known as a list, none of which may be acquired. ``small``: the start has up to six heavy atoms, the
+target eight and nine. ``group``: the start has no carbonyl group, each molecule of the target has one.
+``list``: the start is alkit's enumeration, the target a list of one's own, here molecules with fluorine. Their
+arms: the generator with selection and at random, the target known as a list, or its distribution alone;
+alkit's enumeration, evolution and the target's own molecules at random (the ceiling); and these molecules
+beside the generator's, with selection. ``--surrogate kernel`` is the one on GFN1-xTB with its inputs, and
+selects by `integrated_variance`. Each row is `alkit study campaign`; finished campaigns are kept in --out, and
+the same command goes on.
 """
 
 import argparse
@@ -124,7 +124,9 @@ def chemistry(row: str, smiles: Path, out: Path) -> tuple[tuple[str, ...], dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", nargs="+", choices=["quickstart", "parts", *AIMS], default=["quickstart"])
-    parser.add_argument("--arms", nargs="+", choices=list(CHEMISTRY), default=["generator", "generator-random"])
+    parser.add_argument(
+        "--arms", nargs="+", choices=list(CHEMISTRY), default=["generator", "generator-random"]
+    )
     parser.add_argument("--surrogate", choices=list(SURROGATES), help="the quickstart's own by default")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--seeds", type=int, default=5)

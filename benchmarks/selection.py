@@ -5,7 +5,8 @@
 The bar: at most 10 s on 2 cores and 4 GB for 100 out of 100,000 molecules with 128-dimensional embeddings,
 and 1,500 labelled ones. Molecules are made up; embeddings are a random layer's of a few hidden variables,
 because those of a network are as correlated. Every function has a fresh process: seconds are those of
-choosing, memory is the most that the process ever had, imports and the pool (told below the table) included.
+choosing, memory is the most that the process ever had, imports and the pool (printed below the table)
+included.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def main() -> None:
         return
     title = f"{arguments.batch} of {arguments.pool:,} molecules, {arguments.features} features, "
     title += f"{arguments.labelled:,} labelled"
-    names = Column("acquisition", overflow="fold")  # a path is told in full
+    names = Column("acquisition", overflow="fold")  # a path is shown in full
     table = Table(names, "seconds", "peak, GB", "≤ 10 s, ≤ 4 GB", title=title)
     found = {name: measured(arguments, name) for name in arguments.acquisitions}
     for name, one in found.items():
@@ -131,7 +132,7 @@ def main() -> None:
     console.print(table)
     before = [one["pool"] for one in found.values() if "pool" in one]
     if before:
-        console.print(f"Of the peak, {np.median(before):.2f} GB are the pool, and what makes it up.")
+        console.print(f"{np.median(before):.2f} GB of the peak are the pool, and what makes it up.")
 
 
 if __name__ == "__main__":

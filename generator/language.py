@@ -35,7 +35,7 @@ def _compiled(function: Any) -> Any:
     """The loop compiled by numba when it is first called, and kept on disk."""
     try:
         return numba.njit(cache=True)(function)
-    except RuntimeError:  # nowhere to keep it on this machine: compiled anew in each process
+    except RuntimeError:  # nowhere to keep it on this machine: compiled again in each process
         return numba.njit(function)
 
 

@@ -298,7 +298,7 @@ class GraphGAN:
                 raise TypeError("a dictionary is expected")
             if state["format"] != _FORMAT:
                 raise GeneratorError(
-                    f"{path} has format {state['format']}, this version reads {_FORMAT}; train anew."
+                    f"{path} has format {state['format']}, this version reads {_FORMAT}; train it again."
                 )
             model = cls(GeneratorSettings(**state["settings"]), seed=0)
             model.known, model.familiar = _texts(state["known"]), _texts(state["familiar"])

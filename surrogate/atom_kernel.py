@@ -97,7 +97,7 @@ class AtomsOf:
 Described = dict[int, AtomsOf]
 """By atomic number."""
 Lengths = tuple[float, float]
-"""Of the Gaussians in surroundings and in inputs."""
+"""Lengths of the Gaussians in surroundings and in inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ class Descriptor:
 
     @classmethod
     def fit(cls, numbers: Sequence[int], graphs: Sequence[Graph]) -> Descriptor:
-        """Of the atoms of these molecules."""
+        """Fit to the atoms of these molecules."""
         elements, bases = tuple(sorted(numbers)), {}
         rows = [surroundings(graph, elements) for graph in graphs]
         for number in elements:

@@ -68,7 +68,7 @@ class GraphDataset(Dataset):
         self._lengths = lengths
 
     def to(self, device: torch.device) -> "GraphDataset":
-        """The same, moved to where its batches shall be cut."""
+        """The same, moved to where its batches are cut."""
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(self, name, value.to(device))

@@ -82,7 +82,7 @@ class Committee:
 
     @property
     def references(self) -> AtomReferences:
-        """Of the kernel."""
+        """The kernel's."""
         return self.kernel.references
 
     @property
@@ -92,7 +92,7 @@ class Committee:
 
     @property
     def histories(self) -> list[Any]:
-        """Of the networks' training."""
+        """Those of the networks' training."""
         return self.networks.histories
 
     def predict(

@@ -10,5 +10,5 @@ def compiled(function: Any) -> Any:
     options = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep it on this machine: compiled anew in each process, in seconds
+    except RuntimeError:  # nowhere to keep it on this machine: compiled again in each process, in seconds
         return numba.njit(**options)(function)

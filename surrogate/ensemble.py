@@ -320,7 +320,7 @@ def _prepare(
     members: int,
     left_out: NDArray[np.bool_] | None,
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
-    """An ensemble without members, and what they shall learn: labels less baseline and references, scaled.
+    """An ensemble without members, and what they are to learn: labels less baseline and references, scaled.
 
     Members that start warm keep their scale and that of their inputs, and the references take what differs
     between the old target and the new one: so what they have learned counts from the first step.

@@ -169,7 +169,7 @@ def _read(
         raise SurrogateError(
             f"{path} knows elements up to Z = {len(rows) - 1}; leave out Z = {max(numbers)}."
         )
-    # Of how many elements there are rows for differs between revisions of schnetpack.
+    # How many elements there are rows for differs between revisions of schnetpack.
     ours = network.state_dict()["representation.embedding.weight"].clone()
     shared = min(len(rows), len(ours))
     ours[:shared] = rows[:shared]

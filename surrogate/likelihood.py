@@ -30,7 +30,7 @@ class Sizes(NamedTuple):
 
 
 def covariance(sizes: Sizes, atoms: NDArray, linear: NDArray, counts: NDArray) -> NDArray[np.float64]:
-    """Of the energies beyond the references; without noise. The three kernels have one shape."""
+    """Covariance of the energies beyond the references, without noise. The three kernels have one shape."""
     found: NDArray[np.float64] = sizes.atoms**2 * atoms + sizes.linear**2 * linear + ATOM_PRIOR**2 * counts
     return found
 

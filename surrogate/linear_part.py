@@ -22,7 +22,7 @@ class Linear:
 
     @classmethod
     def fit(cls, values: NDArray[np.float64]) -> Linear:
-        """Of these ``(n, j)`` numbers."""
+        """Fit to these ``(n, j)`` numbers."""
         spread = values.std(axis=0)
         return cls(values.mean(axis=0), np.where(spread > _LEAST, spread, np.inf))
 

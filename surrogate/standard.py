@@ -29,7 +29,7 @@ class Standard:
 
     @classmethod
     def fit(cls, numbers: Sequence[int], graphs: Sequence[Graph]) -> Standard:
-        """Of the atoms of these molecules."""
+        """Mean and spread over the atoms of these molecules."""
         elements = np.concatenate([graph.numbers for graph in graphs])
         values = np.concatenate([graph.atom_inputs for graph in graphs]).astype(np.float64)
         means = np.tile(values.mean(axis=0), (len(numbers), 1))

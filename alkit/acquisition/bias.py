@@ -12,8 +12,8 @@ from alkit.acquisition.base import Pool, RoundContext
 from alkit.acquisition.checks import number, whole
 from alkit.acquisition.linear_model import Posterior, products, quadratic, regression, select_greedily
 
-# Of the mean squared length of an embedding: for learning how xTB energies and labels differ. Chosen on QM9
-# (docs/decisions/019).
+# Share of the mean squared length of an embedding: for learning how xTB energies and labels differ. Chosen
+# on QM9 (docs/decisions/019).
 RIDGE = 1e-4
 # How far a label's news is thought to carry: chosen each round by the evidence of the errors themselves, from
 # these and never less than what labels can be followed by (docs/decisions/019, 022).
@@ -71,7 +71,7 @@ class Bias:
         return self._reduction(pool, context).gains()[: len(pool)]
 
     def _reduction(self, pool: Pool, context: RoundContext) -> ErrorReduction:
-        """Of the pool, and after it what of the target set is not in it."""
+        """Reduction over the pool, and after it over what of the target set is not in it."""
         assert context.xtb_energy is not None  # it is in `needs`
         known, parts, over = context.targets - context.xtb_energy, [pool], np.arange(len(pool))
         if context.target is not None:

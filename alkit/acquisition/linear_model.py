@@ -181,7 +181,7 @@ class VarianceReduction:
 
     @classmethod
     def among(cls, candidates: Covariance, target: Covariance) -> "VarianceReduction":
-        """Of labels of the candidates, from the variances of the target; both by the same factors."""
+        """What labels of the candidates take from the variances of the target; both by the same factors."""
         factors = candidates.factors
         posterior = Posterior(factors, factors[:0], candidates.noise, candidates.own)
         return cls(posterior, target.factors.T @ target.factors)
@@ -210,7 +210,7 @@ def select_greedily(
     values: Callable[[], NDArray],
     add: Callable[[int], object],
 ) -> list[int]:
-    """A batch of the highest of ``values()``; ``add`` is told each choice before the next."""
+    """A batch of the highest of ``values()``; ``add`` gets each choice before the next."""
     left, chosen = Unchosen(pool, context), []
     for _ in range(batch_size):
         chosen.append(left.best(values()))

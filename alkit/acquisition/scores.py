@@ -190,7 +190,7 @@ class InformationGain:
     """BALD for regression: what a label tells of the model, ``log(1 + (std / noise)²) / 2``; nats.
 
     Alone it puts molecules in the order of the standard deviation; its value is for `PerSecond`, where
-    doubling an already large uncertainty shall count for little. Houlsby et al. 2011,
+    doubling an already large uncertainty counts for little. Houlsby et al. 2011,
     https://doi.org/10.48550/arXiv.1112.5745
 
     Args:

@@ -108,6 +108,6 @@ class ASEBaseline(_Calculator):
         self.simulator = ASESimulator(
             calculator=calculator, arguments=arguments or {}, atom_energies=atom_energies or {}, method=method
         )
-        # Of this object, in place of the class's own.
+        # This object's, in place of the class's own.
         self.__dict__["tier"] = tier or self.tier
         self.__dict__["learned_from"] = learned_from

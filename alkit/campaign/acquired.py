@@ -57,7 +57,7 @@ def widening_of(scores: NDArray[np.float64]) -> float:
 
 
 def _scores_of_round(state: RoundState) -> NDArray[np.float64] | None:
-    """Of this round's acquired molecules; None where their intervals are not known."""
+    """Conformal scores of this round's acquired molecules; None where their intervals are not known."""
     if state.round == 0:
         return None
     arrays = read_predictions(state)

@@ -74,7 +74,7 @@ def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
 
 
 def _write_predictions(path: Path, smiles: list[str], truth: NDArray, predicted: Prediction) -> None:
-    # Of the narrowest central interval that holds each label: evenly spread where intervals are honest.
+    # Level of the narrowest central interval that holds each label: evenly spread where intervals are honest.
     levels = predicted.calibration.probability(np.abs(predicted.mean - truth) / predicted.std)
 
     def write(part: Path) -> None:

@@ -1,7 +1,7 @@
 """Labels for a batch of candidates: from the ledger, from the cache that campaigns share, or computed.
 
 A label is in the ledger and in the cache, each by a transaction of its own, before the next one is looked at.
-Of two campaigns that want the same molecule at the same level one computes it, and the other waits.
+Where two campaigns want the same molecule at the same level one computes it, and the other waits.
 """
 
 from __future__ import annotations

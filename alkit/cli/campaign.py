@@ -175,7 +175,7 @@ def campaign_fork(
 
 @campaign.command("report")
 def campaign_report(folder: Folder) -> None:
-    """Write the campaign's report.html anew."""
+    """Write the campaign's report.html again."""
     from alkit.reporting import campaign_report
 
     config, ledger = open_folder(folder)

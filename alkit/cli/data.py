@@ -26,7 +26,8 @@ Kinds = Annotated[
     typer.Option("--kind", help="total, atomization (less the atoms') or scalar; or NAME=KIND."),
 ]
 Levels = Annotated[
-    list[str] | None, typer.Option("--level", help='Of theory, such as "PBE0/def2-TZVP"; or NAME=LEVEL.')
+    list[str] | None,
+    typer.Option("--level", help='Level of theory, such as "PBE0/def2-TZVP"; or NAME=LEVEL.'),
 ]
 Atoms = Annotated[
     str | None,
@@ -50,7 +51,9 @@ def data_import(
     gradients: Annotated[str | None, typer.Option(help="The same with the other sign.")] = None,
     forces_unit: Annotated[str | None, typer.Option(help="Such as hartree/bohr.")] = None,
     length: Length = "angstrom",
-    smiles: Annotated[str | None, typer.Option(help="Of every structure; perceived by default.")] = None,
+    smiles: Annotated[
+        str | None, typer.Option(help="SMILES of every structure; perceived by default.")
+    ] = None,
     smiles_column: SmilesColumn = None,
     name_column: NameColumn = None,
     delimiter: Delimiter = None,
@@ -60,7 +63,8 @@ def data_import(
         str, typer.Option(help="HDF5: only groups like this, such as 'data/*/*/reactant'.")
     ] = "",
     conformers: Annotated[
-        Literal["all", "lowest"], typer.Option(help="Of a molecule's geometries: all, or the lowest one.")
+        Literal["all", "lowest"],
+        typer.Option(help="Which of a molecule's geometries: all, or the lowest one."),
     ] = "all",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used, and list them.")

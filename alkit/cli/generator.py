@@ -10,7 +10,7 @@ _Steps = Annotated[int, typer.Option(min=1, help="Likelihood updates; 20,000 mol
 _Adversarial = Annotated[int, typer.Option(min=0, help="Updates against the critic after them.")]
 _MaxAtoms = Annotated[int, typer.Option(min=2, max=64, help="Most heavy atoms.")]
 _Elements = Annotated[str, typer.Option(help="Heavy elements, with commas.")]
-_Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+_Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 _Novel = Annotated[
     Path | None, typer.Option(help="SMILES file of molecules that are not novel, besides those trained on.")
 ]
@@ -26,7 +26,7 @@ def train(
     elements: _Elements = "C,N,O,F",
     go_on: Annotated[bool, typer.Option("--go-on", help="Go on from the generator in --out.")] = False,
     seed: _Seed = 0,
-    smiles_column: Annotated[str | None, typer.Option(help="Of a table; 'smiles' by default.")] = None,
+    smiles_column: Annotated[str | None, typer.Option(help="Column of a table; 'smiles' by default.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between the columns of a table.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at what cannot be learned.")] = False,
 ) -> None:

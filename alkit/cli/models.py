@@ -12,19 +12,19 @@ from surrogate.settings import Device, Layout, Mode, ModelSettings, Representati
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # one set of defaults, for campaigns too
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that compute at once.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a molecule's geometry or label may take.")]
 
 SmilesColumn = Annotated[
-    str | None, typer.Option("--smiles-column", help="Of a table; 'smiles' in any case by default.")
+    str | None, typer.Option("--smiles-column", help="Column of a table; 'smiles' in any case by default.")
 ]
-NameColumn = Annotated[str | None, typer.Option("--name-column", help="Of a table; 'name', 'id' …")]
+NameColumn = Annotated[str | None, typer.Option("--name-column", help="Column of a table; 'name', 'id' …")]
 Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a table; seen by itself.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a molecule that cannot be read.")]
 Length = Annotated[Literal["angstrom", "bohr"], typer.Option(help="Unit of the positions in a file.")]
 Unit = Annotated[
-    str | None, typer.Option(help="Of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
+    str | None, typer.Option(help="Unit of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
 ]
 Kind = Annotated[
     Energy | None, typer.Option(help="A table's energies less the isolated atoms' (default), or not.")
@@ -225,7 +225,7 @@ def predict(
 def label(
     molecules: Annotated[Path, typer.Argument(help="SMILES file, table, SD, MOL2, XYZ file or database.")],
     target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
-    method: Annotated[GFNMethod, typer.Option(help="Of xtb and tblite.")] = "GFN2-xTB",
+    method: Annotated[GFNMethod, typer.Option(help="Method of xtb and tblite.")] = "GFN2-xTB",
     simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
     set_: Annotated[
         list[str] | None,
@@ -288,7 +288,7 @@ def import_model(
     level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
     elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
     energy: Annotated[Energy, typer.Option(help="Less the isolated atoms', or not.")],
-    unit: Annotated[str, typer.Option(help="Of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
+    unit: Annotated[str, typer.Option(help="Unit of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
     geometry: Annotated[ModelGeometry, typer.Option(help="Geometries it was trained on.")] = "dataset",
 ) -> None:
     """Read plain schnetpack models as an ensemble; files are read as data, never as code."""

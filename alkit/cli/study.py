@@ -26,7 +26,7 @@ def two_against_three(
     noise_floor: Annotated[
         int, typer.Option(min=0, help="Molecules whose stereoisomers show the floor of 2D; 0: none.")
     ] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random draw.")] = 0,
     original: Annotated[
         bool, typer.Option("--original", help="The original study's setting, to explain its figures.")
     ] = False,
@@ -106,7 +106,7 @@ def acquisition_functions(
     small: Annotated[int, typer.Option(help="Most heavy atoms of a start molecule of small-first.")] = 7,
     group: Annotated[str, typer.Option(help="SMARTS of what the start of without-group lacks.")] = "C#N",
     members: Annotated[int, typer.Option(help="Networks of schnet.")] = 2,
-    epochs: Annotated[int, typer.Option(min=1, help="Of schnet, at most.")] = 120,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of schnet, at most.")] = 120,
     target_mae: Annotated[
         float | None, typer.Option(help="eV: say with how many labels each has this MAE.")
     ] = None,

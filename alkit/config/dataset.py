@@ -18,17 +18,17 @@ class DatasetOptions(Section):
     """How `dataset: {file: …}` is read: as `alkit data import` reads it, with the same words."""
 
     property: Texts = Field((), description="COLUMN=NAME: a number of the file, and what it is: E=u0.")
-    unit: Texts = Field((), description="Of all numbers, or NAME=UNIT of one.")
+    unit: Texts = Field((), description="Unit of all numbers, or NAME=UNIT of one.")
     kind: Texts = Field((), description="total, atomization or scalar; or NAME=KIND.")
-    level: Texts = Field((), description="Of theory; or NAME=LEVEL.")
+    level: Texts = Field((), description="Level of theory; or NAME=LEVEL.")
     references: str | None = Field(
         None, description="Atoms of total energies: QM9, GFN2-xTB, a JSON file, or fit."
     )
     length: Literal["angstrom", "bohr"] = Field("angstrom", description="Unit of positions.")
-    smiles_column: str | None = Field(None, description="Of a table.")
-    delimiter: str | None = Field(None, description="Of a table.")
-    groups: str = Field("", description="Of an HDF5 file: only groups like this.")
-    conformers: Literal["all", "lowest"] = Field("lowest", description="Of a molecule's geometries.")
+    smiles_column: str | None = Field(None, description="Column of a table.")
+    delimiter: str | None = Field(None, description="Delimiter of a table.")
+    groups: str = Field("", description="Only groups like this of an HDF5 file.")
+    conformers: Literal["all", "lowest"] = Field("lowest", description="Which of a molecule's geometries.")
     skip_bad: bool = Field(False, description="Leave out rows that cannot be used.")
 
 

@@ -149,7 +149,7 @@ def override_key(data: dict[str, Any], override: str) -> None:
 
 
 def _scheduler(base: Path, dask: str | None) -> str | None:
-    """Of a Dask cluster: its file, or its address as it stands."""
+    """The setting of a Dask cluster: its file, or its address as it stands."""
     return str(absolute(dask, base, "simulator.dask")) if dask and dask.endswith(".json") else dask
 
 

@@ -103,7 +103,7 @@ class SurrogateConfig(Section):
     batch_size: PositiveInt = Field(_TRAINING.batch_size, description="Molecules in a training step.")
     lr: PositiveFloat = Field(_TRAINING.lr, le=10, description="First learning rate of AdamW.")
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
-        _TRAINING.weight_decay, description="Of AdamW."
+        _TRAINING.weight_decay, description="Weight decay of AdamW."
     )
     plateau_patience: PositiveInt = Field(
         _TRAINING.plateau_patience, description="Epochs without gain before lr is cut."
@@ -123,7 +123,7 @@ class SurrogateConfig(Section):
         _TRAINING.ema, description="Decay of a moving average of the weights; 0: off."
     )
     precision: Annotated[Precision, BeforeValidator(as_text)] = Field(
-        _TRAINING.precision, description="Of training, in bits."
+        _TRAINING.precision, description="Precision of training, in bits."
     )
     freeze: Freeze = Field(
         _TRAINING.freeze, description="Layers that a warm start or pretraining leaves as they are."
@@ -199,7 +199,7 @@ class StopConfig(Section):
     )
     target_mae: PositiveFloat | None = Field(None, description="eV, reached on the validation set.")
     confidence: Annotated[float, Field(gt=0.5, lt=1), NotTruth] | None = Field(
-        None, description="Of target_mae: the probability that the error is no larger; null: as measured."
+        None, description="Probability that the error is no larger than target_mae; null: as measured."
     )
     plateau: PositiveInt | None = Field(None, description="Rounds without a better validation MAE.")
 
@@ -235,7 +235,9 @@ class CampaignConfig(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] = Field(
         description="Names runs and folder."
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = Field(0, description="Of every random draw.")
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = Field(
+        0, description="Seed of every random draw."
+    )
     folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
     target: Target = Field("u0", description="u0: with zero-point energy; energy: electronic.")
     seeds: Path | None = Field(

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from alkit.config.types import PositiveFloat, PositiveInt, Section
 from alkit.config.words import Engine
 
-# Of these no label depends: they may change while a campaign is under way.
+# No label depends on these: they may change while a campaign is under way.
 MEANS = (
     "engine", "workers", "parsl", "dask", "timeout", "deadline", "memory_limit", "labels_per_worker", "cache",
 )  # fmt: skip

@@ -69,8 +69,8 @@ def import_qm9(
     ``source`` is dsgdb9nsd.xyz.tar.bz2, a folder of its .xyz files or one of them, schnetpack's qm9.db,
     MoleculeNet's qm9.csv (labels without geometry: rows have the atoms of ``Chem.AddHs`` and no positions),
     or the .npz of alkit's development data. SMILES are those of the relaxed geometry; schnetpack's database
-    has none, there they are perceived from the geometry. Of molecules with one canonical SMILES the first
-    is kept.
+    has none, there they are perceived from the geometry. The first of molecules with one
+    canonical SMILES is kept.
 
     Args:
         database: file to write, ending in .db; must not exist.

@@ -168,6 +168,6 @@ def _local_cluster(stack: contextlib.ExitStack, workers: int) -> distributed.Loc
             # Without a certificate, whoever is on the machine could send code to the workers.
             security=distributed.Security.temporary(),
             local_directory=str(folder),
-            silence_logs=logging.CRITICAL,  # a lost worker is told by its label, if it cost one
+            silence_logs=logging.CRITICAL,  # a lost worker shows in its label, if it cost one
         )
     )

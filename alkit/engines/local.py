@@ -21,8 +21,8 @@ from alkit.engines.processes import UNEXPECTED_ZERO, PoolContext
 from alkit.errors import AlkitError
 from alkit.simulators.base import SimulatorSpec
 
-# A pool breaks when its workers end without having taken a job: killed while idle (mended by a new pool), or
-# unable to start at all (which a new pool does not mend).
+# A pool breaks when its workers end without having taken a job: killed while idle (a new pool helps), or
+# unable to start at all (a new pool does not help).
 _BROKEN_IN_A_ROW = 3
 _SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -93,7 +93,7 @@ def unit_of(name: str) -> float:
 def bounds(compositions: Sequence[Numbers], charges: NDArray | int = 0) -> tuple[NDArray, NDArray]:
     """The lowest and the highest atomization energies, ``(n,)`` eV each, of molecules by atomic numbers.
 
-    Of a single neutral atom it is 0, within half an eV.
+    That of a single neutral atom is 0, within half an eV.
 
     Args:
         compositions: ``n`` arrays of atomic numbers.

@@ -10,7 +10,7 @@ from alkit.molecules.bonds import ACROSS, atom_order, same_bonds
 from alkit.molecules.molecule import with_hydrogens
 
 # Wiberg bond orders (doi:10.1016/0040-4020(68)88057-3) of 258 relaxed QM9 molecules at GFN2-xTB: bonds of the
-# SMILES 0.83 and more, other pairs 0.23 and less, double bonds 1.6 and more, single ones 1.3 and less. Of the
+# SMILES 0.83 and more, other pairs 0.23 and less, double bonds 1.6 and more, single ones 1.3 and less. The
 # bonds that a proton transfer broke and made: 0.09 and less, 0.77 and more. The thresholds lie in the gaps.
 _BROKEN, _MADE = 0.4, 0.6
 _ORDER_OFF = 0.7
@@ -25,7 +25,7 @@ def changes(smiles: str, numbers: np.ndarray, positions: np.ndarray, orders: np.
     """What makes a geometry another molecule than ``smiles``; "" where nothing does.
 
     ``numbers (n,)``, ``positions (n, 3)`` Angstrom, atoms in any order; ``orders (n, n)``: Wiberg bond orders
-    of the closed-shell molecule, if there are any. Told by distances: bonds broken or made, hydrogens moved;
+    of the closed-shell molecule, if there are any. Distances decide: bonds broken or made, hydrogens moved;
     by orders: bonds that are only stretched or touching, and double bonds that are none (a diradical);
     by shape: stereo that the SMILES states, inverted.
     """
@@ -106,7 +106,7 @@ def same_stereo(mol: Any, positions: np.ndarray) -> bool:
 
 def _name(mol: Any) -> str:
     """Isomeric SMILES. Its / and \\ come from the directions of bonds, which RDKit keeps as they were when
-    the stereo of a double bond is perceived or taken away: here they are made anew."""
+    the stereo of a double bond is perceived or taken away: here they are made again."""
     from rdkit import Chem
 
     copy = Chem.Mol(mol)

@@ -45,7 +45,7 @@ class Marginals:
             fragments.update(present)
 
         def shares(counter: Counter[int], most: int | None = None) -> dict[int, float]:
-            # Of equally frequent ones the smaller number comes first, whatever the order of the molecules.
+            # The smaller number of equally frequent ones comes first, whatever the order of the molecules.
             ranked = sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
             return {key: count / len(described) for key, count in ranked}
 
@@ -54,13 +54,13 @@ class Marginals:
     def weights(self, smiles: Sequence[str]) -> NDArray[np.float64]:
         """``(n,)``, of sum 1: with them the molecules have these shares, as far as they can.
 
-        Of all such weights those nearest to equal ones: entropy balancing, Hainmueller,
+        Those nearest to equal ones of all such weights: entropy balancing, Hainmueller,
         https://doi.org/10.1093/pan/mpr025.
         """
         columns, wanted = self._columns(smiles), self._wanted()
         spread = columns.std(axis=0)
-        told_apart = spread > 0
-        columns = (columns[:, told_apart] - wanted[told_apart]) / spread[told_apart]
+        differing = spread > 0
+        columns = (columns[:, differing] - wanted[differing]) / spread[differing]
 
         def dual(strengths: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             logits = columns @ strengths

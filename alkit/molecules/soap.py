@@ -29,8 +29,8 @@ _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
 
 @dataclass(frozen=True, eq=False)
 class Soap:
-    """Of the elements in ``elements``, in that order: representative atoms, and what makes their kernel the
-    unit matrix. ``length``: what one atom counts for beside them."""
+    """SOAP of the elements in ``elements``, in that order: representative atoms, and what makes their kernel
+    the unit matrix. ``length``: what one atom counts for beside them."""
 
     elements: tuple[int, ...]
     representative: tuple[tuple[NDArray, NDArray], ...]

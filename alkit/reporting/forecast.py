@@ -33,7 +33,7 @@ class Forecast:
 
 
 def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast | None:
-    """Of the validation MAE.
+    """Forecast of the validation MAE.
 
     Args:
         metrics: of every round.

@@ -78,7 +78,7 @@ class CampaignProgress:
 
     @contextmanager
     def counter(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar that is told ``(done, total or None)``, where the total shows only on the way."""
+        """A bar for callers that give ``(done, total or None)``, where the total shows only on the way."""
         task = self._bars.add_task(f"  {what}", total=None)
 
         def update(done: int, total: int | None) -> None:

@@ -113,7 +113,7 @@ def compared(one: Saving, metric: str) -> str:
     """What a saving says, in words."""
     name = metric.upper() if metric in ("mae", "rmse") else metric
     if not (one.clear or np.isnan(one.low)):
-        return f"not told apart in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"
+        return f"not distinguishable in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"
     fewer = one.mean >= 1
     low, mean, high = (one.low, one.mean, one.high) if fewer else (1 / one.high, 1 / one.mean, 1 / one.low)
     interval = f" ({low:.2f} to {high:.2f})" if one.clear else ", too few seeds for an interval"

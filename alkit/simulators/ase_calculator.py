@@ -72,7 +72,7 @@ class ASESimulator(RelaxingSimulator):
                 "free atoms' too; give atom_energies"
             )
         self._folder: Path | None = None
-        self.new_calculator()  # a wrong argument is better told now than of every label
+        self.new_calculator()  # a wrong argument is reported now, not with every label
 
     @property
     def version(self) -> str:

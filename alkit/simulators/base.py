@@ -2,7 +2,7 @@
 
 A simulator is any class with a ``level`` and a ``label`` method whose settings are keyword arguments with
 plain values. alkit finds it by name (its own, or an entry point in the group "alkit.simulators") or as
-"path/file.py:ClassName". It is built anew in every worker process, so it may hold what cannot be pickled.
+"path/file.py:ClassName". Every worker process builds its own, so it may hold what cannot be pickled.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from ase.units import Bohr, Hartree
 _DECAY = np.array([[1.0, 0.3949, 0.3949], [0.3949, 0.28, 0.28], [0.3949, 0.28, 0.28]])
 _REFERENCE = np.array([[1.35, 2.10, 2.53], [2.10, 2.87, 3.40], [2.53, 3.40, 3.40]])
 _STRETCH, _BEND, _TORSION = 0.45, 0.15, 0.005
-# Of the strength in a bond; what is weaker is no coordinate. Of 0.01 to 0.4 all take as many steps, and few
-# coordinates little time.
+# Share of the strength in a bond; what is weaker is no coordinate. From 0.01 to 0.4 all take as many steps,
+# and few coordinates little time.
 _NEAR = 0.2
 # Of Cartesians: their scale beside the others, which keeps them from taking a share of the forces, and their
 # curvature. Of 0.05 to 0.3 each took as many steps within a twentieth.
@@ -74,7 +74,7 @@ class Coordinates:
         return np.concatenate([stretches, bends, torsions, self._linear @ x.ravel()])
 
     def difference(self, new: np.ndarray, old: np.ndarray) -> np.ndarray:
-        """Of two `values`: that of torsions the short way round."""
+        """Difference of two `values`: that of torsions the short way round."""
         change = new - old
         first = len(self._stretches) + len(self._bends)
         turns = change[first : first + len(self._torsions)]
@@ -136,7 +136,7 @@ def _norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def _chain(x: np.ndarray, atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of i-j-k-l: j to i, k to j, k to l."""
+    """Vectors of i-j-k-l: j to i, k to j, k to l."""
     return _vectors(x, atoms, 0, 1), _vectors(x, atoms, 1, 2), _vectors(x, atoms, 3, 2)
 
 

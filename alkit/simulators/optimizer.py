@@ -93,7 +93,7 @@ class _CartesianBFGS:
 
 
 class _InternalBFGS:
-    """From Lindh's model, in internal coordinates; they are chosen anew where an angle straightens."""
+    """From Lindh's model, in internal coordinates; they are chosen again where an angle straightens."""
 
     def __init__(self, atoms: Atoms):
         self._numbers = atoms.numbers
@@ -107,7 +107,7 @@ class _InternalBFGS:
             self._hessian = np.diag(self._coordinates.strengths)
             self._last: tuple[np.ndarray, np.ndarray] | None = None
         values, slopes = self._coordinates.values(x), self._coordinates.derivatives(x)
-        # Of the gradients in the coordinates that give these forces, the least: there are more than one.
+        # The least of the gradients in the coordinates that give these forces: there are more than one.
         metric = slopes.T @ slopes + _TINY * np.eye(x.size)
         inner = slopes @ np.linalg.solve(metric, gradient)
         if self._last is not None:

@@ -60,7 +60,7 @@ class RelaxingSimulator:
     ions: ClassVar[bool] = True
 
     def method_name(self) -> str:
-        """Of the level of theory, without what the settings of this class add to it."""
+        """Name of the level of theory, without what the settings of this class add to it."""
         raise NotImplementedError
 
     def new_calculator(self) -> Any:

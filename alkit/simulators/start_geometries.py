@@ -17,12 +17,12 @@ _MMFF_ITERATIONS = 2000
 _SAME = 0.3
 _PER_CONFORMER = 4  # embedded for each one asked for
 _BY_CHANCE = 3
-# Of each conformer. A stereoisomer that ETKDG cannot make it does not make in ten times as many either.
+# Tries of each conformer. A stereoisomer that ETKDG cannot make it does not make in ten times as many either.
 _EMBED_TRIES = 20
 
 
 def embedded(molecule: Molecule, *, seed: int, random: bool = False) -> Molecule:
-    """``molecule`` embedded anew: the lowest of ten MMFF94 conformers.
+    """``molecule`` embedded again: the lowest of ten MMFF94 conformers.
 
     The seed is made of ``seed`` and the molecule's name. ``random``: distance geometry starts from random
     coordinates. Stereo that the SMILES leaves open stays that of the geometry given, where it has the bonds
@@ -92,7 +92,7 @@ def _ranked(mol: Any, smiles: str, seed: int, count: int, random: bool) -> list[
     params.randomSeed = molecule_seed(seed, f"another start of {smiles}")
     params.useRandomCoords = random
     params.maxIterations = _EMBED_TRIES
-    # Of some fused small rings ETKDG makes no stereoisomer on demand, but each of them by chance.
+    # ETKDG makes no stereoisomer of some fused small rings on demand, but each of them by chance.
     for enforce, times in ((True, 1), (False, _BY_CHANCE)):
         params.enforceChirality = enforce
         ranks = [

@@ -95,7 +95,7 @@ def _quiet_force_field() -> Any:
 
     class Quiet(Calculator):
         def _load(self, param: Any) -> None:
-            # It writes where it runs, whatever it is told.
+            # It writes where it runs, whatever the settings say.
             with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
                 self.set_output("log")
                 super()._load(param)

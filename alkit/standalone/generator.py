@@ -42,7 +42,7 @@ def train_generator(
     """Train a generator on a SMILES file and save it; with ``go_on``, from the one that ``out`` holds.
 
     Raises:
-        DataError: ``out`` is there already, and shall not be gone on from.
+        DataError: ``out`` is there already, and was not to be continued.
         GeneratorError: molecules that cannot be learned.
     """
     from generator import GeneratorSettings, GraphGAN
@@ -106,7 +106,7 @@ def generate_molecules(
     known = {without_stereo(one) for one in datasets.read_smiles(novel_against)} if novel_against else set()
     smiles = [] if stored.suffix == ".pt" else datasets.read_smiles(stored)
     refuse_existing(out)
-    # What cannot be written to is told before the training, not after it.
+    # A file that cannot be written is reported before the training, not after it.
     with made(out.parent) if out is not None else nullcontext():
         if smiles:
             gan = GraphGAN(GeneratorSettings(**settings), seed=seed)

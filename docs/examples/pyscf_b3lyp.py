@@ -73,7 +73,7 @@ class B3LYP(RelaxingSimulator):
     and equal to about 1 meV. Everything else as alkit's own simulators have it.
 
     Not quite QM9's level, and so not called the same: the program behind QM9 takes six d and seven f
-    functions, PySCF six and ten, or five and seven. Of water's atomization energy that is 9 meV.
+    functions, PySCF six and ten, or five and seven. That is 9 meV of water's atomization energy.
     """
 
     basis: str = "6-31g(2df,p)"

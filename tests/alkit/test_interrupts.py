@@ -17,7 +17,7 @@ def _run(body: str) -> str:
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
 def test_both_signals_interrupt_and_everything_is_put_back(sent):
-    told = _run(f"""
+    output = _run(f"""
         def state():
             handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
             return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -30,12 +30,12 @@ def test_both_signals_interrupt_and_everything_is_put_back(sent):
         except KeyboardInterrupt:
             print("interrupted", state() == before, [thread.name for thread in threading.enumerate()])
     """)
-    assert told == "interrupted True ['MainThread']\n"
+    assert output == "interrupted True ['MainThread']\n"
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02])
 def test_it_comes_through_while_rdkit_has_sigint_for_itself(delay):
-    told = _run(f"""
+    output = _run(f"""
         try:
             with interrupts.listening():  # before numpy, and with it its threads, is loaded
                 from alkit.molecules import embed
@@ -47,11 +47,11 @@ def test_it_comes_through_while_rdkit_has_sigint_for_itself(delay):
         except KeyboardInterrupt:
             print("interrupted")
     """)
-    assert told == "interrupted\n"
+    assert output == "interrupted\n"
 
 
 def test_a_swallowed_interrupt_comes_again():
-    told = _run("""
+    output = _run("""
         try:
             with interrupts.listening():
                 try:
@@ -63,7 +63,7 @@ def test_a_swallowed_interrupt_comes_again():
         except KeyboardInterrupt:
             print("interrupted")
     """)
-    assert told.split() == ["swallowed", "interrupted"]
+    assert output.split() == ["swallowed", "interrupted"]
 
 
 def test_without_a_wish_there_is_no_interrupt():
@@ -71,7 +71,7 @@ def test_without_a_wish_there_is_no_interrupt():
 
 
 def test_what_must_not_be_cut_in_two_is_not():
-    told = _run("""
+    output = _run("""
         try:
             with interrupts.listening():
                 with interrupts.deferred():
@@ -84,11 +84,11 @@ def test_what_must_not_be_cut_in_two_is_not():
                 print("interrupted")
             print("closed")
     """)
-    assert told == "whole\ninterrupted\nclosed\n"
+    assert output == "whole\ninterrupted\nclosed\n"
 
 
 def test_a_second_wish_does_not_wait():
-    told = _run("""
+    output = _run("""
         try:
             with interrupts.listening(), interrupts.deferred():
                 for _ in range(2):
@@ -98,7 +98,7 @@ def test_a_second_wish_does_not_wait():
         except KeyboardInterrupt:
             print("interrupted")
     """)
-    assert told == "interrupted\n"
+    assert output == "interrupted\n"
 
 
 @pytest.mark.parametrize(

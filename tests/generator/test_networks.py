@@ -44,26 +44,26 @@ def test_weights_come_from_the_given_seed_alone(kind):
 
 
 def test_the_likelihood_is_that_of_drawing():
-    """Of a molecule that is drawn often, the likelihood over all its sequences is its share of the draws."""
+    """The likelihood over all sequences of a molecule that is drawn often is its share of the draws."""
     language = Language(2, (4, 3))
     network = TokenGenerator(language, 16)
     tokens, _, _ = draw_tokens(network, language, 4000, torch.Generator().manual_seed(0))
     different, counts = np.unique(tokens, axis=0, return_counts=True)
     allowed, seen = map(torch.from_numpy, language.read(different))
-    told = network.log_likelihood(torch.from_numpy(different), allowed, seen).exp().detach().numpy()
-    assert told.sum() == pytest.approx(1.0, abs=1e-4)  # two atoms: all sequences are drawn
-    np.testing.assert_allclose(counts / 4000, told, atol=4 * np.sqrt(0.25 / 4000))
+    answer = network.log_likelihood(torch.from_numpy(different), allowed, seen).exp().detach().numpy()
+    assert answer.sum() == pytest.approx(1.0, abs=1e-4)  # two atoms: all sequences are drawn
+    np.testing.assert_allclose(counts / 4000, answer, atol=4 * np.sqrt(0.25 / 4000))
 
 
 def test_what_comes_behind_the_end_does_not_count():
     network = make(TokenGenerator)
     tokens, _, _ = draw_tokens(network, LANGUAGE, 30, torch.Generator().manual_seed(0))
     longer = np.pad(tokens, ((0, 0), (0, 4)), constant_values=NOTHING)
-    told = [
+    answer = [
         network.log_likelihood(torch.from_numpy(some), *map(torch.from_numpy, LANGUAGE.read(some)))
         for some in (tokens, longer)
     ]
-    torch.testing.assert_close(*told)
+    torch.testing.assert_close(*answer)
 
 
 @pytest.mark.parametrize("kind", [GraphCritic, GraphValue])

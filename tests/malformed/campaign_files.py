@@ -194,8 +194,8 @@ def _bad_beside(command: str) -> SearchStrategy[Case]:
 
     def case(key: str, name: str, content: bytes | None, **more: Any) -> Case:
         small = {"training": 5, "validation": 5, "test": 5}  # what alkit enumerates by itself takes seconds
-        told = {"name": "x", "proposer": "generator", "start": small, "seeds": "seeds.smi", **more}
-        text = yaml.safe_dump({k: v for k, v in told.items() if v is not None})
+        answer = {"name": "x", "proposer": "generator", "start": small, "seeds": "seeds.smi", **more}
+        text = yaml.safe_dump({k: v for k, v in answer.items() if v is not None})
         return Case(
             f"{key}: {content!r:.60}",
             ("campaign", command, "x.yaml"),

@@ -58,11 +58,11 @@ def test_prediction_has_the_promised_shapes(ensemble: Ensemble) -> None:
 
 
 def test_prediction_does_not_depend_on_the_batches(ensemble: Ensemble) -> None:
-    told: list[int] = []
-    whole, cut = ensemble.predict(GRAPHS), ensemble.predict(GRAPHS, batch_size=3, on_batch=told.append)
+    answer: list[int] = []
+    whole, cut = ensemble.predict(GRAPHS), ensemble.predict(GRAPHS, batch_size=3, on_batch=answer.append)
     assert cut.samples == pytest.approx(whole.samples, abs=1e-4)
     assert cut.embeddings == pytest.approx(whole.embeddings, abs=1e-4)
-    assert told == [3, 3, 3, 3, 3, 1]
+    assert answer == [3, 3, 3, 3, 3, 1]
 
 
 def test_the_energy_is_references_plus_network(ensemble: Ensemble) -> None:
@@ -93,15 +93,15 @@ def test_members_do_not_depend_on_how_many_there_are(ensemble: Ensemble) -> None
 
 
 def test_every_epoch_of_every_member_is_told() -> None:
-    told = []
-    found = fit(on_epoch=lambda member, epoch, row: told.append((member, epoch, row["val_MSE"])))
+    answer = []
+    found = fit(on_epoch=lambda member, epoch, row: answer.append((member, epoch, row["val_MSE"])))
     expected = [
         (member, epoch, row["val_MSE"])
         for member, history in enumerate(found.histories)
         for epoch, row in enumerate(history.epochs)
     ]
-    assert sorted(told) == expected
-    assert {member for member, _, _ in told} == {0, 1}
+    assert sorted(answer) == expected
+    assert {member for member, _, _ in answer} == {0, 1}
 
 
 def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensemble) -> None:
@@ -120,7 +120,7 @@ def test_warm_start_begins_at_the_earlier_weights(ensemble: Ensemble) -> None:
             torch.testing.assert_close(after.state_dict()[name], weights, rtol=0, atol=1e-7)
         first = "representation.embedding.weight"
         assert not torch.allclose(fresh.state_dict()[first], before.state_dict()[first])
-    # The references are fitted anew, to what the networks leave; they leave much the same.
+    # The references are fitted again, to what the networks leave; they leave much the same.
     assert warm.predict(GRAPHS).mean == pytest.approx(ensemble.predict(GRAPHS).mean, abs=0.05)
     assert warm.members[0] is not ensemble.members[0]
 
@@ -140,7 +140,7 @@ def test_one_member_has_no_spread() -> None:
     assert alone.gp is None
     assert np.isfinite(alone.predict(GRAPHS).mean).all()
     assert np.isnan(alone.predict(GRAPHS).std).all()
-    assert (fit(members=1).predict(GRAPHS).std > 0).all()  # told by the Gaussian process
+    assert (fit(members=1).predict(GRAPHS).std > 0).all()  # from the Gaussian process
     with pytest.raises(SurrogateError, match="members is 0; an ensemble has 1 at least"):
         fit(members=0)
 
@@ -201,8 +201,8 @@ def test_delta_learns_what_the_baseline_leaves() -> None:
     graphs = hydrogens(12)
     labels = np.array([graph.baseline for graph in graphs]) + 0.5  # the same for all: the references take it
     sets = {"training": (graphs[:8], labels[:8]), "validation": (graphs[8:], labels[8:])}
-    told = fit(settings=settings, **sets).predict(graphs)
-    np.testing.assert_allclose(told.mean, labels, atol=0.4)  # the baselines span 11 eV
+    answer = fit(settings=settings, **sets).predict(graphs)
+    np.testing.assert_allclose(answer.mean, labels, atol=0.4)  # the baselines span 11 eV
     with pytest.raises(SurrogateError, match="Molecule 0 comes with GFN1; the model learns on top of GFN2"):
         fit(settings=settings, **sets).predict(hydrogens(1, "GFN1"))
     with pytest.raises(SurrogateError, match="Molecule 0 comes with no baseline"):
@@ -226,12 +226,12 @@ def test_further_inputs_count_and_survive_the_disk(settings: ModelSettings, tmp_
         training_settings=dataclasses.replace(QUICK, scale=True),
     )
     trained.save(tmp_path / "model")
-    told = Ensemble.load(tmp_path / "model").predict(graphs)
-    np.testing.assert_array_equal(told.samples, trained.predict(graphs).samples)
+    answer = Ensemble.load(tmp_path / "model").predict(graphs)
+    np.testing.assert_array_equal(answer.samples, trained.predict(graphs).samples)
     other = dataclasses.replace(graphs[0], atom_inputs=graphs[0].atom_inputs + 1.0)
-    assert np.abs(trained.predict([other]).samples - told.samples[:, :1]).min() > 1e-6
+    assert np.abs(trained.predict([other]).samples - answer.samples[:, :1]).min() > 1e-6
     bonded = dataclasses.replace(graphs[0], pair_inputs=graphs[0].pair_inputs + 1.0)
-    assert np.abs(trained.predict([bonded]).samples - told.samples[:, :1]).min() > 1e-6
+    assert np.abs(trained.predict([bonded]).samples - answer.samples[:, :1]).min() > 1e-6
     with pytest.raises(SurrogateError, match="Molecule 0 has 0 inputs per atom, 0 per pair"):
         trained.predict(hydrogens(1))
 
@@ -242,9 +242,9 @@ def test_a_scale_changes_units_within_and_none_without(scale: bool) -> None:
     assert (trained.scale != 1.0) == scale
     for member, history in enumerate(trained.histories):
         found = np.abs(trained.predict(GRAPHS[10:]).samples[member] - LABELS[10:])
-        told = history.epochs[history.best_epoch]
-        assert told["val_MAE"] == pytest.approx(found.mean(), rel=1e-3)
-        assert told["val_MSE"] == pytest.approx((found**2).mean(), rel=1e-3)
+        answer = history.epochs[history.best_epoch]
+        assert answer["val_MAE"] == pytest.approx(found.mean(), rel=1e-3)
+        assert answer["val_MSE"] == pytest.approx((found**2).mean(), rel=1e-3)
 
 
 def test_the_kinds_of_uncertainty_are_a_choice(tmp_path: Path) -> None:

@@ -172,9 +172,9 @@ def test_a_plain_checkpoint_loads_here(kind: str, scaled: bool, tmp_path: Path) 
     here = from_schnetpack([tmp_path / "best_model"], elements=("H", "C", "N", "O"), unit=2.0)
     assert here.settings.features == 24
     assert here.settings.representation == kind.lower()
-    told = here.predict([graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES])
-    np.testing.assert_allclose(told.mean, 2.0 * np.array(expected), rtol=1e-6)
-    assert np.isnan(told.std).all()
+    answer = here.predict([graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES])
+    np.testing.assert_allclose(answer.mean, 2.0 * np.array(expected), rtol=1e-6)
+    assert np.isnan(answer.std).all()
     with pytest.raises(SurrogateError, match="atomic numbers"):
         here.predict([graph_3d([9, 1], [[0, 0, 0], [0, 0, 0.9]], cutoff=4.0)])
 
@@ -272,8 +272,8 @@ def test_postprocessing_that_is_off_stays_off(tmp_path: Path) -> None:
     converter = schnetpack.interfaces.AtomsConverter(schnetpack.transform.ASENeighborList(4.0))
     expected = [model(converter(one))["energy_U0"].item() for one in MOLECULES]
     here = from_schnetpack([tmp_path / "best_model"], elements=SCHNET.elements)
-    told = here.predict([graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES])
-    np.testing.assert_allclose(told.mean, expected, **ROUNDING)
+    answer = here.predict([graph_3d(one.numbers, one.positions, cutoff=4.0) for one in MOLECULES])
+    np.testing.assert_allclose(answer.mean, expected, **ROUNDING)
 
 
 class _Evil:

@@ -37,7 +37,7 @@ class Surrogate(Protocol):
         ...
 
     def covariance(self, molecules: NDArray[np.int64]) -> Covariance | None:
-        """Of the energies given the labels; None where the surrogate has none."""
+        """Covariance of the energies given the labels; None where the surrogate has none."""
         ...
 
 

@@ -29,7 +29,7 @@ def write_report(
     """Draw the plots and write ``report.html``; returns the page's path.
 
     Args:
-        told: sentences of ``explanation``, for the original study.
+        explanation: sentences for the original study.
     """
     drawn = plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
     html = pages.render(
@@ -110,7 +110,7 @@ def _compare(results: Results, first: str, other: str) -> str:
         f"{name} is better with {_listed(sizes)} labels" for name, sizes in better.items() if name and sizes
     ]
     if better[""]:
-        said.append(f"they cannot be told apart with {_listed(better[''])} labels")
+        said.append(f"they cannot be distinguished with {_listed(better[''])} labels")
     return f"{one} against {two}: {'; '.join(said)}."
 
 

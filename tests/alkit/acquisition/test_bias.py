@@ -85,17 +85,17 @@ def test_gains_are_what_a_value_takes_from_the_sum(power: float) -> None:
     def total(errors: np.ndarray, taken: list[int]) -> float:
         return float((weights * (errors**2 + prior * np.diagonal(covariance(taken)))).sum())
 
-    def told(errors: np.ndarray, taken: list[int], index: int) -> np.ndarray:
+    def answer(errors: np.ndarray, taken: list[int], index: int) -> np.ndarray:
         shared = covariance(taken)[:, index]
         return errors - shared * errors[index] / (shared[index] + RIDGE)
 
     taken: list[int] = []
     for chosen in (3, 17, 5):
         expected = [
-            total(errors, taken) - total(told(errors, taken, i), [*taken, i]) for i in range(len(POINTS))
+            total(errors, taken) - total(answer(errors, taken, i), [*taken, i]) for i in range(len(POINTS))
         ]
         np.testing.assert_allclose(known.gains(), expected, rtol=1e-3, atol=1e-5)
-        errors = told(errors, taken, chosen)
+        errors = answer(errors, taken, chosen)
         known.learn(chosen)
         taken.append(chosen)
         np.testing.assert_allclose(known.errors, errors, rtol=1e-3, atol=1e-6)

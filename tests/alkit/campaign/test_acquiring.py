@@ -183,7 +183,7 @@ def test_a_campaign_whose_candidates_all_fail_ends(small, monkeypatch):
 
 
 def test_a_resumed_round_sees_the_same_numbers(small, write_config, tmp_path):
-    """Also where the function asks for xTB energies and SOAP features only since it was mended."""
+    """Also where the function asks for xTB energies and SOAP features only since it was changed."""
     mine = tmp_path / "mine.py"
     arrays = "a=pool.xtb_energy, b=context.xtb_energy, c=pool.embeddings"
     record = f"np.savez({str(tmp_path)!r} + '/seen' + NAME, {arrays})\n"

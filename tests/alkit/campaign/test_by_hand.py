@@ -411,14 +411,14 @@ def test_killed_in_every_stage_between_two_tells_it_ends_the_same(made, tmp_path
     folder = Path(given["folder"])
 
     def kill(*stages: str) -> None:
-        told = subprocess.run(
+        heard = subprocess.run(
             [sys.executable, "-W", "ignore", script, file],
             input="".join(f"{stage}\n" for stage in stages),
             capture_output=True,
             text=True,
             check=True,
         )
-        assert told.stdout.split() == [str(-signal.SIGKILL)] * len(stages), told.stderr
+        assert heard.stdout.split() == [str(-signal.SIGKILL)] * len(stages), heard.stderr
 
     assert Campaign(file).run().waiting == 21
     tell_all(folder, known)

@@ -129,7 +129,7 @@ def test_a_round_does_not_wait_for_what_is_late_and_the_cache_gets_it(logged, tm
         assert rows["CCCCN"]["reason"] == "deadline"
         assert "CCCCN" not in state.ledger.known()  # it may come again
         assert computed(tmp_path)["CCCCN"] == 0  # it was not waited for
-        # Proposed again, it is not begun anew, but awaited.
+        # Proposed again, it is not begun again, but awaited.
         state.round = 2
         state.config = with_deadline(state.config, 60.0)
         with state.ledger.stage(2, "label"):

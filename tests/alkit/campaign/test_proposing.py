@@ -1,4 +1,4 @@
-"""What proposers are told and taught, and what they are not."""
+"""What proposers see and learn from, and what they do not."""
 
 from types import SimpleNamespace
 
@@ -86,7 +86,7 @@ def test_values_are_scores_where_there_are_and_deviations_elsewhere(state):
 
 
 def test_scores_are_those_that_the_batch_was_chosen_by(state):
-    """Of a function that draws at random, such as Thompson sampling."""
+    """The values of a function that draws at random, such as Thompson sampling."""
     pool = Pool(tuple("CNOF"), np.zeros((2, 4)), np.ones(4), np.zeros((4, 1), np.float32), np.ones(4))
     context = RoundContext(1, (), np.zeros(0), np.zeros((0, 1), np.float32), state.rng("acquire"))
     calls, scores = [], []

@@ -159,9 +159,9 @@ def test_without_a_data_set_nothing_is_in_it(state: RoundState, ledger: Ledger, 
 
 def test_training_and_screening_see_the_same_graph(state: RoundState) -> None:
     state.molecules.place(["CCO"])
-    told: list[int] = []
-    first = state.molecules.graphs(["CCO", "CCO"], on_graph=told.append)
-    assert told == [1, 1]
+    answer: list[int] = []
+    first = state.molecules.graphs(["CCO", "CCO"], on_graph=answer.append)
+    assert answer == [1, 1]
     assert first[0] is first[1] is state.molecules.graphs(["CCO"])[0]
     fresh = dataclasses.replace(state).molecules.graphs(["CCO"])[0]
     np.testing.assert_array_equal(fresh.vectors, first[0].vectors)

@@ -50,8 +50,8 @@ def started(tiny: dict, labels: object, **changes: object) -> dict:
 
 
 def test_labels_of_another_program_are_round_0(tiny, real, tmp_path):
-    """Of the simulator's level, so that both count alike; what has failed or is not in the domain is left out
-    with its reason, and mirror images share a set."""
+    """Labels of the simulator's level, so that both count alike; what has failed or is not in the domain is
+    left out with its reason, and mirror images share a set."""
     rows = rows_of(real, method="GFN2-xTB", reason="")
     rows.append({"smiles": "CCCCCCCCO", "energy_eV": -120.0, "method": "GFN2-xTB"})
     rows.append({"smiles": "CCN", "energy_eV": "", "method": "GFN2-xTB", "reason": "timeout"})

@@ -149,13 +149,13 @@ def test_a_file_is_never_overwritten(alkit, tmp_path):
 
 def test_label_with_another_simulator(alkit, tmp_path):
     (tmp_path / "in.smi").write_text("O\n")
-    told = {}
+    answer = {}
     for name in ("xtb", "tblite"):
         code, out, _ = alkit("label", "in.smi", "--simulator", name, "--set", "solvent=water")
         assert code == 0
-        told[name] = next(csv.DictReader(out.splitlines()))
-    assert told["xtb"]["method"] == told["tblite"]["method"] == "GFN2-xTB GBSA(water)"
-    assert float(told["xtb"]["u0_eV"]) == pytest.approx(float(told["tblite"]["u0_eV"]), abs=1e-3)
+        answer[name] = next(csv.DictReader(out.splitlines()))
+    assert answer["xtb"]["method"] == answer["tblite"]["method"] == "GFN2-xTB GBSA(water)"
+    assert float(answer["xtb"]["u0_eV"]) == pytest.approx(float(answer["tblite"]["u0_eV"]), abs=1e-3)
     _refused(alkit("label", "in.smi", "--set", "solvnt=water"), "'solvent'")
     _refused(alkit("label", "in.smi", "--set", "solvent"), "key=value")
     _refused(alkit("label", "in.smi", "--simulator", "xtbb"), "'xtb'")

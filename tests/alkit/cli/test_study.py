@@ -19,6 +19,6 @@ def test_bad_input(tmp_path, capsys, arguments: tuple[str, ...], sentence: str) 
     with pytest.raises(SystemExit) as ending:
         app.main(["study", "2d-vs-3d", str(tmp_path / "no.db"), "--out", str(tmp_path / "out"), *arguments])
     assert ending.value.code == 2
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
+    answer = capsys.readouterr().err
+    assert sentence in answer
+    assert answer.count("\n") == 1

@@ -63,9 +63,9 @@ def test_all_in_time_and_the_deadline_does_nothing(tools, engine: LocalEngine) -
 
 
 def test_a_late_label_is_dropped_when_the_engine_is_closed_at_once(tools, spec: SimulatorSpec) -> None:
-    told: list = []
+    answer: list = []
     engine = LocalEngine(spec, workers=1, timeout=60)
     engine.submit(tools.molecule("CCC")).result(timeout=60)
-    list(engine.label_all([tools.molecule("N")], deadline=0.5, on_late=lambda *both: told.append(both)))
+    list(engine.label_all([tools.molecule("N")], deadline=0.5, on_late=lambda *both: answer.append(both)))
     engine.close(wait=False)
-    assert told == []
+    assert answer == []

@@ -32,10 +32,10 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path, mode):
     ensemble, provenance = _ensemble(mode), Provenance("mmff", 0, 3, "GFN2-xTB energy [eV]", 12)
     ensemble.save(tmp_path)
     provenance.save(tmp_path)
-    loaded, told = load_model(tmp_path)
-    assert told == provenance
+    loaded, answer = load_model(tmp_path)
+    assert answer == provenance
     before = list(predict_smiles(ensemble, provenance, SMILES))
-    assert list(predict_smiles(loaded, told, SMILES)) == before
+    assert list(predict_smiles(loaded, answer, SMILES)) == before
 
 
 def test_one_bad_molecule_costs_one_row_with_its_reason():
@@ -74,7 +74,7 @@ def test_structures_are_refused_by_a_model_of_other_geometries(mode, geometry, s
 
 
 def test_an_interval_that_cannot_be_given_is_none():
-    """Of fewer than nine validation molecules there is none of 90 %."""
+    """With fewer than nine validation molecules there is none of 90 %."""
     (row,) = predict_smiles(_ensemble("2d"), Provenance("mmff", 0, 3, "x", 12), ["CCO"])
     assert row.mean is not None
     assert row.std is not None

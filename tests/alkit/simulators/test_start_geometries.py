@@ -53,7 +53,7 @@ def test_conformers_differ_and_begin_with_the_one_given() -> None:
 
 @pytest.mark.parametrize("smiles", ["OCCO", "OCCCN", "OO"])
 def test_another_conformer_is_not_the_one_given(smiles: str) -> None:
-    """Told by hydrogens of hydroxyls too, and whatever the order of the atoms."""
+    """Hydrogens of hydroxyls count too, and whatever the order of the atoms."""
     lowest = embedded(embed(smiles, seed=0), seed=0)  # what the search finds first
     for given in (lowest, shuffled(lowest, 1)):
         for other in conformers(given, 2)[1:]:

@@ -90,7 +90,7 @@ def test_energies_agree_with_tblite(method: str) -> None:
     label = XTBSimulator(method=method, target="energy", relax=False).label(molecule)
     assert label.level == Level(f"{method} (unrelaxed)", "energy", "eV")
     assert np.array_equal(label.positions, molecule.positions)
-    # Of its own process: tblite and torch need not get along.
+    # In a process of its own: tblite and torch need not get along.
     out = subprocess.run(
         [sys.executable, "-c", TBLITE],
         input=json.dumps([molecule.numbers.tolist(), molecule.positions.tolist(), method]),

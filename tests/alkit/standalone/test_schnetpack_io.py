@@ -36,9 +36,9 @@ def test_there_and_back(model: Path, tmp_path: Path) -> None:
     settings = {"unit": "eV", "level": "GFN2-xTB energy", "elements": ["H", "O"], "geometry": "mmff"}
     settings["energy"] = "atomization"
     assert import_models(files, tmp_path / "back", **settings) == 2
-    (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
+    (first, _), (back, answer) = load_model(model), load_model(tmp_path / "back")
     np.testing.assert_allclose(back.predict([WATER]).samples, first.predict([WATER]).samples, rtol=1e-6)
-    assert told.level == "GFN2-xTB energy [eV]"
+    assert answer.level == "GFN2-xTB energy [eV]"
 
 
 def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_total_energies_are_those_of_the_level(model: Path, tmp_path: Path) -> N
         elements=["H", "O"],
         geometry="mmff",
     )
-    (first, _), (back, told) = load_model(model), load_model(tmp_path / "back")
-    assert told.energy == "total"
+    (first, _), (back, answer) = load_model(model), load_model(tmp_path / "back")
+    assert answer.energy == "total"
     with pytest.raises(DataError, match="total ones already; leave out --absolute"):
         export_model(tmp_path / "back", tmp_path / "twice", member=0, absolute=True)
     assert export_model(tmp_path / "back", tmp_path / "once", member=0, absolute=False).startswith(

@@ -257,8 +257,8 @@ def test_a_loser_is_told_as_plainly() -> None:
         curve("std", k, f) for k, f in enumerate((0.5, 0.52))
     ]
     results = Results(settings, "", runs)
-    told = comparing.study_verdict(results)
-    assert "times more labels for the same RMSE" in told[0]
+    answer = comparing.study_verdict(results)
+    assert "times more labels for the same RMSE" in answer[0]
     assert comparing.worst_round(results, "std", "rmse") == pytest.approx(0.4, abs=0.02)
 
 

@@ -28,9 +28,9 @@ def test_a_molecule_with_one_isomer_has_no_noise() -> None:
 
 
 def test_cis_and_trans_differ_by_chemistry() -> None:
-    told: list[int] = []
-    found = noise_floor(["CC=CC"], conformers=2, on_molecule=told.append)
+    answer: list[int] = []
+    found = noise_floor(["CC=CC"], conformers=2, on_molecule=answer.append)
     # cis-2-butene lies about 1 kcal/mol above trans; half of that is each one's distance from the median.
     assert 0.25 * 0.0434 < found.mae < 1.5 * 0.0434
-    assert (found.ambiguous, told) == (1, [1])
+    assert (found.ambiguous, answer) == (1, [1])
     assert "1 of them with several stereoisomers" in str(found)

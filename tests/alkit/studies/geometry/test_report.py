@@ -43,7 +43,7 @@ def results(
 def test_a_clear_difference_is_told_with_its_size() -> None:
     (sentence,) = study_verdict(results(0.1, 0.2))
     assert "3D, the data set's geometry is better with 100 (0.101 eV, 51%) labels" in sentence
-    assert "cannot be told apart" not in sentence
+    assert "cannot be distinguished" not in sentence
     (row,) = comparisons(results(0.1, 0.2))
     assert row["apart"] == "yes"
     assert float(row["difference"]) == pytest.approx(-0.1, abs=0.02)
@@ -51,7 +51,7 @@ def test_a_clear_difference_is_told_with_its_size() -> None:
 
 def test_no_difference_is_told_as_none() -> None:
     (sentence,) = study_verdict(results(0.2, 0.2, noise=0.1))
-    assert "cannot be told apart with 100 labels" in sentence
+    assert "cannot be distinguished with 100 labels" in sentence
     assert "better" not in sentence
 
 
@@ -62,13 +62,13 @@ def test_warnings_come_with_the_verdict() -> None:
 
 
 def test_the_explanation_says_where_the_errors_come_from() -> None:
-    told = results(0.1, 0.2, total=True)
+    shown = results(0.1, 0.2, total=True)
     carbons = np.array([one.upper().count("C") for one in SMILES])
     bad = [
-        f if f.arm == "3d" else Fit(f.arm, 100, f.seed, told.truth + 3.0 * carbons, f.metrics, f.history)
-        for f in told.fits
+        f if f.arm == "3d" else Fit(f.arm, 100, f.seed, shown.truth + 3.0 * carbons, f.metrics, f.history)
+        for f in shown.fits
     ]
-    worse = Results(told.settings, told.level, SMILES, told.truth, 0, bad)
+    worse = Results(shown.settings, shown.level, SMILES, shown.truth, 0, bad)
     spread, first, second = explanation(worse, results(0.03, 0.04))
     assert "one per element, fitted, leaves 0.90 eV" in spread
     assert "5.0 eV on batches of training molecules" in first
