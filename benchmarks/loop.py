@@ -10,12 +10,12 @@ the generator, the generator without steering, large errors counted more.
 The others aim at a chemistry that the start does not have: 1,000 molecules of QM9 (--smiles, a list of
 QM9's), known as a list, none of which may be acquired. ``small``: the start has up to six heavy atoms, the
 target eight and nine. ``group``: the start has no carbonyl group, each molecule of the target has one.
-``list``: the start is alkit's enumeration, the target a list of one's own, here molecules with fluorine. Their
+``list``: the start is alkit's enumeration, the target a list of one's own, here molecules with fluorine. The
 arms: the generator with selection and at random, the target known as a list, or its distribution alone;
 alkit's enumeration, evolution and the target's own molecules at random (the ceiling); and these molecules
 beside the generator's, with selection. ``--surrogate kernel`` is the one on GFN1-xTB with its inputs, and
-selects by `integrated_variance`. Each row is `alkit study campaign`; finished campaigns are kept in --out, and
-the same command goes on.
+selects by `integrated_variance`. Each row is `alkit study campaign`; finished campaigns are kept in --out,
+and the same command goes on.
 """
 
 import argparse

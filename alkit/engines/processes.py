@@ -3,8 +3,8 @@
 Workers are not forked: a fork would inherit torch and half-held locks. Neither of multiprocessing's two ways
 to a fresh interpreter serves as it is, since both make the child import the user's ``__main__`` again: a
 script without an ``if __name__`` guard would run itself again in every worker, and a script that imports
-torch would bring torch into workers that must never have it. Workers need nothing from ``__main__`` (a simulator
-travels by name), so `_Popen` leaves it out.
+torch would bring torch into workers that must never have it. Workers need nothing from ``__main__`` (a
+simulator travels by name), so `_Popen` leaves it out.
 """
 
 from __future__ import annotations
