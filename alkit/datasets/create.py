@@ -25,20 +25,9 @@ import numpy as np
 
 from alkit.datasets.database_rows import FORCES, MAX_Z
 from alkit.errors import DataError
+from alkit.properties import TABLE
 
-ALIASES = {
-    "u0": "energy_U0",
-    "u298": "energy_U",
-    "h298": "enthalpy_H",
-    "g298": "free_energy",
-    "mu": "dipole_moment",
-    "alpha": "isotropic_polarizability",
-    "r2": "electronic_spatial_extent",
-    "cv": "heat_capacity",
-    "A": "rotational_constant_A",
-    "B": "rotational_constant_B",
-    "C": "rotational_constant_C",
-}
+ALIASES = {name: one.stored for one in TABLE for name in (one.name, *one.also) if name != one.stored}
 """QM9's own short names and schnetpack's; both are understood wherever a property is named."""
 
 GEOMETRIES = ("dataset", "none")
@@ -53,7 +42,8 @@ class Property:
 
     Attributes:
         unit: that they are stored in; eV of energies.
-        kind: ``total`` energies, ``atomization`` energies, or ``scalar``: any other number.
+        kind: ``total`` or ``atomization`` energies, or another number: ``extensive``, ``intensive``, or
+            ``scalar`` where nobody says which of these two.
         level: level of theory.
         references: where the energies of the isolated atoms come from, in words; empty where there are none.
     """

@@ -25,6 +25,7 @@ from alkit.datasets.files import open_text
 from alkit.datasets.tables import parse_number
 from alkit.errors import DataError
 from alkit.molecules.energies import unit_of
+from alkit.properties import QM9
 
 LEVEL = "B3LYP/6-31G(2df,p)"
 N_QM9 = 133_885
@@ -34,28 +35,11 @@ N_UNCHARACTERIZED = 3_054
 class _Property(NamedTuple):
     short: str
     unit: str
-    factor: float  # from the published unit
+    factor: float  # from the published unit, which is Hartree of everything in eV
 
 
-# In the order of the second line of QM9's XYZ files.
-_PROPERTIES = (
-    _Property("A", "GHz", 1.0),
-    _Property("B", "GHz", 1.0),
-    _Property("C", "GHz", 1.0),
-    _Property("mu", "Debye", 1.0),
-    _Property("alpha", "a0 a0 a0", 1.0),
-    _Property("homo", "eV", Hartree),
-    _Property("lumo", "eV", Hartree),
-    _Property("gap", "eV", Hartree),
-    _Property("r2", "a0 a0", 1.0),
-    _Property("zpve", "eV", Hartree),
-    _Property("u0", "eV", Hartree),
-    _Property("u298", "eV", Hartree),
-    _Property("h298", "eV", Hartree),
-    _Property("g298", "eV", Hartree),
-    _Property("cv", "cal/mol/K", 1.0),
-)
-UNITS = {ALIASES.get(prop.short, prop.short): prop.unit for prop in _PROPERTIES}
+_PROPERTIES = tuple(_Property(one.name, one.unit, Hartree if one.unit == "eV" else 1.0) for one in QM9)
+UNITS = {one.stored: one.unit for one in QM9}
 
 # The isolated atoms at the same level, Hartree: atomref.txt of the data set (DOI 10.1038/sdata.2014.22).
 _ATOMS_HARTREE = {

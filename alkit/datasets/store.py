@@ -14,6 +14,8 @@ from alkit.datasets.database_rows import FORCES, check_rows, decode_forces, deco
 from alkit.errors import DataError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, check_energies
 from alkit.molecules.molecule import canonical_of_any
+from alkit.molecules.scalars import check_values
+from alkit.properties import short_name, usual_unit
 
 
 class Dataset:
@@ -228,6 +230,28 @@ class Dataset:
                 energies, compositions, f"{self.path}, {full}", names=self.smiles, charges=self._charges()
             )
         return energies
+
+    def labels(self, name: str = "u0") -> tuple[np.ndarray, str]:
+        """(N,) what is learnt of a property, and its unit: atomization energies of an energy, in eV, the
+        numbers themselves of any other.
+
+        Raises:
+            DataError: as `atomization`; values that molecules cannot have, or in another unit than alkit's.
+        """
+        full = self.property_name(name)
+        if _named_energy(full) or self.properties[full].is_energy:
+            return self.atomization(name), "eV"
+        short, unit = short_name(full), self.units[full]
+        if (usual := usual_unit(short)) not in ("", unit):
+            raise DataError(
+                f"{self.path}: {short} is in {unit}, and alkit has it in {usual}; import it again."
+            )
+        values = self.target(full)
+        check_values(
+            short, values, [self.numbers(i) for i in range(len(self))], f"{self.path}, {short}",
+            names=self.smiles,
+        )  # fmt: skip
+        return values, unit
 
     def _charges(self) -> np.ndarray:
         """(N,) of the SMILES."""

@@ -17,6 +17,7 @@ from ase import units
 from numpy.typing import NDArray
 
 from alkit.errors import DataError
+from alkit.properties import ENERGIES
 
 Numbers = NDArray[np.integer[Any]] | Sequence[int]
 
@@ -28,7 +29,7 @@ UNITS = {  # eV
     "meV": units.eV / 1000,
 }
 _ALIASES = {"ha": "hartree", "eh": "hartree", "a.u.": "hartree", "au": "hartree"}
-ATOMIZATION_ENERGIES = frozenset({"energy", "u0", "u298", "h298", "g298"})  # properties with bounds
+ATOMIZATION_ENERGIES = frozenset(ENERGIES)  # properties with bounds
 
 # eV that an atom adds to the size of an atomization energy, at least and at most.
 _LEAST = {

@@ -12,11 +12,12 @@ from alkit.datasets.formats import smiles_header
 from alkit.datasets.importing.rows import Row, Source, Wanted
 from alkit.datasets.tables import DECIMAL_COMMA, Found, refuse_repeated, table_rows
 from alkit.errors import DataError
+from alkit.properties import TABLE, column
 
 NUMBERS = ("atomic_numbers", "numbers", "nuclear_charges", "species", "z")
 POSITIONS = ("positions", "coordinates", "coords", "conformations", "geometry", "xyz", "pos", "r")
 _BATCH = 1000  # rows of a Parquet file that are in memory
-_LABELLED = {"u0_eV": "u0", "energy_eV": "energy"}  # columns of `alkit label`
+_LABELLED = {column(one.name, one.unit): one for one in TABLE}  # columns of `alkit label`
 
 
 def text_table(path: Path, wanted: Wanted, *, needs_smiles: bool = True) -> Source:
@@ -31,14 +32,15 @@ def text_table(path: Path, wanted: Wanted, *, needs_smiles: bool = True) -> Sour
         raise DataError(f"{path} holds no molecules below its header.")
     refuse_repeated(path, first[2], *wanted.names)
     names = tuple(name for name in first[1] if name)
-    own = next((column for column in _LABELLED if column in names and "method" in names), "")
+    own = next((name for name in _LABELLED if name in names and "method" in names), "")
+    labelled = _LABELLED.get(own)
     return Source(
         (_of_text(path, *one, own=own) for one in _again(first, rows)),
         names,
-        units={own: "eV"} if own else {},
-        kinds={own: "atomization"} if own else {},
+        units={own: labelled.unit} if labelled else {},
+        kinds={own: "atomization" if labelled.kind == "energy" else labelled.kind} if labelled else {},
         levels={own: first[1]["method"]} if own else {},
-        default=f"{own}={_LABELLED[own]}" if own else "",
+        default=f"{own}={labelled.name}" if labelled else "",
     )
 
 

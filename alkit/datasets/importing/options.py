@@ -8,10 +8,11 @@ from typing import Literal, get_args
 from alkit.datasets.importing.rows import Wanted
 from alkit.datasets.tables import USUAL, Columns
 from alkit.errors import DataError
+from alkit.properties import Scalar
 
 Conformers = Literal["all", "lowest"]
 Length = Literal["angstrom", "bohr"]
-KINDS = ("total", "atomization", "scalar")
+KINDS = ("total", "atomization", *get_args(Scalar), "scalar")
 
 
 @dataclass(frozen=True)

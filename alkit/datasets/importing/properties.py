@@ -15,8 +15,9 @@ from alkit.datasets.importing.options import KINDS, ImportOptions, of_each
 from alkit.datasets.importing.rows import Row, Source
 from alkit.errors import DataError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, UNITS, Reading, read_as, unit_of
+from alkit.molecules.scalars import stored_unit, units_of
+from alkit.properties import known
 
-_SCALARS = frozenset({"homo", "lumo", "gap", "zpve", "mu", "alpha", "cv", "r2"})
 _LENGTHS = {"ang": 1.0, "angstrom": 1.0, "å": 1.0, "a": 1.0, "bohr": Bohr, "a0": Bohr}
 _LOOK = 200  # rows that are looked at to say what numbers look like
 
@@ -125,7 +126,7 @@ def columns_of(
         kind = stated["--kind"].get(name) or source.kinds.get(column, "") or _usual_kind(name, unit)
         level = stated["--level"].get(name) or source.levels.get(column, "")
         _check(column, name, unit, kind, level, head, what)
-        factor, stored = _stored(unit, kind)
+        factor, stored = _stored(name, unit, kind)
         found.append(Column(column, full_name(name), name, unit, factor, Property(stored, kind, level)))
     return found
 
@@ -153,8 +154,10 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _usual_kind(name: str, unit: str) -> str:
-    """A number that is no energy is a scalar; of an energy the kind must be said."""
-    return "scalar" if name in _SCALARS or (unit and not _is_energy_unit(unit)) else ""
+    """Of properties that are no energies, as alkit knows them; of an energy the kind must be said."""
+    if (named := known(name)) is not None:
+        return "" if named.kind == "energy" else named.kind
+    return "scalar" if unit and not _is_energy_unit(unit) else ""
 
 
 def _is_energy_unit(unit: str) -> bool:
@@ -169,15 +172,20 @@ def _check(
 ) -> None:
     if kind and kind not in KINDS:
         raise DataError(f"--kind of {name} is {kind!r}; it is one of {', '.join(KINDS)}.")
-    if name.removeprefix("energy_").lower() in ATOMIZATION_ENERGIES and kind == "scalar":
-        raise DataError(f"--kind of {name} is scalar, and {name} is an energy: total or atomization.")
-    if kind in ("total", "atomization") and unit and not _is_energy_unit(unit):
+    energy = kind in ("total", "atomization")
+    if name.removeprefix("energy_").lower() in ATOMIZATION_ENERGIES and kind and not energy:
+        raise DataError(f"--kind of {name} is {kind}, and {name} is an energy: total or atomization.")
+    if energy and (named := known(name)) is not None and named.kind != "energy":
+        raise DataError(
+            f"--kind of {name} is {kind}, and {name}, the {named.what}, is {named.kind}; leave out --kind."
+        )
+    if energy and unit and not _is_energy_unit(unit):
         raise DataError(f"--unit of {name} is {unit!r}; a {kind} energy is in one of {', '.join(UNITS)}.")
     missing = []
     if not unit:
-        missing.append(f"--unit ({', '.join(UNITS)})")
+        missing.append(f"--unit ({', '.join(units_of(name))})")
     if not kind:
-        missing.append("--kind (total, atomization, or scalar for what is no energy)")
+        missing.append("--kind (total, atomization; extensive or intensive for what is no energy)")
     if not level:
         missing.append('--level (such as "PBE0/def2-TZVP")')
     if missing:
@@ -200,11 +208,14 @@ def reading_of(column: str, head: Sequence[tuple[Row, Any]]) -> Reading | None:
     return read_as(np.array(values), compositions) if values else None
 
 
-def _stored(unit: str, kind: str) -> tuple[float, str]:
+def _stored(name: str, unit: str, kind: str) -> tuple[float, str]:
     """The factor to the unit that is stored, and its name: eV of everything that is an energy."""
-    if kind == "scalar" and not _is_energy_unit(unit):
-        return 1.0, unit
-    return unit_of(unit), "eV"
+    if kind in ("total", "atomization"):
+        return unit_of(unit), "eV"
+    try:
+        return stored_unit(name, unit)
+    except DataError as error:
+        raise DataError(f"--unit: {error}.") from None
 
 
 def forces_of(

@@ -25,6 +25,7 @@ from alkit.datasets.importing.sources import open_source
 from alkit.datasets.importing.spool import Checked, Spool
 from alkit.errors import DataError
 from alkit.files import is_running
+from alkit.molecules.scalars import check_unit, problem_of, problem_of_orbitals
 
 _HEAD = 500  # rows by which a column is judged
 _NAMED = 20  # bad rows after which an import without --skip-bad gives up
@@ -195,11 +196,18 @@ class _Reading:
         self._forces: Forces | None = forces_of(source, self._options, self._columns, named)
         self._geometry = any(structure.positions is not None for _, structure in first)
         self._levels = {c.property.level for c in self._columns if c.column in source.levels}
-        if self._options.conformers == "lowest" and not any(c.property.is_energy for c in self._columns):
-            raise DataError("--conformers lowest goes by an energy, and no --property is one.")
         head = [checked for row, structure in first if (checked := self._check(row, structure)) is not None]
         self._energies = Energies(self._columns, source, self._options, head, self._what)
+        self._check_scalars(head)
         return head
+
+    def _check_scalars(self, head: Sequence[Checked]) -> None:
+        """Refuse a column that is no energy and whose first rows look like something else than it is said."""
+        for k, column in enumerate(self._columns):
+            if not column.property.is_energy:
+                values = np.array([row.labels[k] for row in head])
+                compositions = [row.numbers for row in head]
+                check_unit(column.short, values, compositions, f"{self._what}, {column.column}")
 
     def _structure(self, row: Row) -> Structure | None:
         """A row's molecule; None where it has none, or no label."""
@@ -223,6 +231,8 @@ class _Reading:
                 if row.values.get("method", level) != level:
                     raise DataError(f"its method is {row.values['method']!r}, and others' is {level!r}")
             labels = np.array([column.of(row) for column in self._columns])
+            if problem := _problem_of_scalars(self._columns, labels):
+                raise DataError(problem)
             forces = self._forces.of(row) if self._forces else None
         except DataError as error:
             self._problems.add(row.where, structure.smiles, str(error))
@@ -260,9 +270,7 @@ class _Reading:
         """Write the kept rows, and the table of those that were left out."""
         higher = 0
         if self._options.conformers == "lowest":
-            higher = self._spool.keep_lowest(
-                next(k for k, c in enumerate(self._columns) if c.property.is_energy)
-            )
+            higher = self._keep_lowest()
         total = len(self._spool)
         if not total:
             reasons = "; ".join(f"{where}: {why}" for where, _, why in self._problems.rows[:3])
@@ -299,6 +307,18 @@ class _Reading:
             "dataset" if self._geometry else "none",
         )
 
+    def _keep_lowest(self) -> int:
+        """Leave out all geometries of a molecule but that of the lowest energy; how many they were."""
+        energies = (k for k, column in enumerate(self._columns) if column.property.is_energy)
+        if (energy := next(energies, None)) is not None:
+            return self._spool.keep_lowest(energy)
+        if self._spool.molecules() < len(self._spool):
+            raise DataError(
+                "--conformers lowest goes by an energy; there are several rows of a molecule, and no "
+                "--property is an energy."
+            )
+        return 0
+
     def _records(self, total: int) -> Iterator[Record]:
         names = [column.name for column in self._columns]
         for number, (_, row) in enumerate(self._spool):
@@ -315,6 +335,17 @@ class _Reading:
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("where", "smiles", "reason"), *self._problems.rows])
         return path
+
+
+def _problem_of_scalars(columns: Sequence[Column], labels: np.ndarray) -> str:
+    """Why a molecule cannot have its numbers that are no energies; empty where it can."""
+    values = {
+        column.short: float(value)
+        for column, value in zip(columns, labels, strict=True)
+        if not column.property.is_energy
+    }
+    problems = (problem_of(name, value) for name, value in values.items())
+    return next((problem for problem in problems if problem), "") or problem_of_orbitals(values)
 
 
 def _said(row: Checked) -> str:

@@ -148,8 +148,8 @@ def test_several_properties_each_with_its_own_unit_kind_and_level(tmp_path):
     import_files([write_table(tmp_path / "a.csv", rows)], tmp_path / "out.db", options)
     data = Dataset.open(tmp_path / "out.db")
     gap, mu = data.properties["gap"], data.properties["dipole_moment"]
-    assert (gap.unit, gap.kind, gap.level) == ("eV", "scalar", "GW")
-    assert (mu.unit, mu.kind, mu.level) == ("Debye", "scalar", LEVEL)
+    assert (gap.unit, gap.kind, gap.level) == ("eV", "intensive", "GW")
+    assert (mu.unit, mu.kind, mu.level) == ("Debye", "intensive", LEVEL)
     assert data.target("gap") == pytest.approx([(0.3 + 0.01 * k) * HARTREE for k in range(10)])
     assert data.target("mu").tolist() == list(range(10))
     assert data.level_of("energy") == LEVEL

@@ -56,7 +56,7 @@ def refused(folder: Path, files: list[Path], options: ImportOptions) -> str:
             {"kinds": ("atomization",)},
             "taken to be atomization energies in Hartree.*--unit hartree --kind total",
         ),
-        ({"kinds": ("sum",)}, "it is one of total, atomization, scalar"),
+        ({"kinds": ("sum",)}, "it is one of total, atomization, extensive, intensive, scalar"),
         ({"kinds": ("scalar",)}, "energy is an energy: total or atomization"),
         ({"units": ("Debye",)}, "a total energy is in one of eV, hartree"),
         (
