@@ -119,6 +119,9 @@ class Quantity:
         """The property ``name``, in its usual unit where no other is given."""
         return cls(name, unit or usual_unit(name), is_energy(name))
 
+    def __str__(self) -> str:
+        return f"{self.name} [{self.unit}]"
+
     def column(self, what: str) -> str:
         """The name of a column of ``what`` in this unit: ``prediction_eV``."""
         return column(what, self.unit)

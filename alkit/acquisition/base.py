@@ -17,7 +17,8 @@ _SHOWN = 10  # molecules of a pool that a notebook shows
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pool:
-    """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them.
+    """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them. Where it says eV,
+    predictions and labels of another property are in that property's unit.
 
     Attributes:
         smiles: ``n`` canonical SMILES, the molecules' identity.
@@ -71,7 +72,7 @@ class Pool:
 
         import pandas  # MLflow brings it
 
-        first = {"smiles": self.smiles, "mean, eV": self.mean, "std, eV": self.std, "cost, s": self.cost}
+        first = {"smiles": self.smiles, "mean": self.mean, "std": self.std, "cost, s": self.cost}
         table = pandas.DataFrame(first).head(_SHOWN).to_html(float_format="{:.3f}".format)
         more = f"<p>… and {len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
         return f"<b>{html.escape(repr(self))}</b>{table}{more}"
@@ -106,7 +107,8 @@ class RoundContext:
         rng: seeded for this round; draw every random number from it.
         xtb_energy: ``(m,)`` eV, as the pool's.
         pending: acquired in earlier rounds, and without a label yet because the round's deadline passed.
-        accuracy: eV, the mean absolute error that the campaign aims at.
+        accuracy: the mean absolute error that the campaign aims at: ``stop.target_mae``; without it chemical
+            accuracy of energies, of another property a tenth of the labels' standard deviation.
         target: the part of the pool that stands for the target set, the molecules that the surrogate must be
             good at; None where the campaign file names none.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ACQUIRED_FILE = "acquired_predictions.csv"
 LEVEL = 0.9  # of the intervals
-_COLUMNS = ("smiles", "label_eV", "prediction_eV", "std_eV", "half_width_eV")
+_NUMBERS = ("label", "prediction", "std", "half_width")  # in the unit of the labels
 
 
 def judge(state: RoundState) -> dict[str, float]:
@@ -39,7 +39,7 @@ def judge(state: RoundState) -> dict[str, float]:
     if scores is None or not len(scores):
         return {}
     found = {"acquired_coverage_90": float((scores <= 1).mean())}
-    earlier = [_read(state.path(ACQUIRED_FILE, round_=round_)) for round_ in range(1, state.round)]
+    earlier = [_read(state, state.path(ACQUIRED_FILE, round_=round_)) for round_ in range(1, state.round)]
     widening = widening_of(np.concatenate([np.empty(0), *earlier]))
     if math.isfinite(widening):
         found["acquired_widening"] = widening
@@ -71,15 +71,17 @@ def _scores_of_round(state: RoundState) -> NDArray[np.float64] | None:
 
     def write(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([_COLUMNS, *rows])
+            csv.writer(file).writerows([("smiles", *map(state.ledger.quantity.column, _NUMBERS)), *rows])
 
     replace_file(state.path(ACQUIRED_FILE), write)
-    return _read(state.path(ACQUIRED_FILE))
+    return _read(state, state.path(ACQUIRED_FILE))
 
 
-def _read(path: Path) -> NDArray[np.float64]:
+def _read(state: RoundState, path: Path) -> NDArray[np.float64]:
     """``(n,)`` scores; none of a round of an earlier revision."""
     if not path.exists():
         return np.empty(0)
-    labels, predicted, halves = read_columns(path, "label_eV", "prediction_eV", "half_width_eV").T
+    labels, predicted, halves = read_columns(
+        path, *map(state.ledger.quantity.column, ("label", "prediction", "half_width"))
+    ).T
     return np.abs(labels - predicted) / halves

@@ -20,6 +20,7 @@ from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
+from alkit.properties import is_energy
 from alkit.storage.ledger import Candidate
 from alkit.storage.words import SCREENED
 from alkit.units import CHEMICAL_ACCURACY
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _METHOD = "GFN2-xTB"
 _FEWEST_TIMED = 10
+_SHARE_OF_SPREAD = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,12 @@ def check_acquisition(state: RoundState) -> None:
 
 def _check_xtb(state: RoundState, name: str) -> None:
     from ase.data import atomic_numbers
+
+    if not is_energy(state.config.target):
+        raise ConfigError(
+            f"acquisition {name} knows errors by {_METHOD} energies, and target: {state.config.target} is no "
+            "energy; choose another, such as lcmd, std or log_ei."
+        )
 
     unknown = [s for s in state.config.domain.elements if atomic_numbers[s] not in ATOM_ENERGIES[_METHOD]]
     if unknown:
@@ -168,9 +176,17 @@ def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | 
         rng=state.rng("acquire"),
         xtb_energy=xtb_energy,
         pending=_pending(state),
-        accuracy=CHEMICAL_ACCURACY if aim is None else aim,
+        accuracy=_accuracy(state, known) if aim is None else aim,
         target=target,
     )
+
+
+def _accuracy(state: RoundState, known: list[tuple[Candidate, float]]) -> float:
+    """What the campaign aims at where its file does not say it: chemical accuracy of energies, a tenth of the
+    labels' standard deviation of another property."""
+    if is_energy(state.config.target):
+        return CHEMICAL_ACCURACY
+    return max(_SHARE_OF_SPREAD * float(np.std([value for _, value in known])), 1e-9)
 
 
 def _pending(state: RoundState) -> tuple[str, ...]:

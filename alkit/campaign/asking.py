@@ -19,7 +19,9 @@ from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError
 from alkit.files import by_ending, replace_file
 from alkit.molecules.molecule import Molecule
+from alkit.properties import ENERGY, Quantity, column
 from alkit.reporting.progress import CampaignProgress
+from alkit.simulators.base import create_simulator
 from alkit.simulators.manual import MANUAL
 from alkit.storage.ledger import Candidate, Ledger
 
@@ -37,7 +39,7 @@ class Wanted(NamedTuple):
         id: its number in the ledger; it names the molecule when its label comes back.
         smiles: canonical.
         role: training, validation or test.
-        prediction, std: eV, of the surrogate before the label is known; None at the start.
+        prediction, std: of the surrogate before the label is known, in its unit; None at the start.
         why: who chose it.
         molecule: in the geometry that the campaign's own labels would start from, Å.
     """
@@ -53,11 +55,18 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a campaign waits for: the round, the column that labels belong to, and the molecules."""
+    """What a campaign waits for: the round, the column that labels belong to, the molecules, and the unit of
+    the predictions."""
 
     round: int
     column: str
     wanted: list[Wanted]
+    quantity: Quantity = ENERGY
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """Names of the columns of prediction and deviation."""
+        return self.quantity.column("prediction"), self.quantity.column("std")
 
     def frame(self) -> pandas.DataFrame:
         """One molecule a row, with its geometry as ASE's `Atoms` and an empty column for the label."""
@@ -67,9 +76,9 @@ class Batch:
         rows = [one._asdict() for one in self.wanted]
         for row in rows:
             molecule = row.pop("molecule")
-            row["prediction_eV"], row["std_eV"] = row.pop("prediction"), row.pop("std")
+            row |= dict(zip(self.numbers, (row.pop("prediction"), row.pop("std")), strict=True))
             row["atoms"] = Atoms(molecule.numbers, molecule.positions)
-        columns = ["id", "smiles", "role", "prediction_eV", "std_eV", "why", "atoms"]
+        columns = ["id", "smiles", "role", *self.numbers, "why", "atoms"]
         return pandas.DataFrame(rows, columns=columns).assign(**{self.column: np.nan})
 
 
@@ -134,18 +143,15 @@ def ask(folder: Path) -> Batch:
         wanted = [
             Wanted(c.id, c.smiles, c.role, *known[c.id], state.molecules.molecule(c.smiles)) for c in rows
         ]
-        return Batch(round_, label_column(config), wanted)
+        reading: Any = create_simulator(state.labels.simulator)
+        quantity = Quantity.of(reading.level.property, reading.level.unit)
+        return Batch(round_, column(config.target, reading.reading.unit), wanted, quantity)
 
 
 def reading_state(config: CampaignConfig, ledger: Ledger, folder: Path, round_: int) -> RoundState:
     """The state of a round, to read what it holds."""
     acquisition = resolve("random")  # nothing is acquired here
     return RoundState(config, folder, ledger, acquisition, CampaignProgress(), round_)
-
-
-def label_column(config: CampaignConfig) -> str:
-    """The column that labels are expected in, such as "u0_eV"."""
-    return f"{config.target}_{config.simulator.settings.get('unit', 'eV')}"
 
 
 _Known = dict[int, tuple[float | None, float | None, str]]
@@ -194,18 +200,18 @@ def write_batch(batch: Batch, out: Path) -> None:
     replace_file(out, lambda path: write(batch, path))
 
 
-def _cells(one: Wanted) -> dict[str, Any]:
-    numbers = {"prediction_eV": one.prediction, "std_eV": one.std}
+def _cells(one: Wanted, batch: Batch) -> dict[str, Any]:
+    numbers = dict(zip(batch.numbers, (one.prediction, one.std), strict=True))
     known = {name: value for name, value in numbers.items() if value is not None}
     return {"id": one.id, "smiles": one.smiles, "role": one.role, **known, "why": one.why}
 
 
 def _csv(batch: Batch, path: Path) -> None:
-    names = ["id", "smiles", "role", "prediction_eV", "std_eV", "why", batch.column, "reason"]
+    names = ["id", "smiles", "role", *batch.numbers, "why", batch.column, "reason"]
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, names)
         rows.writeheader()
-        rows.writerows(_cells(one) for one in batch.wanted)
+        rows.writerows(_cells(one, batch) for one in batch.wanted)
 
 
 def _smi(batch: Batch, path: Path) -> None:
@@ -218,7 +224,9 @@ def _xyz(batch: Batch, path: Path) -> None:
 
     structures = []
     for one in batch.wanted:
-        info = _cells(one) | {"smiles": one.smiles.replace("\\", "\\\\")}  # readers take one for an escape
+        info = _cells(one, batch) | {
+            "smiles": one.smiles.replace("\\", "\\\\")
+        }  # readers take one for an escape
         structures.append(Atoms(one.molecule.numbers, one.molecule.positions, info=info))
     write(path, structures, format="extxyz")
 
@@ -237,6 +245,6 @@ def _sdf(batch: Batch, path: Path) -> None:
             if order is not None:  # else it would be drawn with the bonds of another
                 mol = shaped(mol, positions[order])
             mol.SetProp("_Name", str(one.id))
-            for name, value in _cells(one).items():
+            for name, value in _cells(one, batch).items():
                 mol.SetProp(name, str(value))
             file.write(mol)

@@ -9,7 +9,7 @@ from alkit.errors import Attempt, LabelError
 from alkit.molecules.identity import changes
 from alkit.molecules.molecule import Molecule
 from alkit.simulators.base import Label, Level, check_label
-from alkit.simulators.manual import EnergyReading
+from alkit.simulators.manual import LabelReading
 
 BY_HAND = "by hand"
 
@@ -30,7 +30,7 @@ def level_in(row: LabelRow) -> str:
     return next((text for key in ("method", "level") if (text := text_of(row.cells.get(key)))), "")
 
 
-def label_of(row: LabelRow, molecule: Molecule, number: float, level: Level, reading: EnergyReading) -> Label:
+def label_of(row: LabelRow, molecule: Molecule, number: float, level: Level, reading: LabelReading) -> Label:
     """The label of a row, in the row's geometry or, where it has none, in the ``molecule``'s.
 
     Args:
@@ -49,7 +49,7 @@ def label_of(row: LabelRow, molecule: Molecule, number: float, level: Level, rea
     taken = 0.0 if is_empty(seconds) else parse_number(str(seconds), row.where)
     attempts = (Attempt(BY_HAND, "", taken),)
     try:
-        value = reading.in_ev(number, numbers)
+        value = reading.label_value(number, numbers)
         label = Label(
             molecule.smiles, value, level, {}, numbers, positions, taken, attempts, version=__version__
         )

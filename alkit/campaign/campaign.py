@@ -138,7 +138,9 @@ class Campaign(CampaignTables):
         new = not self.folder.exists()
         with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
             if stopped_by := ledger.meta("stopped_by"):
-                return Result(self.folder, stopped_by, ledger.metrics(), already_finished=True)
+                return Result(
+                    self.folder, stopped_by, ledger.metrics(), already_finished=True, quantity=ledger.quantity
+                )
             try:
                 return self._go_on(ledger)
             except AlkitError:
@@ -239,13 +241,13 @@ class Campaign(CampaignTables):
             stopped_by = self._run(state)
         except (LabelsToComeError, PausedError) as pause:
             state.labels.close(wait=isinstance(pause, PausedError))
-            return Result(self.folder, "", ledger.metrics(), waiting=pause.count)
+            return Result(self.folder, "", ledger.metrics(), waiting=pause.count, quantity=ledger.quantity)
         except BaseException:
             with contextlib.suppress(CampaignError):  # the first error is the one that counts
                 state.labels.close(wait=False)
             raise
         state.labels.close(wait=True)
-        return Result(self.folder, stopped_by, ledger.metrics())
+        return Result(self.folder, stopped_by, ledger.metrics(), quantity=ledger.quantity)
 
     def _run(self, state: RoundState) -> str:
         before, uri = state.ledger.meta("tracking_uri"), tracking_uri(state.ledger, self.config, self.folder)
@@ -339,7 +341,7 @@ class Campaign(CampaignTables):
         runs.close_round("FINISHED")
         for metrics in state.ledger.metrics():
             if metrics.round == state.round:
-                self.progress.say_round(metrics)
+                self.progress.say_round(metrics, state.ledger.quantity.unit)
         return drawn
 
     def _call_back(self, state: RoundState, stage: str) -> None:

@@ -44,11 +44,11 @@ def evaluate(state: RoundState) -> None:
     if state.config.surrogate.pretraining is not None:
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
-    _write_predictions(state.path("test_predictions.csv"), smiles, truth, predicted)
+    _write_predictions(state, "test_predictions.csv", smiles, truth, predicted)
 
 
 def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
-    """The mean absolute error on the validation set and its standard error, eV; the predictions are kept.
+    """The mean absolute error on the validation set and its standard error; the predictions are kept.
 
     Without a validation set: out of fold, on the training molecules of the start. These were drawn at random;
     those acquired since were not, and are harder than others.
@@ -64,7 +64,7 @@ def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
         smiles, truth = [c.smiles for c, _ in rows if c.round == 0], np.array([v for _, v in rows])[drawn]
         predicted = ensemble.out_of_fold(graphs, left_out, device=device).part(drawn)
         gain = ensemble.gain(predicted.mean - truth, predicted.samples)
-    _write_predictions(state.path(guard.VALIDATION_FILE), smiles, truth, predicted)
+    _write_predictions(state, guard.VALIDATION_FILE, smiles, truth, predicted)
     errors = gain * np.abs(predicted.mean - truth)
     return {
         "validation_mae": float(errors.mean()),
@@ -73,14 +73,17 @@ def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
     }
 
 
-def _write_predictions(path: Path, smiles: list[str], truth: NDArray, predicted: Prediction) -> None:
+def _write_predictions(
+    state: RoundState, name: str, smiles: list[str], truth: NDArray, predicted: Prediction
+) -> None:
     # Level of the narrowest central interval that holds each label: evenly spread where intervals are honest.
     levels = predicted.calibration.probability(np.abs(predicted.mean - truth) / predicted.std)
 
     def write(part: Path) -> None:
         with part.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["smiles", "label_eV", "prediction_eV", "std_eV", "interval_level"])
+            numbers = map(state.ledger.quantity.column, ("label", "prediction", "std"))
+            rows.writerow(["smiles", *numbers, "interval_level"])
             rows.writerows(zip(smiles, truth, predicted.mean, predicted.std, levels, strict=True))
 
-    replace_file(path, write)
+    replace_file(state.path(name), write)

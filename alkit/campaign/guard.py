@@ -16,8 +16,6 @@ from alkit.files import read_columns
 from alkit.reporting import campaign_report
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from alkit.campaign.round_state import RoundState
     from surrogate import Surrogate
 
@@ -47,11 +45,9 @@ def watch(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
 
 def _rise(state: RoundState) -> float | None:
     earlier = [
-        errors
-        for round_ in range(state.round)
-        if (errors := _validation_errors(state.path(VALIDATION_FILE, round_=round_))) is not None
+        errors for round_ in range(state.round) if (errors := _validation_errors(state, round_)) is not None
     ]
-    now = _validation_errors(state.path(VALIDATION_FILE))
+    now = _validation_errors(state, state.round)
     if now is None or not earlier:
         return None
     best = min(earlier, key=lambda errors: float(errors.mean()))
@@ -60,11 +56,12 @@ def _rise(state: RoundState) -> float | None:
     return float(ttest_rel(now, best, alternative="greater").pvalue)
 
 
-def _validation_errors(path: Path) -> NDArray[np.float64] | None:
-    """``(n,)`` absolute errors, eV; campaigns of earlier revisions did not keep them."""
+def _validation_errors(state: RoundState, round_: int) -> NDArray[np.float64] | None:
+    """``(n,)`` absolute errors; campaigns of earlier revisions did not keep them."""
+    path, quantity = state.path(VALIDATION_FILE, round_=round_), state.ledger.quantity
     if not path.exists():
         return None
-    labels, predicted = read_columns(path, "label_eV", "prediction_eV").T
+    labels, predicted = read_columns(path, quantity.column("label"), quantity.column("prediction")).T
     return np.abs(labels - predicted)
 
 

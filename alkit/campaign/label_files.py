@@ -16,9 +16,12 @@ from alkit.datasets.records import geometry_of, has_geometry, read_records
 from alkit.datasets.tables import refuse_repeated, table_rows
 from alkit.datasets.xyz import read_frames
 from alkit.errors import DataError
-from alkit.molecules.energies import unit_of
+from alkit.molecules.scalars import stored_unit
+from alkit.properties import column as column_name
+from alkit.properties import is_energy
 
-_USUAL = ("label", "value", "energy")  # names of columns of labels
+_USUAL = ("label", "value")  # names of columns of labels
+_USUAL_OF_ENERGIES = (*_USUAL, "energy")
 
 
 class LabelRow(NamedTuple):
@@ -110,7 +113,15 @@ def whole_number(text: str) -> int:
 
 def names_a_label(names: Sequence[str], target: str) -> bool:
     """Whether any of these columns may hold labels of ``target``."""
-    return any(name.removeprefix("atomization_").startswith(target) or name in _USUAL for name in names)
+    usual = _usual(target)
+    return any(
+        name.removeprefix("atomization_").startswith(target.lower()) or name in usual for name in names
+    )
+
+
+def _usual(target: str) -> tuple[str, ...]:
+    """Names that columns of labels have whatever they are."""
+    return _USUAL_OF_ENERGIES if is_energy(target) else _USUAL
 
 
 def value_column(names: Sequence[str], target: str, unit: str, column: str | None, what: str) -> str:
@@ -118,7 +129,7 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
 
     Args:
         names: in small letters.
-        target: of the campaign, "u0" or "energy".
+        target: of the campaign.
         unit: that the numbers are read in; a column that names another is refused.
         column: as the user has it.
         what: names the labels in messages.
@@ -128,16 +139,15 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
     """
     if column is not None and column.lower() not in names:
         raise DataError(f"{what} has no column {column!r}; it has {', '.join(names) or 'none'}.")
-    usual = [name for name in names if name == target or name.startswith(f"{target}_")]
-    usual += [
-        name for name in names if name.startswith(f"atomization_{target}")
-    ]  # of `alkit campaign ledger`
-    usual += [name for name in _USUAL if name in names]
+    own = target.lower()
+    usual = [name for name in names if name == own or name.startswith(f"{own}_")]
+    usual += [name for name in names if name.startswith(f"atomization_{own}")]  # of `alkit campaign ledger`
+    usual += [name for name in _usual(target) if name in names]
     found = column.lower() if column else next(iter(usual), None)
     if found is None:
         raise DataError(
-            f"{what} has no column {target}_{unit}; it has {', '.join(names) or 'none'}. Name the column "
-            "with --column."
+            f"{what} has no column {column_name(target, unit)}; it has {', '.join(names) or 'none'}. Name "
+            "the column with --column."
         )
     _check_unit(found, target, unit, what)
     return found
@@ -145,12 +155,12 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
 
 def _check_unit(name: str, target: str, unit: str, what: str) -> None:
     """Refuse a column such as u0_hartree where numbers are read as eV."""
+    written = name.removeprefix("atomization_").removeprefix(f"{target.lower()}_").replace("_", " ")
     try:
-        written = name.removeprefix("atomization_").removeprefix(f"{target}_")
-        factor = unit_of(written)
+        factor = stored_unit(target, written)[0] if written != name else None
     except DataError:
         return
-    if factor != unit_of(unit):
+    if factor is not None and factor != stored_unit(target, unit)[0]:
         raise DataError(
             f"{what}: the column {name} is in {written}, and read in {unit}; give --unit {written}."
         )

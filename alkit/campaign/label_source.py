@@ -10,6 +10,7 @@ from alkit.campaign.data_file import database_of
 from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError
+from alkit.properties import usual_unit
 from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
 from alkit.simulators.manual import MANUAL
 from alkit.storage.label_cache import LabelCache, default_path
@@ -76,13 +77,15 @@ class LabelSource:
         """Levels of theory never mix: what the simulator labels must be what the campaign is about.
 
         Raises:
-            ConfigError: another property than the target.
+            ConfigError: another property than the target, or in another unit than alkit has it in.
             CampaignError: another level than that of the labels so far.
         """
         kind = self._config.simulator.kind
         if level.property != self._config.target:
             raise ConfigError(f"target is {self._config.target}, but simulator {kind} labels {level}.")
-        if level.unit != "eV":
-            raise ConfigError(f"Simulator {kind} labels in {level.unit}; alkit needs eV.")
+        usual = usual_unit(level.property)
+        if level.unit != usual and (usual or not level.unit):
+            needed = usual or f"the unit of {level.property}"
+            raise ConfigError(f"Simulator {kind} labels in {level.unit or 'no unit'}; alkit needs {needed}.")
         if (earlier := self._ledger.level) not in (None, level):
             raise CampaignError(f"The campaign's labels are {earlier}, but the simulator now labels {level}.")

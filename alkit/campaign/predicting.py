@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.models.geometries import FROM_SMILES
-from alkit.models.prediction import predict_smiles, predict_structures
+from alkit.models.prediction import columns_of, predict_smiles, predict_structures
 from alkit.models.store import load_model
 from alkit.molecules.molecule import Molecule
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from alkit.campaign.round_state import RoundState
 
-_NUMBERS = {"mean": "prediction_eV", "std": "std_eV", "low": "low_90_eV", "high": "high_90_eV"}
+_NUMBERS = ("mean", "std", "low", "high")
 
 
 def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms]) -> pandas.DataFrame:
@@ -43,7 +43,9 @@ def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms])
         predict: Any = predict_structures if wanted and isinstance(wanted[0], Molecule) else predict_smiles
         rows = list(predict(ensemble, provenance, wanted, call_all=call_all, cache=state.labels.baselines))
     columns: dict[str, Any] = {"smiles": [row.smiles for row in rows]}
-    for name, column in _NUMBERS.items():  # no number where there is none
+    for name, column in zip(
+        _NUMBERS, columns_of(provenance.quantity), strict=True
+    ):  # no number where there is none
         columns[column] = pandas.Series([getattr(row, name) for row in rows], dtype=float)
     columns["reason"] = [row.reason for row in rows]
     if provenance.atoms:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from alkit.properties import ENERGY, Quantity
 from alkit.storage.round_metrics import RoundMetrics
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ class PausedError(Exception):
 class Result:
     """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
     had been finished before this run. One that goes on after a `Campaign.step`, or waits for labels that come
-    by hand, has not ended: ``stopped_by`` is empty, and ``waiting`` is how many labels are to come."""
+    by hand, has not ended: ``stopped_by`` is empty, and ``waiting`` is how many labels are to come.
+    ``quantity``: what the labels are."""
 
     folder: Path
     stopped_by: str
     metrics: list[RoundMetrics]
     already_finished: bool = False
     waiting: int = 0
+    quantity: Quantity = ENERGY
 
     def frame(self) -> pandas.DataFrame:
-        """A row for every round, with its metrics; energies in eV."""
+        """A row for every round, with its metrics; errors in the unit of the labels."""
         import pandas  # MLflow brings it
 
         return pandas.DataFrame([dict(one) for one in self.metrics])

@@ -19,8 +19,9 @@ from alkit.datasets.tables import parse_number
 from alkit.errors import ConfigError, DataError, LabelError, words_of
 from alkit.molecules.energies import Reading, check_energies
 from alkit.molecules.molecule import with_hydrogens
+from alkit.molecules.scalars import check_values
 from alkit.simulators.base import Label, Level, create_simulator
-from alkit.simulators.manual import EnergyReading, ManualSimulator
+from alkit.simulators.manual import LabelReading, ManualSimulator
 from alkit.storage.ledger import Role
 
 _FEWEST = 20  # molecules of three sets
@@ -88,13 +89,16 @@ def _section(state: RoundState) -> StartLabelsConfig:
     return section
 
 
-def _reading(state: RoundState) -> EnergyReading:
-    """How the numbers become eV: as the section says, or as the labels by hand that follow."""
+def _reading(state: RoundState) -> LabelReading:
+    """How the numbers become labels: as the section says, or as the labels by hand that follow."""
     section, simulator = _section(state), create_simulator(state.labels.simulator)
     given = (section.unit, section.kind, section.references)
     if isinstance(simulator, ManualSimulator) and given == (None, None, None):
         return simulator.reading
-    return EnergyReading(section.unit or "eV", section.kind or "atomization", section.references)
+    try:
+        return LabelReading(state.config.target, section.unit or "", section.kind, section.references)
+    except ConfigError as error:
+        raise ConfigError(f"start.labels: {error}") from None
 
 
 def _rows(state: RoundState) -> list[_Row]:
@@ -126,19 +130,19 @@ def _rows(state: RoundState) -> list[_Row]:
                 continue
             first.setdefault(one.smiles, one)
             rows.append(one)
-        _check_energies(what, [one for one in rows if not one.reason], reading)
+        _check_values(what, [one for one in rows if not one.reason], reading)
     except (DataError, RefusalError) as error:
         raise ConfigError(f"start.labels: {error}") from None
     return rows
 
 
-def _check_energies(what: str, rows: list[_Row], reading: EnergyReading) -> None:
-    """Raise `DataError` or `RefusalError` for energies that molecules cannot have."""
+def _check_values(what: str, rows: list[_Row], reading: LabelReading) -> None:
+    """Raise `DataError` or `RefusalError` for values that molecules cannot have."""
     atoms = [
         np.array([atom.GetAtomicNum() for atom in with_hydrogens(one.smiles).GetAtoms()]) for one in rows
     ]
     try:
-        values = np.array([reading.in_ev(one.number, z) for one, z in zip(rows, atoms, strict=True)])
+        values = np.array([reading.label_value(one.number, z) for one, z in zip(rows, atoms, strict=True)])
     except LabelError as error:
         raise RefusalError(f"{error.detail}.") from None
 
@@ -146,7 +150,11 @@ def _check_energies(what: str, rows: list[_Row], reading: EnergyReading) -> None
         total = ", kind: total and the references of that level" if looks.kind == "total" else ""
         return f" Give unit: {looks.unit}{total}." if reading.factor == 1 else ""
 
-    check_energies(values, atoms, what, names=[one.smiles for one in rows], advice=advice)
+    names = [one.smiles for one in rows]
+    if reading.kind is None:
+        check_values(reading.target, values, atoms, what, names=names)
+    else:
+        check_energies(values, atoms, what, names=names, advice=advice)
 
 
 def _check_levels(section: StartLabelsConfig, listed: list[LabelRow], level: Level, *, by_hand: bool) -> None:

@@ -23,7 +23,8 @@ def stop_reason(stop: StopConfig, ledger: Ledger) -> str | None:
         return f"round {stages[-1][0]}: no proposal was left after screening"
     if stages and stages[-1][1] != "evaluate":
         return None
-    return reason_to_stop(stop, metrics, sum(seconds for _, _, seconds in stages))
+    unit = ledger.quantity.unit
+    return reason_to_stop(stop, metrics, sum(seconds for _, _, seconds in stages), unit)
 
 
 def exhausted(ledger: Ledger, round_: int) -> bool:
@@ -31,12 +32,14 @@ def exhausted(ledger: Ledger, round_: int) -> bool:
     return not ledger.candidates(round_=round_, status=SCREENED)
 
 
-def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], seconds: float) -> str | None:
+def reason_to_stop(
+    stop: StopConfig, metrics: Sequence[Mapping[str, float]], seconds: float, unit: str = "eV"
+) -> str | None:
     """The rule that ends the campaign after the last evaluated round, in words, or None.
 
     Args:
         stop: the rules.
-        metrics: of every evaluated round, with ``round``, ``labels`` and ``validation_mae`` (eV).
+        metrics: of every evaluated round, with ``round``, ``labels`` and ``validation_mae`` (in ``unit``).
         seconds: wall time of all stages so far.
     """
     if not metrics:
@@ -45,9 +48,9 @@ def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], sec
     errors = [row["validation_mae"] for row in metrics]
     since_best = len(errors) - 1 - errors.index(min(errors))
     if stop.target_mae is not None and (bound := _bound(last, stop.confidence)) <= stop.target_mae:
-        sure = f", at most {bound:.4f} eV with {stop.confidence:.0%}," if stop.confidence else ""
-        reached = f"reached the target of {stop.target_mae:g} eV"
-        return f"validation MAE {last['validation_mae']:.4f} eV{sure} {reached}"
+        sure = f", at most {bound:.4f} {unit} with {stop.confidence:.0%}," if stop.confidence else ""
+        reached = f"reached the target of {stop.target_mae:g} {unit}"
+        return f"validation MAE {last['validation_mae']:.4f} {unit}{sure} {reached}"
     if stop.labels is not None and last["labels"] >= stop.labels:
         return f"{last['labels']:.0f} labels, of {stop.labels} asked for"
     if stop.rounds is not None and last["round"] >= stop.rounds:
@@ -60,7 +63,7 @@ def reason_to_stop(stop: StopConfig, metrics: Sequence[Mapping[str, float]], sec
 
 
 def _bound(row: Mapping[str, float], confidence: float | None) -> float:
-    """eV, what the validation MAE is no larger than with this probability (Student's t); as measured without
+    """What the validation MAE is no larger than with this probability (Student's t); as measured without
     one. Infinite for rounds of earlier revisions, which did not keep the standard error."""
     if confidence is None:
         return row["validation_mae"]

@@ -16,6 +16,7 @@ from alkit.campaign.result import Result
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError
 from alkit.models.store import load_model, newest
+from alkit.properties import column
 from alkit.reporting import campaign_report
 from alkit.reporting.notebook import page
 from alkit.storage import ledger_export
@@ -48,7 +49,7 @@ class CampaignTables:
         self.__dict__.pop("_open", None)
 
     def results(self) -> pandas.DataFrame:
-        """A row for every round: labels, errors on the test set and calibration; energies in eV."""
+        """A row for every round: labels, errors on the test set and calibration."""
         with self._reading() as ledger:
             return Result(self.folder, "", ledger.metrics()).frame()
 
@@ -75,7 +76,7 @@ class CampaignTables:
                 if label is None or level is None:
                     continue
                 row: dict[str, Any] = {"round": one.round, "role": one.role, "smiles": one.smiles}
-                row |= {f"{level.property}_{level.unit}": label.value, "method": level.method}
+                row |= {column(level.property, level.unit): label.value, "method": level.method}
                 rows.append(row | {"atoms": Atoms(label.numbers, label.positions)})
         return pandas.DataFrame(rows)
 
@@ -97,8 +98,8 @@ class CampaignTables:
                 molecule that RDKit perceives in the atoms; one of given geometries takes them as they are.
 
         Returns:
-            smiles, prediction_eV, std_eV, low_90_eV and high_90_eV, and the reason where there is none;
-            total_eV where the surrogate knows the energies of isolated atoms.
+            smiles, prediction_eV, std_eV, low_90_eV and high_90_eV (or in the unit of the labels), and the
+            reason where there is none; total_eV where the surrogate knows the energies of isolated atoms.
 
         Raises:
             CampaignError: no round has trained a surrogate yet.
@@ -117,8 +118,8 @@ class CampaignTables:
             round_: from 1; the last one with predictions by default.
 
         Returns:
-            smiles, prediction_eV, std_eV, value (higher is better; not a number where the function chooses
-            whole batches and gives no values), acquired; the most valuable first.
+            smiles, prediction_eV, std_eV (or in the unit of the labels), value (higher is better; no number
+            where the function chooses whole batches and gives no values), acquired; the most valuable first.
 
         Raises:
             CampaignError: no predictions of that round.
@@ -136,12 +137,13 @@ class CampaignTables:
             values = np.full(len(asked.pool), np.nan)
             if score is not None and len(asked.pool):
                 values = np.asarray(score(asked.pool, asked.context), dtype=np.float64)
+            quantity = ledger.quantity
             fates = [asked.screened[k].status for k in asked.offered]
         frame = pandas.DataFrame(
             {
                 "smiles": asked.pool.smiles,
-                "prediction_eV": asked.pool.mean,
-                "std_eV": asked.pool.std,
+                quantity.column("prediction"): asked.pool.mean,
+                quantity.column("std"): asked.pool.std,
                 "value": values,
                 "acquired": [fate in ("acquired", "labelled", "failed") for fate in fates],
             }
@@ -155,7 +157,7 @@ class CampaignTables:
             said = [campaign_report.status(ledger, self.config)]
             if metrics := ledger.metrics():
                 on = campaign_report.tier_of_campaign(self.config)
-                said.append(campaign_report.campaign_verdict(metrics, on))
+                said.append(campaign_report.campaign_verdict(metrics, on, ledger.quantity))
             return page(self.config.name, Result(self.folder, "", metrics).frame(), *said)
 
     @contextmanager

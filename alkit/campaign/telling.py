@@ -36,10 +36,10 @@ from alkit.molecules.energies import read_as
 from alkit.molecules.identity import changes
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.simulators.base import Label, Level, create_simulator
-from alkit.simulators.manual import EnergyReading
+from alkit.simulators.manual import LabelReading
 from alkit.storage.ledger import Candidate, Ledger
 
-_SAME = 1e-6  # eV: a label that comes again
+_SAME = 1e-6  # in the unit of labels: one that comes again
 _GIVEN_UP = LabelError("not_labelled", "no label came", (Attempt(BY_HAND, "not_labelled", 0.0),))
 
 
@@ -133,18 +133,18 @@ def tell(
 
 def _reading(
     config: CampaignConfig,
-    usual: EnergyReading,
+    usual: LabelReading,
     unit: str | None,
     kind: str | None,
     references: str | Mapping[str, float] | None,
-) -> EnergyReading:
+) -> LabelReading:
     if unit is None and kind is None and references is None:
         return usual
     settings = config.simulator.settings
     kind = kind or usual.kind
     if references is None and kind == "total":
         references = settings.get("references")
-    return EnergyReading(unit or usual.unit, kind, references)
+    return LabelReading(usual.target, unit or usual.unit, kind, references)
 
 
 _Outcome = Label | LabelError
@@ -157,7 +157,7 @@ class _Tell:
         self,
         state: RoundState,
         level: Level,
-        reading: EnergyReading,
+        reading: LabelReading,
         what: str,
         column: str | None,
         replace: bool,
@@ -335,7 +335,7 @@ class _Tell:
 
     def _hint(self) -> str:
         """What numbers that were refused look like."""
-        if not self._numbers:
+        if not self._numbers or self._reading.kind is None:
             return ""
         values, compositions = zip(*self._numbers, strict=True)
         reading = read_as(np.array(values), compositions)
@@ -357,5 +357,5 @@ def _agree(one: _Outcome, other: _Outcome) -> bool:
 
 def _said(known: _Outcome | None) -> str:
     if isinstance(known, Label):
-        return f"has the label {known.value:.6f} eV"
+        return f"has the label {known.value:.6f} {known.level.unit}"
     return f"failed ({known.reason})" if known else "was asked for"

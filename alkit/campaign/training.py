@@ -55,7 +55,7 @@ def _train_surrogate(state: RoundState) -> None:
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = len(training) + len(validation)
-    level = str(state.ledger.level)
+    level, quantity = str(state.ledger.level), state.ledger.quantity
     provenance = Provenance(
         builder.geometry,
         builder.seed,
@@ -65,6 +65,9 @@ def _train_surrogate(state: RoundState) -> None:
         baselines=builder.baselines,
         unseen=unseen_elements(builder.settings.elements, learned[0]),
         tier=tier_of_config(state.config),
+        energy="atomization" if quantity.energy else "scalar",
+        target=quantity.name,
+        unit=quantity.unit,
     )
     if provenance.warning:
         state.progress.say(provenance.warning, style="yellow")

@@ -33,14 +33,12 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
         out.print(_what_to_do(result.folder, result.waiting), soft_wrap=True)
         return
     ending = "was finished already" if result.already_finished else "finished"
-    out.print(
-        campaign_report.rounds_table(result.metrics, f"{result.folder.name} {ending}: {result.stopped_by}")
-    )
+    title, quantity = f"{result.folder.name} {ending}: {result.stopped_by}", result.quantity
+    out.print(campaign_report.rounds_table(result.metrics, title, quantity))
     if result.metrics:
-        out.print(
-            campaign_report.campaign_verdict(result.metrics, campaign_report.tier_of_campaign(started.config))
-        )
-        _print_more(out, started.config, result.metrics, result.folder)
+        on = campaign_report.tier_of_campaign(started.config)
+        out.print(campaign_report.campaign_verdict(result.metrics, on, quantity))
+        _print_more(out, started.config, result.metrics, result.folder, quantity)
     if result.already_finished:
         out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
@@ -60,8 +58,9 @@ def campaign_status(folder: Folder) -> None:
     if waiting:
         out.print(_what_to_do(folder, waiting), soft_wrap=True)
     if metrics := ledger.metrics():
-        out.print(campaign_report.rounds_table(metrics, "Rounds so far"))
-        _print_more(out, config, metrics, folder)
+        quantity = ledger.quantity
+        out.print(campaign_report.rounds_table(metrics, "Rounds so far", quantity))
+        _print_more(out, config, metrics, folder, quantity)
     out.print(campaign_report.fates_table(ledger))
 
 
@@ -105,7 +104,9 @@ def campaign_ask(
     batch = asking.ask(folder)
     if out is None:
         console, _ = open_console()
-        console.print(under_way.asked_table(batch.column, [one._asdict() for one in batch.wanted]))
+        console.print(
+            under_way.asked_table(batch.column, [one._asdict() for one in batch.wanted], batch.quantity.unit)
+        )
         return
     asking.write_batch(batch, out)
     typer.echo(
@@ -196,7 +197,7 @@ def campaign_validate(
     checked = Campaign(read_config(config, set_), progress=progress)
     if try_:
         for smiles, outcome in checked.try_labels():
-            said = outcome if isinstance(outcome, LabelError) else f"{outcome.value:.3f} eV, {outcome.level}"
+            said = outcome if isinstance(outcome, LabelError) else _said(outcome)
             typer.echo(f"{smiles}: {said}")
     else:
         checked.check()
@@ -232,14 +233,19 @@ def _what_to_do(folder: Path, waiting: int) -> str:
     )
 
 
-def _print_more(out: Any, config: Any, metrics: Any, folder: Path) -> None:
+def _said(label: Any) -> str:
+    return f"{label.value:.3f} {label.level.unit}, {label.level}"
+
+
+def _print_more(out: Any, config: Any, metrics: Any, folder: Path, quantity: Any) -> None:
     """What else there is to say of a campaign: its twin, how far it has to go, what goes wrong."""
     from alkit.reporting import campaign_report
     from alkit.reporting.levers import missing_lever
 
-    twin = campaign_report.twin_verdict(metrics, campaign_report.twin_metrics(folder))
+    twin = campaign_report.twin_verdict(metrics, campaign_report.twin_metrics(folder), quantity.unit)
     guard = campaign_report.guard_verdict(metrics)
-    forecast, lever = campaign_report.forecast_of(config, metrics), missing_lever(config, metrics)
+    forecast = campaign_report.forecast_of(config, metrics, quantity)
+    lever = missing_lever(config, metrics)
     for said in (twin, forecast, lever, guard and f"Guard: {guard}."):
         if said:
             out.print(said)

@@ -23,7 +23,9 @@ Units = Annotated[
 ]
 Kinds = Annotated[
     list[str] | None,
-    typer.Option("--kind", help="total, atomization (less the atoms') or scalar; or NAME=KIND."),
+    typer.Option(
+        "--kind", help="total, atomization (less the atoms'), extensive or intensive; or NAME=KIND."
+    ),
 ]
 Levels = Annotated[
     list[str] | None,

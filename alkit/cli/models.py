@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alkit.cli.console import open_console
-from alkit.config.words import Energy, GFNMethod, ModelGeometry, Target
+from alkit.config.words import Energy, GFNMethod, LabelKind, ModelGeometry, PoolingChoice
 from alkit.datasets.tables import Columns
 from surrogate.settings import Device, Layout, Mode, ModelSettings, Representation, TrainingSettings
 
@@ -24,10 +24,12 @@ Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a ta
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a molecule that cannot be read.")]
 Length = Annotated[Literal["angstrom", "bohr"], typer.Option(help="Unit of the positions in a file.")]
 Unit = Annotated[
-    str | None, typer.Option(help="Unit of a table's energies: eV (default), hartree, kcal/mol, kJ/mol.")
+    str | None,
+    typer.Option(help="Unit of a table's labels: hartree, Debye …; eV by default for energies."),
 ]
 Kind = Annotated[
-    Energy | None, typer.Option(help="A table's energies less the isolated atoms' (default), or not.")
+    LabelKind | None,
+    typer.Option(help="A table's energies less the isolated atoms' (default), or not; or of no energy."),
 ]
 References = Annotated[
     str | None,
@@ -41,7 +43,12 @@ Source3D = Annotated[
     typer.Option(help="Source of 3D geometries; the database's own, or mmff for a table."),
 ]
 Property = Annotated[
-    str | None, typer.Option("--target", help="Energy of the database (its only one, or u0), or column.")
+    str | None,
+    typer.Option(
+        "--target",
+        "--property",
+        help="Property of the database, or column; u0 or the only energy by default.",
+    ),
 ]
 Learn = Annotated[
     Literal["direct", "delta"], typer.Option(help="delta: the label less the baseline at the geometry.")
@@ -64,6 +71,9 @@ PretrainOn = Annotated[
 XtbInputs = Annotated[
     bool, typer.Option("--xtb-inputs", help="3d: GFN2-xTB charges and bond orders as inputs.")
 ]
+PoolingOption = Annotated[
+    PoolingChoice, typer.Option("--pooling", help="sum of atoms, mean, attention; auto: by the property.")
+]
 Chemistry = Annotated[
     bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
 ]
@@ -71,7 +81,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Use this many molecules,
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="ASE database, or table of SMILES and energies.")],
+    data: Annotated[Path, typer.Argument(help="ASE database, or table of SMILES and labels.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     target: Property = None,
     unit: Unit = None,
@@ -95,6 +105,7 @@ def train(
         bool, typer.Option("--folds", help="No validation set: each member leaves out a part; 3 or more.")
     ] = False,
     heads: Annotated[int, typer.Option(min=1, help="Outputs of a network, trained by likelihood.")] = 1,
+    pooling: PoolingOption = "auto",
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = _MODEL.features,
     gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = _MODEL.gaussians,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = _TRAINING.epochs,
@@ -132,6 +143,7 @@ def train(
         limit=limit,
         members=members,
         folds=folds,
+        pooling=pooling,
         model=model | {"features": features, "gaussians": gaussians, "heads": heads},
         training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
         seed=seed,
@@ -144,10 +156,11 @@ def train(
         workers=workers,
         timeout=timeout,
     )
-    console.print(campaign_report.rounds_table([metrics], f"{out}: {metrics['test_size']} test molecules"))
     ensemble, provenance = load_model(out)
+    title, quantity = f"{out}: {metrics['test_size']} test molecules", provenance.quantity
+    console.print(campaign_report.rounds_table([metrics], title, quantity))
     on = tier_of_model(ensemble.settings, provenance)
-    console.print(campaign_report.campaign_verdict([metrics], on))
+    console.print(campaign_report.campaign_verdict([metrics], on, quantity))
 
 
 def score(
@@ -168,7 +181,7 @@ def score(
     from alkit.standalone import scoring
 
     console, progress = open_console()
-    metrics, facts = scoring.score_model(
+    metrics, facts, quantity = scoring.score_model(
         model,
         data,
         target=target,
@@ -181,7 +194,7 @@ def score(
         workers=workers,
         timeout=timeout,
     )
-    console.print(score_table(metrics, facts, f"{model} on {data}"))
+    console.print(score_table(metrics, facts, f"{model} on {data}", quantity))
 
 
 def _angstrom(length: str) -> float:
@@ -204,10 +217,10 @@ def predict(
     workers: Workers = 2,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Predict energies with their uncertainty, as CSV in eV."""
+    """Predict molecules with their uncertainty, as CSV; the columns name the unit."""
     from alkit.standalone import prediction
 
-    done, failed, energies = prediction.predict_file(
+    done, failed, what = prediction.predict_file(
         model,
         molecules,
         out,
@@ -217,14 +230,17 @@ def predict(
         workers=workers,
         timeout=timeout,
     )
-    typer.echo(
-        f"{done} predicted ({energies}), {failed} without a prediction (see the column reason).", err=True
-    )
+    typer.echo(f"{done} predicted ({what}), {failed} without a prediction (see the column reason).", err=True)
 
 
 def label(
     molecules: Annotated[Path, typer.Argument(help="SMILES file, table, SD, MOL2, XYZ file or database.")],
-    target: Annotated[Target, typer.Option(help="u0: with zero-point energy; energy: electronic.")] = "u0",
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", "--property", help="u0 (with zero-point energy), energy, gap, homo, lumo, mu …"
+        ),
+    ] = "u0",
     method: Annotated[GFNMethod, typer.Option(help="Method of xtb and tblite.")] = "GFN2-xTB",
     simulator: Annotated[str, typer.Option(help="xtb, tblite, ase, or './file.py:ClassName'.")] = "xtb",
     set_: Annotated[
@@ -241,12 +257,13 @@ def label(
     strict: Strict = False,
     length: Length = "angstrom",
 ) -> None:
-    """Label molecules with xtb or another simulator: relaxed atomization energies, as CSV in eV."""
+    """Label relaxed molecules with xtb or another simulator, as CSV; the column names property and unit."""
     from alkit.config.loading import override_key
+    from alkit.properties import short_name
     from alkit.simulators.base import SIMULATORS, SimulatorSpec
     from alkit.standalone import labelling
 
-    settings: dict[str, Any] = {"target": target} if simulator in SIMULATORS else {}
+    settings: dict[str, Any] = {"target": short_name(target)} if simulator in SIMULATORS else {}
     if simulator in ("xtb", "tblite"):
         settings["method"] = method
     for one in set_ or []:

@@ -19,7 +19,7 @@ class DatasetOptions(Section):
 
     property: Texts = Field((), description="COLUMN=NAME: a number of the file, and what it is: E=u0.")
     unit: Texts = Field((), description="Unit of all numbers, or NAME=UNIT of one.")
-    kind: Texts = Field((), description="total, atomization or scalar; or NAME=KIND.")
+    kind: Texts = Field((), description="total, atomization, extensive or intensive; or NAME=KIND.")
     level: Texts = Field((), description="Level of theory; or NAME=LEVEL.")
     references: str | None = Field(
         None, description="Atoms of total energies: QM9, GFN2-xTB, a JSON file, or fit."

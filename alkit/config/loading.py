@@ -26,6 +26,7 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("surrogate", "baseline"): [{"kind": "gfn2"}],
     ("surrogate", "baseline_inputs"): False,
     ("surrogate", "pretraining"): None,
+    ("surrogate", "pooling"): "auto",
     ("start", "choice"): "random",
     ("start", "labels"): None,
     ("target_set", "known"): "list",

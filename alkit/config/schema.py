@@ -14,7 +14,8 @@ from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, Propos
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.start import StartConfig
 from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
-from alkit.config.words import Features, KnownAs, Learning, ModelGeometry, Target, TargetSet
+from alkit.config.words import Features, KnownAs, Learning, ModelGeometry, PoolingChoice, TargetSet
+from alkit.properties import NAME_PATTERN, is_energy, known, short_name
 from surrogate.settings import (
     FEWEST_FOLDS,
     Device,
@@ -90,6 +91,9 @@ class SurrogateConfig(Section):
     )
     heads: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
         _MODEL.heads, description="Outputs of a network, trained by likelihood; 1: one, by squared errors."
+    )
+    pooling: PoolingChoice = Field(
+        "auto", description="sum of atoms, mean, attention; auto: as the target is extensive or intensive."
     )
     features: PositiveInt = Field(_MODEL.features, description="Width of atom features and filters.")
     interactions: PositiveInt = Field(_MODEL.interactions, description="Interaction blocks.")
@@ -229,6 +233,10 @@ class TrackingConfig(Section):
     experiment: str = Field("alkit", description="MLflow experiment.")
 
 
+def _short_target(given: Any) -> Any:
+    return short_name(given) if isinstance(given, str) else given
+
+
 class CampaignConfig(Section):
     """One campaign. Input paths are relative to this file; the campaign folder to the working directory."""
 
@@ -239,7 +247,13 @@ class CampaignConfig(Section):
         0, description="Seed of every random draw."
     )
     folder: Path | None = Field(None, description="Campaign folder; runs/<name> by default.")
-    target: Target = Field("u0", description="u0: with zero-point energy; energy: electronic.")
+    target: Annotated[str, Field(pattern=NAME_PATTERN, max_length=60), BeforeValidator(_short_target)] = (
+        Field(
+            "u0",
+            description="u0 (with zero-point energy), energy (electronic), gap, homo, lumo, mu, another of "
+            "QM9's, or one of your own.",
+        )
+    )
     seeds: Path | None = Field(
         None, description="SMILES file the start and test sets come from; built in by default."
     )
@@ -290,6 +304,7 @@ class CampaignConfig(Section):
                 f"proposer: {inventive[0]} proposes molecules that no data set holds; with simulator: lookup "
                 "or surrogate.geometry: dataset use proposer: pool"
             )
+        self._check_target()
         if self.twin and self.simulator.kind == "manual":
             raise ValueError(
                 "twin: random needs labels that are computed; with simulator: manual they are not"
@@ -325,6 +340,26 @@ class CampaignConfig(Section):
             if self.surrogate.mode == "3d" and self.surrogate.geometry == "dataset":
                 raise ValueError("surrogate.geometry: dataset needs `dataset`; or choose mmff or etkdg")
         return self
+
+    def _check_target(self) -> None:
+        """Raise `ValueError` for settings that do not fit the property."""
+        surrogate, energy = self.surrogate, is_energy(self.target)
+        if known(self.target) is None and surrogate.pooling == "auto":
+            raise ValueError(
+                f"target: {self.target} is no property that alkit knows; say with surrogate.pooling whether "
+                "it grows with the molecule: sum (extensive), or mean or attention (intensive)"
+            )
+        if energy and surrogate.pooling not in ("auto", "sum"):
+            raise ValueError(
+                f"target: {self.target} is an energy, a sum over atoms; surrogate.pooling is "
+                f"{surrogate.pooling}"
+            )
+        if not energy and (surrogate.learning == "delta" or surrogate.pretraining is not None):
+            what = "learning: delta" if surrogate.learning == "delta" else "pretraining"
+            raise ValueError(
+                f"surrogate.{what} is about cheap energies, and target: {self.target} is none; leave it out, "
+                "or give what baselines say of atoms as inputs: surrogate.baseline_inputs: true"
+            )
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
 

@@ -15,8 +15,10 @@ from alkit.baselines.computing import CallAll, Readings, call_here, read_all
 from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError, DataError, LabelError
 from alkit.models.geometries import XTB_RELAXED, Placing
+from alkit.models.pooling import pooling_of
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
+from alkit.properties import kind_of
 from alkit.simulators.bindings import require_binding
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
@@ -53,6 +55,7 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
         cutoff=section.cutoff,
         elements=tuple(config.domain.elements),
         heads=section.heads,
+        pooling=pooling_of(section.pooling, config.target, kind_of(config.target), section.representation),
         uncertainty=section.uncertainty,
     )
 

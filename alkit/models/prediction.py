@@ -13,6 +13,7 @@ from alkit.models.geometries import FROM_SMILES
 from alkit.models.graphs import GraphBuilder
 from alkit.models.store import Provenance
 from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
+from alkit.properties import Quantity
 
 if TYPE_CHECKING:
     from surrogate import Graph, Surrogate
@@ -22,7 +23,7 @@ CHUNK = 512  # molecules that are predicted at a time
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """Prediction for one molecule in eV with its 90 % interval, or the reason why there is none.
+    """Prediction for one molecule with its 90 % interval, in the model's unit, or why there is none.
 
     ``std`` is None for a model of one member; ``low`` and ``high`` where the model's validation molecules are
     too few for such an interval. ``total`` is the mean and the isolated atoms, where the model knows them.
@@ -35,6 +36,12 @@ class PredictionRow:
     high: float | None = None
     reason: str = ""
     total: float | None = None
+
+
+def columns_of(quantity: Quantity) -> tuple[str, str, str, str]:
+    """Names of the columns of a prediction's ``mean``, ``std``, ``low`` and ``high``, with their unit."""
+    mean, std, low, high = (quantity.column(what) for what in ("prediction", "std", "low_90", "high_90"))
+    return mean, std, low, high
 
 
 def predict_smiles(

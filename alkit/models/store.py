@@ -10,6 +10,7 @@ from alkit.baselines.base import BaselineSpec, specs_of
 from alkit.errors import CampaignError, DataError
 from alkit.files import replace_file
 from alkit.molecules.molecule import GEOMETRIES
+from alkit.properties import ENERGY, Quantity
 from surrogate.sealing import sealed, unsealed
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class Provenance:
         conformers: of which ``mmff``, ``xtb`` and ``gfn2`` take the lowest.
         level: level of theory of the labels.
         labels: how many labels it has seen, validation included.
-        energy: ``atomization``, as all of alkit's own; or ``total``, of a model that was imported.
+        energy: ``atomization``, as all of alkit's own energies; ``total``, of a model that was imported; or
+            ``scalar``: a property that is no energy.
+        target: property that it predicts; models of earlier revisions do not name it.
+        unit: of its predictions.
         baselines: that it learns on top of or sees, where its settings name any.
         unseen: elements that it is built for and no label has, see `alkit.models.graphs.unseen_elements`.
         atoms: atomic numbers and eV of the isolated atoms that its labels count from, where they are known.
@@ -45,6 +49,13 @@ class Provenance:
     unseen: tuple[str, ...] = ()
     atoms: tuple[tuple[int, float], ...] = ()
     tier: str = ""
+    target: str = ""
+    unit: str = "eV"
+
+    @property
+    def quantity(self) -> Quantity:
+        """What its predictions are, for tables and sentences."""
+        return Quantity(self.target or ENERGY.name, self.unit, self.energy != "scalar")
 
     def check(self) -> None:
         """Raises ValueError for values that no model has."""
@@ -57,7 +68,9 @@ class Provenance:
             raise ValueError(f"tier is {self.tier!r}")
         if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
             raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
-        if self.energy not in ("atomization", "total"):
+        if not isinstance(self.target, str) or not isinstance(self.unit, str):
+            raise ValueError(f"target is {self.target!r:.60}, unit {self.unit!r:.60}")
+        if self.energy not in ("atomization", "total", "scalar"):
             raise ValueError(f"energy is {self.energy!r}")
         if not all(isinstance(symbol, str) for symbol in self.unseen):
             raise ValueError(f"unseen is {self.unseen!r}")
@@ -70,7 +83,8 @@ class Provenance:
         if not self.unseen:
             return ""
         names = ", ".join(self.unseen)
-        return f"No label has {names}: the energy of a molecule with it is a guess, its interval too narrow."
+        what = "energy" if self.energy != "scalar" else self.target
+        return f"No label has {names}: the {what} of a molecule with it is a guess, its interval too narrow."
 
     def save(self, folder: Path) -> None:
         replace_file(folder / _FILE, lambda path: _dump(path, sealed(self._as_dict())))

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alkit.acquisition.pareto import Pareto
 
 COUNTED: tuple[Role, ...] = ("training", "validation")
-_UNIT = {"label": "label, eV", "MW": "MW, g/mol"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +54,23 @@ class Front:
         plots.front(self.values, self.best, rounds, self.headings, path)
 
 
-def lowest(ledger: Ledger, round_: int) -> dict[str, str]:
-    """The lowest label so far and the lowest per heavy atom, of those that count, as text."""
+def looks_for_highest(config: CampaignConfig) -> bool:
+    """Whether the acquisition function looks for high labels."""
+    settings = config.acquisition.settings
+    objectives = settings.get("objectives")
+    sense = objectives.get("label") if isinstance(objectives, dict) else None
+    return settings.get("minimise") is False or sense == "maximise"
+
+
+def best_labels(ledger: Ledger, config: CampaignConfig, round_: int) -> dict[str, str]:
+    """The best label so far and, of an energy, the best per heavy atom, of those that count, as text: the
+    lowest, or the highest where such are looked for."""
     rows = [row for role in COUNTED for row in ledger.labelled(role, up_to_round=round_)]
     if not rows:
-        return {"lowest": "–", "lowest_per_heavy_atom": "–"}
-    values = np.array([value for _, value in rows])
+        return {"best": "–", "best_per_heavy_atom": "–"}
+    values, best = np.array([value for _, value in rows]), max if looks_for_highest(config) else min
     per_atom = values / heavy_atoms(tuple(candidate.smiles for candidate, _ in rows))
-    return {"lowest": f"{values.min():.2f}", "lowest_per_heavy_atom": f"{per_atom.min():.3f}"}
+    return {"best": f"{best(values):.2f}", "best_per_heavy_atom": f"{best(per_atom):.3f}"}
 
 
 def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
@@ -80,7 +88,7 @@ def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
     energies = np.array([value for _, value in labelled])
     gains = pareto.values(energies, tuple(one.smiles for one in candidates))
     return Front(
-        headings=tuple(_heading(name, pareto) for name in pareto.names),
+        headings=tuple(_heading(name, pareto, ledger) for name in pareto.names),
         candidates=candidates,
         values=gains * pareto.signs,
         best=pareto.best(gains),
@@ -101,6 +109,7 @@ def _volumes(pareto: Pareto, candidates: Sequence[Candidate], gains: NDArray[np.
     return {int(k): pareto.volume(gains[rounds <= k], reference) for k in np.unique(rounds)}
 
 
-def _heading(name: str, pareto: Pareto) -> str:
-    heading = _UNIT.get(name, name)
+def _heading(name: str, pareto: Pareto, ledger: Ledger) -> str:
+    units = {"label": ledger.level.unit if ledger.level else "eV", "MW": "g/mol"}
+    heading = f"{name}, {units[name]}" if name in units else name
     return f"{heading} per heavy atom" if name == "label" and pareto.per_heavy_atom else heading

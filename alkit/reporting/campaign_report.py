@@ -16,9 +16,10 @@ from rich.table import Table
 from alkit.config.schema import CampaignConfig
 from alkit.files import replace_file, write_text
 from alkit.models.tiers import tier_of_config
+from alkit.properties import ENERGY, Quantity
 from alkit.reporting import forecast, plots, under_way
 from alkit.reporting import html as pages
-from alkit.reporting.best_labels import draw_front, front_of, lowest
+from alkit.reporting.best_labels import best_labels, draw_front, front_of, looks_for_highest
 from alkit.reporting.levers import missing_lever, near_label
 from alkit.reporting.savings import Curve, labels_ratio
 from alkit.storage.ledger import Ledger
@@ -59,9 +60,9 @@ def write_report(
         stopped_by: the rule that has just ended the campaign, before the ledger knows.
         redraw: False where nothing has happened since the plots were drawn.
     """
-    metrics = ledger.metrics()
+    metrics, quantity = ledger.metrics(), ledger.quantity
     if metrics and redraw:
-        _draw(ledger, metrics, folder)
+        _draw(ledger, metrics, folder, quantity)
         draw_front(ledger, config, folder / "plots" / "front.png")
     drawings = _drawings(folder) if metrics else {}
     html = pages.render(
@@ -69,8 +70,10 @@ def write_report(
         name=config.name,
         level=ledger.level or config.target,
         stopped_by=stopped_by or ledger.meta("stopped_by"),
-        rows=[_row(row) | lowest(ledger, int(row["round"])) for row in metrics],
-        facts=_facts(config, metrics, twin_metrics(folder)) + under_way.facts(ledger, config),
+        rows=[_row(row, quantity) | best_labels(ledger, config, int(row["round"])) for row in metrics],
+        quantity=quantity,
+        best="highest" if looks_for_highest(config) else "lowest",
+        facts=_facts(config, metrics, twin_metrics(folder), quantity) + under_way.facts(ledger, config),
         drawings=drawings,
         front=front_of(ledger, config),
         fates=_fates(ledger),
@@ -82,17 +85,20 @@ def write_report(
     return folder / "report.html"
 
 
-def rounds_table(metrics: Sequence[Mapping[str, float]], title: str) -> Table:
-    """The rounds as a terminal table that fits 80 columns: errors on the test set, a line in each unit."""
+def rounds_table(metrics: Sequence[Mapping[str, float]], title: str, quantity: Quantity = ENERGY) -> Table:
+    """The rounds as a terminal table that fits 80 columns: errors on the test set, of energies in kcal/mol
+    too."""
     shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
     delta = "baseline_xtb" in metrics[-1]
     names = ("elements", "bonds", "baseline") if delta else ("mean", "elements", "bonds")
     for heading in ("round", "labels", "", *_COLUMNS, "R²", *names):
         shown.add_column(heading.upper() if heading in ("mae", "rmse") else heading, justify="right")
     baselines = [f"baseline_{'xtb' if name == 'baseline' else name}" for name in names]
-    for row in map(_row, metrics):
-        energies = [row[name] for name in _COLUMNS], [row[name] for name in baselines]
-        shown.add_row(row["round"], row["labels"], "eV", *energies[0], row["r2"], *energies[1])
+    for row in (_row(one, quantity) for one in metrics):
+        errors = [row[name] for name in _COLUMNS], [row[name] for name in baselines]
+        shown.add_row(row["round"], row["labels"], quantity.unit, *errors[0], row["r2"], *errors[1])
+        if not quantity.energy:
+            continue
         kcal = [[row[f"{name}_kcal"] for name in names] for names in (_COLUMNS, baselines)]
         shown.add_row("", "", "kcal/mol", *kcal[0], "", *kcal[1], style="dim")
     shown.caption = (
@@ -128,9 +134,12 @@ def fates_table(ledger: Ledger) -> Table:
 def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
     """The last so many candidates with what became of them, as a terminal table."""
     shown = Table(title=f"The last {last} candidates", title_justify="left")
-    for heading in ("id", "round", "molecule", "role", "status", "reason", "tries", "from", "label [eV]"):
-        shown.add_column(heading, justify="right" if heading in ("id", "round", "label [eV]") else "left")
-    for row in deque(rows, maxlen=last):
+    shown_rows = deque(rows, maxlen=last)
+    unit = next((row["unit"] for row in shown_rows if row.get("unit")), "eV")
+    value_heading = f"label [{unit}]"
+    for heading in ("id", "round", "molecule", "role", "status", "reason", "tries", "from", value_heading):
+        shown.add_column(heading, justify="right" if heading in ("id", "round", value_heading) else "left")
+    for row in shown_rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         shown.add_row(
             str(row["id"]),
@@ -155,7 +164,7 @@ def twin_metrics(folder: Path) -> list[RoundMetrics]:
         return ledger.metrics()
 
 
-def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]) -> str:
+def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics], unit: str = "eV") -> str:
     """What selection has gained over random selection, in a sentence; nothing without a twin."""
     both = min(len(metrics), len(twin))
     if not both:
@@ -167,16 +176,19 @@ def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]) 
     if abs(np.log(ratio)) < 0.005:
         gain = "as many labels"
     return (
-        f"Its random twin has {random:.3f} eV with {other.of('labels')[-1]:.0f} labels: selection needs "
-        f"{gain} for {max(one, random):.3f} eV. One seed says little; `alkit study campaign` compares "
+        f"Its random twin has {random:.3f} {unit} with {other.of('labels')[-1]:.0f} labels: selection needs "
+        f"{gain} for {max(one, random):.3f} {unit}. One seed says little; `alkit study campaign` compares "
         "several."
     )
 
 
-def forecast_of(config: CampaignConfig, metrics: Sequence[Mapping[str, float]]) -> str:
-    """How many labels the campaign's aim takes, in a sentence; nothing where nothing can be said."""
-    aim = config.stop.target_mae or CHEMICAL_ACCURACY
-    return forecast.sentence(metrics, aim, config.batch_size) if metrics else ""
+def forecast_of(
+    config: CampaignConfig, metrics: Sequence[Mapping[str, float]], quantity: Quantity = ENERGY
+) -> str:
+    """How many labels the campaign's aim takes, in a sentence; nothing where nothing can be said, or where it
+    has no aim: chemical accuracy is that of energies alone."""
+    aim = config.stop.target_mae or (CHEMICAL_ACCURACY if quantity.energy else None)
+    return forecast.sentence(metrics, aim, config.batch_size, quantity.unit) if metrics and aim else ""
 
 
 def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
@@ -211,24 +223,25 @@ def tier_of_campaign(config: CampaignConfig) -> str:
     return "; ".join(part for part in (tier_of_config(config), near_label(config)) if part)
 
 
-def campaign_verdict(metrics: Sequence[Mapping[str, float]], on: str = "") -> str:
+def campaign_verdict(
+    metrics: Sequence[Mapping[str, float]], on: str = "", quantity: Quantity = ENERGY
+) -> str:
     """What the numbers mean, in a sentence, ``on`` which tier."""
     last = metrics[-1]
     # Delta learning starts from the baseline, so that counting elements alone is no measure of it.
     trivial = last.get("baseline_xtb", last["baseline_elements"])
     name = "the baseline with element counts" if "baseline_xtb" in last else "counting elements"
     said = f" Tier: {on}." if on else ""
-    mae = f"{last['mae']:.3f} eV{_interval(last)}"
+    unit = quantity.unit
+    mae = f"{last['mae']:.3f} {unit}{_interval(last, unit)}"
     if last["mae"] > trivial:
         return (
             f"The surrogate is trained and saved, and no better than {name}: its test MAE is {mae}, theirs "
-            f"{trivial:.3f} eV. Give it more labels or epochs.{said}"
+            f"{trivial:.3f} {unit}. Give it more labels or epochs.{said}"
         )
-    gain = trivial / last["mae"]
-    return (
-        f"With {last['labels']:.0f} labels the test MAE is {mae} ({_accuracy(last)}), {gain:.1f} times below "
-        f"{name}.{said}"
-    )
+    gain, accuracy = trivial / last["mae"], f" ({_accuracy(last)})" if quantity.energy else ""
+    with_labels = f"With {last['labels']:.0f} labels the test MAE is {mae}{accuracy}"
+    return f"{with_labels}, {gain:.1f} times below {name}.{said}"
 
 
 def _accuracy(metrics: Mapping[str, float]) -> str:
@@ -241,18 +254,18 @@ def _accuracy(metrics: Mapping[str, float]) -> str:
     return "within chemical accuracy, of which so few test molecules make nobody sure"
 
 
-def _interval(metrics: Mapping[str, float]) -> str:
+def _interval(metrics: Mapping[str, float], unit: str) -> str:
     half_width = _half_width(metrics)
     if half_width is None:
         return ""
     low, high = max(0.0, metrics["mae"] - half_width), metrics["mae"] + half_width
-    within = f", 95 % interval {low:.3f} to {high:.3f} eV" if math.isfinite(high) else ""
+    within = f", 95 % interval {low:.3f} to {high:.3f} {unit}" if math.isfinite(high) else ""
     n = int(metrics["test_size"])
     return f" on {n} test molecule{'s' if n != 1 else ''}{within}"
 
 
 def _half_width(metrics: Mapping[str, float]) -> float | None:
-    """eV: of the mean absolute error's 95 % interval (Student's t), where the test molecules are few."""
+    """Of the mean absolute error's 95 % interval (Student's t), where the test molecules are few."""
     from scipy.stats import t as student
 
     n = int(metrics["test_size"])
@@ -280,7 +293,7 @@ def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
         ]
 
 
-def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> None:
+def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path, quantity: Quantity) -> None:
     """Plots as files in ``plots/``."""
     target = folder / "plots"
     target.mkdir(exist_ok=True)
@@ -289,14 +302,14 @@ def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) 
     # comments=None: `#` is a triple bond here.
     columns = np.loadtxt(predictions, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4), ndmin=2, comments=None)
     truth, predicted, std, levels = columns.T
-    plots.learning_curve(metrics, target / "learning_curve.png", twin=twin_metrics(folder))
-    plots.parity(truth, predicted, std, target / "parity.png")
-    plots.uncertainty(truth, predicted, std, target / "uncertainty.png")
-    plots.calibration(levels, predicted - truth, std, target / "calibration.png")
+    plots.learning_curve(metrics, target / "learning_curve.png", quantity, twin=twin_metrics(folder))
+    plots.parity(truth, predicted, std, target / "parity.png", quantity.unit)
+    plots.uncertainty(truth, predicted, std, target / "uncertainty.png", quantity.unit)
+    plots.calibration(levels, predicted - truth, std, target / "calibration.png", quantity.unit)
     acquired = [(c, value) for c, value in ledger.labelled("training") if c.round > 0]
     if acquired:
         newest = acquired[::-1][:_MOST_DRAWN][::-1]
-        captions = [f"round {c.round}: {value:.2f} eV" for c, value in newest]
+        captions = [f"round {c.round}: {value:.2f} {quantity.unit}" for c, value in newest]
         plots.molecules([c.smiles for c, _ in newest], captions, target / "acquired.png")
     _draw_proposals(ledger, target / "proposed.png")
 
@@ -322,13 +335,14 @@ def _draw_proposals(ledger: Ledger, path: Path) -> None:
     plots.make_up({name: smiles for name, smiles in sets.items() if smiles}, path)
 
 
-def _row(row: Mapping[str, float]) -> dict[str, str]:
+def _row(row: Mapping[str, float], quantity: Quantity) -> dict[str, str]:
     """A round's metrics as text."""
     text = {name: f"{row[name]:.0f}" for name in ("round", "labels", "test_size")}
     text |= {name: f"{row[name]:.3f}" for name in _COLUMNS}
     baselines = [name for name in row if name.startswith("baseline_")]
     text |= {name: f"{row[name]:.3f}" for name in baselines}
-    text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in (*_COLUMNS, *baselines)}
+    if quantity.energy:
+        text |= {f"{name}_kcal": f"{row[name] / KCAL_PER_MOL:.1f}" for name in (*_COLUMNS, *baselines)}
     text |= {"r2": f"{row['r2']:.4f}", "spearman": f"{row['spearman']:.2f}", "ence": f"{row['ence']:.2f}"}
     text["area"] = f"{row['miscalibration_area']:.3f}"
     text["coverage"] = f"{100 * row['coverage_90']:.0f} %"
@@ -336,22 +350,25 @@ def _row(row: Mapping[str, float]) -> dict[str, str]:
 
 
 def _facts(
-    config: CampaignConfig, metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]
+    config: CampaignConfig,
+    metrics: Sequence[RoundMetrics],
+    twin: Sequence[RoundMetrics],
+    quantity: Quantity,
 ) -> list[tuple[str, str]]:
     surrogate = config.surrogate
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"
     verdict = "no round has been evaluated yet"
     if metrics:
-        verdict = campaign_verdict(metrics, tier_of_campaign(config))
+        verdict = campaign_verdict(metrics, tier_of_campaign(config), quantity)
     heads = f" of {surrogate.heads} heads" if surrogate.heads > 1 else ""
     learning = _LEARNING[surrogate.learning]
     if cheap := metrics[-1].get("cheap_labels") if metrics else None:
         learning += f", after {cheap:.0f} cheap energies (no labels)"
     return [
         ("verdict", verdict),
-        *([("random twin", twin_verdict(metrics, twin))] if metrics and twin else []),
-        *([("forecast", said)] if (said := forecast_of(config, metrics)) else []),
+        *([("random twin", twin_verdict(metrics, twin, quantity.unit))] if metrics and twin else []),
+        *([("forecast", said)] if (said := forecast_of(config, metrics, quantity)) else []),
         *([("lever", said)] if (said := missing_lever(config, metrics)) else []),
         *([("guard", said)] if (said := guard_verdict(metrics)) else []),
         *([("intervals", said)] if (said := acquired_verdict(metrics)) else []),

@@ -37,7 +37,7 @@ def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast |
 
     Args:
         metrics: of every round.
-        error: eV, to be reached.
+        error: to be reached, in the unit of the metrics.
 
     Returns:
         None for fewer than three rounds, or where errors do not fall.
@@ -57,7 +57,7 @@ def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast |
 
 
 def gain(metrics: Sequence[Mapping[str, float]], batch: int) -> float | None:
-    """eV that the next ``batch`` of labels takes from the validation MAE; None where `forecast` has none."""
+    """What the next ``batch`` of labels takes from the validation MAE; None where `forecast` has none."""
     curve = _Curve.fit(metrics)
     if curve is None:
         return None
@@ -110,14 +110,14 @@ class _Curve:
         return np.asarray(np.hypot(quantile * np.sqrt(self.variance * known), beyond))
 
 
-def sentence(metrics: Sequence[Mapping[str, float]], error: float, batch: int) -> str:
+def sentence(metrics: Sequence[Mapping[str, float]], error: float, batch: int, unit: str = "eV") -> str:
     """What it says, in words; nothing where there is no forecast, or the error is reached."""
     found, next_gain = forecast(metrics, error), gain(metrics, batch)
     if found is None or next_gain is None or metrics[-1]["validation_mae"] <= error:
         return ""
     high = f"{found.high:,.0f}" if np.isfinite(found.high) else "more than can be said"
     return (
-        f"At this pace {error:.4g} eV takes about {found.labels:,.0f} labels (90 % interval "
+        f"At this pace {error:.4g} {unit} takes about {found.labels:,.0f} labels (90 % interval "
         f"{found.low:,.0f} to {high}; validation MAE of {len(metrics)} rounds); the next batch of {batch} is "
-        f"worth {next_gain:.3f} eV."
+        f"worth {next_gain:.3f} {unit}."
     )

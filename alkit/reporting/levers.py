@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alkit.config.schema import CampaignConfig
+from alkit.properties import is_energy
 from alkit.units import CHEMICAL_ACCURACY
 
 _METHODS = {"GFN1-xTB": "gfn1", "GFN2-xTB": "gfn2"}
@@ -31,10 +32,10 @@ def near_label(config: CampaignConfig) -> str:
 
 def missing_lever(config: CampaignConfig, metrics: Sequence[Mapping[str, Any]]) -> str:
     """What the campaign does not use and would lower its error most, in a sentence; empty where it has
-    reached its aim, or uses all. Measured in docs/decisions/024."""
+    reached its aim, uses all, or learns something else than energies. Measured in docs/decisions/024."""
     surrogate = config.surrogate
     aim = config.stop.target_mae or CHEMICAL_ACCURACY
-    if not metrics or metrics[-1]["mae"] <= aim:
+    if not metrics or metrics[-1]["mae"] <= aim or not is_energy(config.target):
         return ""
     if surrogate.mode == "2d":
         return "What is missing: a geometry (surrogate.mode: 3d), and a baseline on it."

@@ -11,6 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from alkit.files import replace_file
+from alkit.properties import ENERGY, Quantity
 from alkit.units import CHEMICAL_ACCURACY, KCAL_PER_MOL
 
 _BLUE, _ORANGE, _GREEN, GREY = "#2563a8", "#d9722e", "#3a8f5c", "#8a8f98"
@@ -23,10 +24,14 @@ _TRIVIAL = {
 
 
 def learning_curve(
-    metrics: Sequence[Mapping[str, float]], path: Path, *, twin: Sequence[Mapping[str, float]] = ()
+    metrics: Sequence[Mapping[str, float]],
+    path: Path,
+    quantity: Quantity = ENERGY,
+    *,
+    twin: Sequence[Mapping[str, float]] = (),
 ) -> None:
     """Test MAE and its 95 % quantile against labels, with the trivial baselines of the same labels, and the
-    MAE of a random twin."""
+    MAE of a random twin; of energies also in kcal/mol."""
     drawn, axes = figure()
     labels = [row["labels"] for row in metrics]
     axes.plot(labels, [row["mae"] for row in metrics], "o-", color=_BLUE, lw=2, label="MAE")
@@ -39,12 +44,14 @@ def learning_curve(
     for key, (name, style) in _TRIVIAL.items():
         if key in metrics[-1]:
             axes.plot(labels, [row[key] for row in metrics], style, color=GREY, label=f"{name}, MAE")
-    axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
-    axes.set(yscale="log", xlabel="labels (training and validation)", ylabel="error on the test set, eV")
+    axes.set(yscale="log", xlabel="labels (training and validation)")
+    axes.set_ylabel(f"error on the test set, {quantity.unit}")
     plain_ticks(axes.yaxis)
-    right = axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev))
-    right.set_ylabel("kcal/mol")
-    plain_ticks(right.yaxis)
+    if quantity.energy:
+        axes.axhline(CHEMICAL_ACCURACY, color=_ORANGE, lw=1.2, label="1 kcal/mol")
+        right = axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev))
+        right.set_ylabel("kcal/mol")
+        plain_ticks(right.yaxis)
     axes.set_title("Learning curve", loc="left")
     finish(drawn, path, columns=3)
 
@@ -70,21 +77,22 @@ def front(values: NDArray, best: NDArray, rounds: NDArray, headings: Sequence[st
     finish(drawn, path, columns=3)
 
 
-def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
-    """Prediction against label on the test set, ``(n,)`` eV each, with one calibrated standard deviation."""
+def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:
+    """Prediction against label on the test set, ``(n,)`` in ``unit`` each, with one calibrated deviation."""
     drawn, axes = figure()
     low, high = min(truth.min(), predicted.min()), max(truth.max(), predicted.max())
     margin = 0.03 * (high - low)
     ends = [low - margin, high + margin]
     axes.plot(ends, ends, color=GREY, lw=1)
     axes.errorbar(truth, predicted, yerr=std, fmt="o", ms=3.5, color=_BLUE, alpha=0.7, elinewidth=0.7)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel="label, eV", ylabel="prediction, eV")
-    axes.set_title(f"Test set: MAE {np.abs(predicted - truth).mean():.3f} eV, n = {len(truth)}", loc="left")
+    axes.set(xlim=ends, ylim=ends, aspect="equal", xlabel=f"label, {unit}", ylabel=f"prediction, {unit}")
+    mae = np.abs(predicted - truth).mean()
+    axes.set_title(f"Test set: MAE {mae:.3f} {unit}, n = {len(truth)}", loc="left")
     _save(drawn, path)
 
 
-def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) -> None:
-    """Absolute error against calibrated standard deviation on the test set, ``(n,)`` eV each."""
+def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:
+    """Absolute error against calibrated standard deviation on the test set, ``(n,)`` in ``unit`` each."""
     drawn, axes = figure()
     errors = np.maximum(np.abs(predicted - truth), 1e-4)
     axes.loglog(std, errors, "o", ms=3.5, color=_BLUE, alpha=0.7)
@@ -92,19 +100,19 @@ def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path) ->
     ends = np.array([std.min() / 1.25, std.max() * 1.25])
     axes.plot(ends, 1.645 * ends, color=_ORANGE, lw=1.2, label="90 % of a normal distribution lie below")
     axes.plot(ends, ends, color=GREY, lw=1, label="one standard deviation")
-    axes.set(xlabel="predicted standard deviation, eV", ylabel="absolute error, eV", xlim=ends)
+    axes.set(xlabel=f"predicted standard deviation, {unit}", ylabel=f"absolute error, {unit}", xlim=ends)
     plain_ticks(axes.xaxis)
     plain_ticks(axes.yaxis)
     axes.set_title("Error against predicted uncertainty, test set", loc="left")
     finish(drawn, path, columns=2)
 
 
-def calibration(levels: NDArray, errors: NDArray, std: NDArray, path: Path) -> None:
+def calibration(levels: NDArray, errors: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:
     """Are intervals as wide as they say, and do uncertainties find the errors?
 
     Args:
         levels: ``(n,)``, of the narrowest central interval that holds each test label.
-        errors, std: ``(n,)`` eV.
+        errors, std: ``(n,)`` in ``unit``.
     """
     from surrogate.metrics import rejection_curve
 
@@ -120,7 +128,7 @@ def calibration(levels: NDArray, errors: NDArray, std: NDArray, path: Path) -> N
     right.plot(kept, rejection_curve(errors, std), color=_BLUE, lw=2, label="by predicted uncertainty")
     right.plot(kept, rejection_curve(errors, np.abs(errors)), color=GREY, lw=1, label="by the error itself")
     right.axhline(np.abs(errors).mean(), color=GREY, lw=1, ls="--", label="at random")
-    right.set(xlabel="most certain molecules kept, %", ylabel="MAE of those kept, eV", xlim=(0, 100))
+    right.set(xlabel="most certain molecules kept, %", ylabel=f"MAE of those kept, {unit}", xlim=(0, 100))
     right.set_ylim(bottom=0)
     right.set_title("Error against rejection, test set", loc="left")
     finish(drawn, path, columns=3)

@@ -60,11 +60,11 @@ class CampaignProgress:
         if self.console is not None:
             self._bars.console.print(text, highlight=False, markup=False, style=style)
 
-    def say_round(self, metrics: RoundMetrics) -> None:
+    def say_round(self, metrics: RoundMetrics, unit: str = "eV") -> None:
         """Say what a round has measured."""
         self.say(
-            f"round {metrics.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} eV "
-            f"(elements alone {metrics.baseline_elements:.3f} eV)",
+            f"round {metrics.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} {unit} "
+            f"(elements alone {metrics.baseline_elements:.3f} {unit})",
             style="bold",
         )
 

@@ -19,7 +19,7 @@ class Run(Protocol):
     """The learning curve of one seed."""
 
     def of(self, column: str) -> NDArray[np.float64]:
-        """``(rounds,)``: "labels", or an error in eV."""
+        """``(rounds,)``: "labels", or an error."""
         ...
 
 

@@ -24,15 +24,16 @@ def facts(ledger: Ledger, config: CampaignConfig) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found if text]
 
 
-def asked_table(column: str, molecules: Iterable[Mapping[str, Any]]) -> Table:
+def asked_table(column: str, molecules: Iterable[Mapping[str, Any]], unit: str = "eV") -> Table:
     """Molecules of which a campaign asks for labels, as a terminal table.
 
     Args:
         column: that the labels belong to.
         molecules: with the keys of `alkit.campaign.asking.Wanted`.
+        unit: of predictions.
     """
     shown = Table(title=f"Labels to come ({column})", title_justify="left")
-    for heading in ("id", "molecule", "role", "prediction [eV]", "why"):
+    for heading in ("id", "molecule", "role", f"prediction [{unit}]", "why"):
         shown.add_column(heading)
     for row in molecules:
         predicted = "" if row["prediction"] is None else f"{row['prediction']:.3f} ± {row['std']:.3f}"

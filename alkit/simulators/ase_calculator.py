@@ -22,6 +22,8 @@ from alkit.errors import LabelError
 from alkit.files import temporary_folder
 from alkit.molecules.molecule import Molecule
 from alkit.plugins import nearest
+from alkit.properties import known
+from alkit.simulators.orbitals import observables
 from alkit.simulators.recipes import System, single_point
 from alkit.simulators.references import UNPAIRED
 from alkit.simulators.simulator import RelaxingSimulator
@@ -42,8 +44,11 @@ class ASESimulator(RelaxingSimulator):
     is asked, with the unpaired electrons of the atom's ground state as its initial magnetic moment, so it
     must be one that heeds them. ``charge``, ``unpaired``: 0 unless set, as many calculators heed neither; of
     one that does, "from_smiles" labels ions and radicals. With the molecule's charge or spin among
-    ``arguments`` it is not asked, as they are not those of the atom. ``hessian`` is "central", as not every
-    calculator is precise enough for forward differences. The rest as `RelaxingSimulator` has it.
+    ``arguments`` it is not asked, as they are not those of the atom. ``target``: also "mu" (Debye) of a
+    calculator with dipole moments, "homo", "lumo" and "gap" of one that says them, or any number among the
+    calculator's ``results`` by its name there, of which ``unit`` then says the unit. ``hessian`` is
+    "central", as not every calculator is precise enough for forward differences. The rest as
+    `RelaxingSimulator` has it.
     """
 
     calculator: str
@@ -53,10 +58,12 @@ class ASESimulator(RelaxingSimulator):
     hessian: str = "central"
     charge: int | str = 0
     unpaired: int | str = 0
+    unit: str = ""
 
     engine: ClassVar[str] = "ase"
 
     def __post_init__(self) -> None:
+        self.check_unit()
         super().__post_init__()
         for name, kind in (("arguments", dict), ("atom_energies", dict), ("method", str)):
             if not isinstance(getattr(self, name), kind):
@@ -72,7 +79,29 @@ class ASESimulator(RelaxingSimulator):
                 "free atoms' too; give atom_energies"
             )
         self._folder: Path | None = None
-        self.new_calculator()  # a wrong argument is reported now, not with every label
+        # A wrong argument is better told now than of every label.
+        implemented = getattr(self.new_calculator(), "implemented_properties", ())
+        if self.target == "mu" and "dipole" not in implemented:
+            raise self.error(f"{self.calculator} has no dipole moments, which target: mu needs")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        usual = (*super().targets, "homo", "lumo", "gap", "mu")
+        own = isinstance(self.target, str) and known(self.target) is None and self.unit
+        return (*usual, self.target) if own else usual
+
+    @property
+    def target_unit(self) -> str:
+        return self.unit if known(self.target) is None else super().target_unit
+
+    def observed(self, atoms: Atoms) -> dict[str, float]:
+        """Also the number among the calculator's results that the target names."""
+        if self.target == "mu":
+            atoms.get_dipole_moment()  # some calculators compute it on demand
+        found, own = observables(atoms), atoms.calc.results.get(self.target)
+        if known(self.target) is None and own is not None and np.size(own) == 1:
+            found[self.target] = float(np.asarray(own).item())
+        return found
 
     @property
     def version(self) -> str:
@@ -108,6 +137,14 @@ class ASESimulator(RelaxingSimulator):
                 weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
             calculator.directory = tempfile.mkdtemp(dir=self._folder)
         return calculator
+
+    def check_unit(self) -> None:
+        """Raises `ConfigError` for a unit of a property that has its own."""
+        if not isinstance(self.unit, str):
+            raise self.error(f"unit is {self.unit!r}; it must be a text")
+        named = known(self.target) if isinstance(self.target, str) else None
+        if named is not None and self.unit not in ("", named.unit):
+            raise self.error(f"unit is {self.unit!r}, and {self.target} is in {named.unit}; leave it out")
 
     def free_atoms(self, molecule: Molecule) -> float:
         return sum(self._free_atom(int(z), molecule.smiles) for z in molecule.numbers)

@@ -1,4 +1,4 @@
-"""The contract of a simulator: a molecule goes in, an atomization energy with its level of theory comes out.
+"""The contract of a simulator: a molecule goes in, a label with its level of theory comes out.
 
 A simulator is any class with a ``level`` and a ``label`` method whose settings are keyword arguments with
 plain values. alkit finds it by name (its own, or an entry point in the group "alkit.simulators") or as
@@ -22,9 +22,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from alkit.errors import AlkitError, Attempt, ConfigError, LabelError
-from alkit.molecules.energies import ATOMIZATION_ENERGIES, problem_of
+from alkit.molecules.energies import ATOMIZATION_ENERGIES
+from alkit.molecules.energies import problem_of as problem_of_energy
 from alkit.molecules.molecule import Molecule, charge_and_radicals
+from alkit.molecules.scalars import problem_of, problem_of_orbitals
 from alkit.plugins import Pickled, Registry, nearest
+from alkit.properties import is_energy, usual_unit
 
 SIMULATORS = {
     "xtb": "alkit.simulators.xtb:XTBSimulator",
@@ -41,8 +44,9 @@ REGISTRY = Registry("simulator", SIMULATORS, "alkit.simulators", "path/file.py:C
 class Level:
     """A level of theory: labels of two different levels are never compared or mixed.
 
-    ``method``: how it was computed, "GFN2-xTB"; ``property``: "energy" (electronic atomization energy) or
-    "u0" (the same with zero-point energy); ``unit``: "eV".
+    ``method``: how it was computed, "GFN2-xTB"; ``property``: "energy" (electronic atomization energy), "u0"
+    (the same with zero-point energy), another of `alkit.properties`, or one of the user's own; ``unit``: of
+    its values, "eV" of energies.
     """
 
     method: str
@@ -57,9 +61,10 @@ class Level:
 class Label:
     """What a simulator says of one molecule.
 
-    ``value``: atomization energy in eV at the simulator's own level, negative for a bound molecule: its total
-    energy (with zero-point energy for "u0") less that of its isolated atoms. ``parts``: what it is made of,
-    by name, eV unless the name says otherwise. ``numbers (n,)`` and ``positions (n, 3)`` Angstrom: the
+    ``value``: in the level's unit; of an energy the atomization energy at the simulator's own level, negative
+    for a bound molecule: its total energy (with zero-point energy for "u0") less that of its isolated atoms.
+    ``parts``: what it is made of and what the same calculation says besides, by name, eV unless the name says
+    otherwise. ``numbers (n,)`` and ``positions (n, 3)`` Angstrom: the
     geometry that the value belongs to. ``seconds``: wall time it took. ``attempts``: every try, the last one
     the label's own. ``host`` and ``version`` (of alkit): filled in by the worker.
     """
@@ -132,7 +137,8 @@ def check_label(label: Any, molecule: Molecule, level: Level) -> Label:
 
     Raises:
         LabelError: "not_finite"; "impossible_energy", which no molecule of these atoms has (such as one in
-            another unit, or a total energy); "simulator_error", what else is wrong with it.
+            another unit, or a total energy); "impossible_value", of another property that no molecule has;
+            "simulator_error", what else is wrong with it.
     """
     if not isinstance(label, Label):
         raise LabelError("simulator_error", f"label() returned {type(label).__name__}, not a Label")
@@ -156,12 +162,22 @@ def check_label(label: Any, molecule: Molecule, level: Level) -> Label:
     )
     if checked.seconds < 0:
         raise LabelError("simulator_error", f"{molecule.smiles}: seconds is {checked.seconds}")
-    known = level.unit == "eV" and level.property in ATOMIZATION_ENERGIES  # of others alkit knows no bounds
-    if known and (problem := problem_of(checked.value, numbers, _charge(molecule.smiles, level))):
+    if problem := _problem_of_scalars(checked):
+        raise LabelError("impossible_value", f"{molecule.smiles}: {problem}")
+    known = level.unit == "eV" and level.property in ATOMIZATION_ENERGIES
+    if known and (problem := problem_of_energy(checked.value, numbers, _charge(molecule.smiles, level))):
         raise LabelError(
             "impossible_energy", f"{molecule.smiles}: an atomization energy in eV is expected, not {problem}"
         )
     return checked
+
+
+def _problem_of_scalars(label: Label) -> str:
+    """Why no molecule has these values of properties that alkit knows; empty where one can."""
+    orbitals = problem_of_orbitals(label.parts)
+    if is_energy(label.level.property) or label.level.unit != usual_unit(label.level.property):
+        return orbitals  # of other units and properties alkit knows no bounds
+    return problem_of(label.level.property, label.value) or orbitals
 
 
 def _number(value: Any, name: str, molecule: Molecule) -> float:

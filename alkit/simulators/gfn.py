@@ -11,7 +11,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import ClassVar
 
+from ase import Atoms
+
 from alkit.molecules.molecule import Molecule
+from alkit.simulators.orbitals import observables
 from alkit.simulators.references import atom_energies
 from alkit.simulators.simulator import RelaxingSimulator
 
@@ -49,6 +52,13 @@ class GFNSimulator(RelaxingSimulator):
         self.choose("solvent", ("", *SOLVENTS))
         self.count("max_iterations", 1)
         self.check_installed()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (*super().targets, "homo", "lumo", "gap", "mu")
+
+    def observed(self, atoms: Atoms) -> dict[str, float]:
+        return observables(atoms)
 
     @property
     def binding(self) -> str:

@@ -8,16 +8,18 @@ from pathlib import Path
 from alkit.datasets.store import Dataset
 from alkit.errors import LabelError
 from alkit.molecules.molecule import Molecule
+from alkit.properties import short_name
 from alkit.simulators.base import Label, Level
 
 
 class Lookup:
     """The label of a molecule that the data set at ``dataset`` holds, at the data set's level of theory.
 
-    ``target``: the property whose atomization energy (eV) is asked for, "u0" for QM9's internal energy at 0
-    K. `label` raises `LabelError` "not_in_dataset" for any other molecule; the constructor raises
-    `DataError` for a file that is no data set or lacks the property. The label's geometry is the data
-    set's, or, of a data set that has none, the molecule's own.
+    ``target``: the property that is asked for, "u0" for QM9's internal energy at 0 K; of energies the label
+    is the atomization energy (eV), of any other property the number in its unit. `label` raises `LabelError`
+    "not_in_dataset" for any other molecule; the constructor raises `DataError` for a file that is no data set
+    or lacks the property. The label's geometry is the data set's, or, of a data set that has none, the
+    molecule's own.
     """
 
     any_start = True  # of the molecule: its geometry does not matter
@@ -25,8 +27,8 @@ class Lookup:
 
     def __init__(self, dataset: str, target: str = "u0"):
         self._dataset = Dataset.open(Path(dataset)).one_row_each("Labels that are looked up need")
-        self._values = self._dataset.atomization(target)
-        self._level = Level(self._dataset.level_of(target), target, "eV")
+        self._values, unit = self._dataset.labels(target)
+        self._level = Level(self._dataset.level_of(target), short_name(target), unit)
 
     @property
     def level(self) -> Level:

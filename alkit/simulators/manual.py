@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from alkit.config.words import Energy
 from alkit.datasets.references import read_references
 from alkit.errors import ConfigError, DataError, LabelError
-from alkit.molecules.energies import unit_of
 from alkit.molecules.molecule import Molecule
+from alkit.molecules.scalars import stored_unit
+from alkit.properties import is_energy, short_name, usual_unit
 from alkit.simulators.base import Label, Level
 
 MANUAL = "manual"
@@ -21,10 +22,11 @@ MANUAL = "manual"
 class ManualSimulator:
     """The level of theory of labels that come by hand, and how their numbers are read.
 
-    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: "u0" or "energy"; ``unit``: of the numbers,
-    of `alkit.molecules.energies.UNITS`; ``kind``: "atomization", or "total" energies, from which those of the
-    isolated atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a
-    table of alkit's. Raises `ConfigError` for settings that cannot be.
+    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: the property; ``unit``: of the numbers, one
+    that the property has: eV of energies, the usual one of a property that alkit knows; that of one's own
+    must be given. Of energies, ``kind``: "atomization", or "total" energies, from which those of the isolated
+    atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a table of
+    alkit's. Raises `ConfigError` for settings that cannot be.
     """
 
     any_start = True
@@ -34,8 +36,8 @@ class ManualSimulator:
         self,
         level: str = "",
         target: str = "u0",
-        unit: str = "eV",
-        kind: Energy = "atomization",
+        unit: str = "",
+        kind: Energy | None = None,
         references: str | Mapping[str, float] | None = None,
     ):
         if not isinstance(level, str) or not level.strip():
@@ -48,8 +50,8 @@ class ManualSimulator:
                 f"references: write the energies of {references} into the campaign file, such as "
                 "references: {H: -0.5, C: -37.8}."
             )
-        self._level = Level(level.strip(), target, "eV")
-        self.reading = EnergyReading(unit, kind, references)
+        self.reading = LabelReading(target, unit, kind, references)
+        self._level = Level(level.strip(), short_name(target), self.reading.stored_unit)
 
     @property
     def level(self) -> Level:
@@ -60,18 +62,41 @@ class ManualSimulator:
         raise LabelError("by_hand", f"{molecule.smiles}: its label comes by hand, from `alkit campaign tell`")
 
 
-class EnergyReading:
-    """How energies of people's own become atomization energies in eV; see `ManualSimulator`.
+class LabelReading:
+    """How numbers of people's own become labels; see `ManualSimulator`.
+
+    Attributes:
+        target: the property.
+        unit: that the numbers are in.
+        stored_unit: that the labels are in.
+        kind: of energies; None of another property.
 
     Raises:
         ConfigError: settings that cannot be.
     """
 
-    def __init__(self, unit: str, kind: str, references: str | Mapping[str, float] | None):
+    def __init__(
+        self,
+        target: str,
+        unit: str = "",
+        kind: str | None = None,
+        references: str | Mapping[str, float] | None = None,
+    ):
+        self.target, self.unit = target, str(unit or usual_unit(target))
         try:
-            self.factor = unit_of(str(unit))
+            self.factor, self.stored_unit = stored_unit(target, self.unit)
         except DataError as error:
-            raise ConfigError(f"unit: {error}") from None
+            raise ConfigError(f"unit: {error}.") from None
+        self.kind: str | None = None
+        self._atoms: dict[int, float] = {}
+        if is_energy(target):
+            self._set_energies(kind or "atomization", references)
+        elif kind is not None or references is not None:
+            raise ConfigError(
+                f"kind and references are about energies, and {target} is none; leave them out."
+            )
+
+    def _set_energies(self, kind: str, references: str | Mapping[str, float] | None) -> None:
         if kind not in get_args(Energy):
             raise ConfigError(f"kind is {kind!r}; energies are {' or '.join(get_args(Energy))}.")
         if (kind == "total") != (references is not None):
@@ -79,8 +104,7 @@ class EnergyReading:
                 "kind: total and references belong together: total energies need those of the isolated atoms "
                 "at the same level, such as references: {H: -0.5, C: -37.8} in the same unit."
             )
-        self.unit, self.kind = str(unit), kind
-        self._atoms: dict[int, float] = {}
+        self.kind = kind
         if isinstance(references, str):
             try:
                 self._atoms = read_references(references, self.factor)
@@ -89,17 +113,18 @@ class EnergyReading:
         elif references is not None:
             self._atoms = _by_number(references, self.factor)
 
-    def in_ev(self, value: float, numbers: NDArray[Any]) -> float:
-        """The atomization energy in eV of a molecule of these atomic numbers, ``(n,)``.
+    def label_value(self, number: float, numbers: NDArray[Any]) -> float:
+        """The label of a molecule of these atomic numbers, ``(n,)``, in `stored_unit`; of an energy the
+        atomization energy.
 
         Raises:
             LabelError: there is no reference for one of its elements.
         """
         if self.kind != "total":
-            return value * self.factor
+            return number * self.factor
         if missing := sorted({int(z) for z in numbers} - set(self._atoms)):
             raise LabelError("unsupported_element", f"references have no energy of the element {missing[0]}")
-        return value * self.factor - sum(self._atoms[int(z)] for z in numbers)
+        return number * self.factor - sum(self._atoms[int(z)] for z in numbers)
 
 
 def _by_number(references: Mapping[str, float], factor: float) -> dict[int, float]:

@@ -17,6 +17,7 @@ from ase.calculators.calculator import CalculationFailed, CalculatorError, SCFEr
 from ase.units import invcm
 
 from alkit.errors import LabelError
+from alkit.properties import is_energy
 from alkit.simulators import vibrations
 from alkit.simulators.optimizer import descend, max_force, relax
 from alkit.simulators.recovery import Strategy
@@ -27,6 +28,7 @@ _RELAXING, _FINAL = 1.0, 1e-3
 # the tight SCF the step can be so short that each of them restarts next to its solution: a third of the
 # time of central differences, and zero-point energies within 0.3 meV of them.
 STEPS = {"forward": 1e-4, "central": 5e-3}
+VIBRATIONAL = ("u0", "zpve")  # targets that need vibrations
 _ESCAPES = 2
 _ESCAPE_STEP = 0.2  # Angstrom, of the atom that the imaginary mode moves most
 # A saddle that passed for relaxed is a flat one, most often a methyl group's rotation: the forces beside it
@@ -95,7 +97,7 @@ def compute(
 ) -> tuple[Atoms, dict[str, float]]:
     """The lowest of ``conformers`` where it ended, and the parts of its energy in eV.
 
-    ``total_energy``, of "u0" also ``zpve``; ``max_force`` in eV/A. Raises `LabelError`.
+    ``total_energy``, of "u0" and "zpve" also ``zpve``; ``max_force`` in eV/A. Raises `LabelError`.
     """
     if not recipe.relax:
         system = conformers[0]
@@ -103,8 +105,10 @@ def compute(
         check(system.atoms)
         return system.atoms, parts
     system, parts = relaxation(conformers, recipe, strategy, check)
-    if recipe.target == "u0":
+    if recipe.target in VIBRATIONAL:
         vibrational(system, recipe, check, parts)
+    if not is_energy(recipe.target):
+        system.dial(accuracy=_FINAL)  # orbital energies follow the density, the energy hardly does
     return system.atoms, parts | energy_and_force(system)
 
 

@@ -5,32 +5,40 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 
-from alkit.config.words import Target
 from alkit.errors import ConfigError, LabelError
 from alkit.molecules.identity import changes
 from alkit.molecules.molecule import Molecule
+from alkit.properties import column, is_energy, short_name, usual_unit
 from alkit.simulators import recipes, recovery, start_geometries
 from alkit.simulators.base import Label, Level
 from alkit.simulators.electrons import FROM_SMILES, Electrons, electrons_of
 from alkit.threads import one_thread
 
-TARGETS = get_args(Target)
+RELAXED = ("u0", "energy", "zpve")
+"""Properties that any calculator with energies and forces gives."""
 # The revision of recipes and recovery: raised by whoever changes what a label comes out as, so that labels
 # that were kept are not taken for new ones.
 REVISION = 2
 
 
+def part_name(name: str) -> str:
+    """What a property is called among the parts of a label: ``gap``, ``mu_Debye``."""
+    return name if usual_unit(name) in ("eV", "") else column(name, usual_unit(name))
+
+
 @dataclass(kw_only=True)
 class RelaxingSimulator:
-    """Relaxes a molecule and returns its atomization energy in eV: total energy less that of its free atoms.
+    """Relaxes a molecule and returns its atomization energy in eV, total energy less that of its free atoms,
+    or another property of its minimum.
 
     ``target``: "u0" is E + ZPE - sum of E(atom), "energy" leaves the harmonic zero-point energy (most of the
-    cost) out. ``relax``: False takes the energy at the geometry as it comes ("energy" only). ``fmax``:
+    cost) out; "zpve" is that alone; "homo", "lumo", "gap" (eV) and "mu" (Debye) where the method has them.
+    ``relax``: False takes the property at the geometry as it comes (none with vibrations). ``fmax``:
     relaxed when no force is larger, eV/A. ``max_steps``: of one relaxation. ``hessian``: "forward" or
     "central" differences of forces. ``imaginary``: an imaginary wavenumber in cm-1 beyond which the point is
     a saddle and no minimum: the molecule is pushed along the mode and relaxed again, twice at most. Smaller
@@ -40,7 +48,8 @@ class RelaxingSimulator:
     `alkit.simulators.recovery`.
 
     `label` raises `LabelError` "impossible_charge", "unsupported_element", "scf_not_converged",
-    "calculation_failed", "not_relaxed", "identity_changed" or "imaginary_modes".
+    "calculation_failed", "not_relaxed", "identity_changed", "imaginary_modes" or
+    "no_such_value", where the calculator does not say the property of this molecule.
 
     A subclass is a dataclass that gives `method_name`, `new_calculator` and `free_atoms`.
     """
@@ -72,12 +81,23 @@ class RelaxingSimulator:
         """Total energy of the free atoms, eV. Raises `LabelError` "unsupported_element"."""
         raise NotImplementedError
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The properties that it gives."""
+        return RELAXED
+
+    @property
+    def target_unit(self) -> str:
+        """The unit of its labels."""
+        return usual_unit(self.target)
+
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
         """Wiberg bond orders ``(n, n)`` of atoms that were just computed, if the calculator has them."""
         return None
 
     def __post_init__(self) -> None:
-        self.choose("target", TARGETS)
+        self.target = short_name(self.target) if isinstance(self.target, str) else self.target
+        self.choose("target", self.targets)
         self.choose("hessian", tuple(recipes.STEPS))
         self.choose("relax", (True, False))
         self.choose("recover", (True, False))
@@ -91,10 +111,16 @@ class RelaxingSimulator:
             self.count("charge", -math.inf, or_=f" or {FROM_SMILES}")
         if self.unpaired != FROM_SMILES:
             self.count("unpaired", 0, or_=f" or {FROM_SMILES}")
-        if not self.relax and self.target == "u0":
-            raise self.error("u0 needs a minimum to vibrate about; set relax: true or target: energy")
+        if not self.relax and self.target in recipes.VIBRATIONAL:
+            raise self.error(
+                f"{self.target} needs a minimum to vibrate about; set relax: true or another target"
+            )
         if not self.relax and self.conformers > 1:
             raise self.error("conformers need to be relaxed; set relax: true or conformers: 1")
+
+    def observed(self, atoms: Atoms) -> dict[str, float]:
+        """What else the calculator says of atoms that were just computed, by property, in its usual unit."""
+        return {}
 
     @property
     def level(self) -> Level:
@@ -109,9 +135,9 @@ class RelaxingSimulator:
         # Finer ones change nothing that counts, coarser ones may.
         if self.relax and self.fmax > RelaxingSimulator.fmax:
             words.append(f"fmax {self.fmax:g}")
-        if self.target == "u0" and self.imaginary > RelaxingSimulator.imaginary:
+        if self.target in recipes.VIBRATIONAL and self.imaginary > RelaxingSimulator.imaginary:
             words.append(f"imaginary {self.imaginary:g}")
-        return Level(", ".join(words) + ("" if self.relax else " (unrelaxed)"), self.target, "eV")
+        return Level(", ".join(words) + ("" if self.relax else " (unrelaxed)"), self.target, self.target_unit)
 
     @property
     def any_start(self) -> bool:
@@ -123,7 +149,7 @@ class RelaxingSimulator:
         start = time.perf_counter()
         electrons = electrons_of(molecule, self.charge, self.unpaired)
         self.check_electrons(molecule, electrons)
-        free = float(self.free_atoms(molecule))
+        free = float(self.free_atoms(molecule)) if is_energy(self.target) else None
 
         def attempt(strategy: recovery.Strategy) -> tuple[Atoms, dict[str, float]]:
             return self._attempt(molecule, electrons, strategy)
@@ -136,11 +162,11 @@ class RelaxingSimulator:
 
         with one_thread():
             (atoms, parts), attempts = recovery.first_success(attempt, usable)
-        value = parts["total_energy"] + parts.get("zpve", 0.0) - free
-        parts["atom_energies"] = free
+        if free is not None:
+            parts["atom_energies"] = free
         return Label(
             molecule.smiles,
-            value,
+            self._value(molecule, parts, free),
             self.level,
             parts,
             atoms.numbers.copy(),
@@ -148,6 +174,18 @@ class RelaxingSimulator:
             time.perf_counter() - start,
             attempts,
         )
+
+    def _value(self, molecule: Molecule, parts: dict[str, float], free: float | None) -> float:
+        """The target's value, of what was computed."""
+        if free is not None:
+            return parts["total_energy"] + parts.get("zpve", 0.0) - free
+        if (value := parts.get(part_name(self.target))) is None:
+            raise LabelError(
+                "no_such_value",
+                f"{molecule.smiles}: the calculator does not say its {self.target}; that of a neutral "
+                "closed-shell molecule with an empty orbital is known",
+            )
+        return value
 
     def check_electrons(self, molecule: Molecule, electrons: Electrons) -> None:
         """Raises `LabelError` "unsupported" for a charge or spin that the method does not have."""
@@ -195,7 +233,11 @@ class RelaxingSimulator:
         shared = {field.name for field in fields(recipes.Recipe)}
         recipe = recipes.Recipe(**{name: getattr(self, name) for name in shared})
         try:
-            return recipes.compute(systems, recipe, strategy, check)
+            atoms, parts = recipes.compute(systems, recipe, strategy, check)
+            # The dipole moment of an ion depends on the origin, and a radical has two highest orbitals.
+            if not (electrons.charge or electrons.unpaired):
+                parts |= {part_name(name): value for name, value in self.observed(atoms).items()}
+            return atoms, parts
         except LabelError as error:
             if molecule.smiles in error.detail:
                 raise

@@ -25,6 +25,7 @@ from alkit.simulators import tblite
 from alkit.simulators.bindings import installed_binding
 from alkit.simulators.electrons import FROM_SMILES, Electrons
 from alkit.simulators.gfn import SOLVENTS, GFNSimulator
+from alkit.simulators.simulator import RELAXED
 
 
 @dataclass(kw_only=True)
@@ -49,6 +50,13 @@ class XTBSimulator(GFNSimulator):
             raise LabelError(
                 "unsupported", f"{molecule.smiles}: GFN-FF is for neutral closed-shell molecules here"
             )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return RELAXED if self.method == "GFN-FF" else super().targets
+
+    def observed(self, atoms: Atoms) -> dict[str, float]:
+        return {} if self.method == "GFN-FF" else super().observed(atoms)
 
     @property
     def binding(self) -> str:

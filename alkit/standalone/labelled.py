@@ -1,9 +1,7 @@
 """Molecules of a file with their labels, and the graphs that a model sees of them."""
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ from alkit import datasets
 from alkit.baselines.base import BaselineSpec
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.baselines.computing import CallAll
-from alkit.config.words import Energy
 from alkit.datasets import Dataset
 from alkit.datasets.splits import grouped_split, stereo_groups
 from alkit.datasets.tables import Columns
@@ -22,8 +19,9 @@ from alkit.errors import DataError
 from alkit.models.graphs import GraphBuilder
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule, canonical
+from alkit.properties import Quantity, kind_of, short_name
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.energies import as_atomization
+from alkit.standalone.table_labels import TableLabels
 from alkit.storage.label_cache import default_path
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class Labelled:
         settings: "ModelSettings",
         geometry: str | None,
         seed: int,
-        energies: Callable[..., NDArray[np.float64]],
+        labels: TableLabels,
         columns: Columns,
         *,
         strict: bool,
@@ -53,24 +51,27 @@ class Labelled:
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
         if datasets.is_table(data):
-            target = target or USUAL_TARGET
-            table = datasets.read_labelled(data, target, columns, strict=strict)
+            column = labels.column_of(data, target or USUAL_TARGET, columns)
+            table = datasets.read_labelled(data, column, columns, strict=strict)
             for problem in table.problems:
                 print(f"left out: {problem}", file=sys.stderr)
             atoms = [_atoms(smiles) for smiles in table.smiles]
-            self.smiles, self.level = table.smiles, table.level or f"{data.name} {target}"
-            self.values = energies(
+            self.smiles, self.level = table.smiles, table.level or f"{data.name} {column}"
+            self.values, self.quantity, self.kind = labels.read(
+                column,
                 np.asarray(table.values),
                 [numbers for numbers, _ in atoms],
                 charges=np.array([charge for _, charge in atoms]),
-                what=f"{data}, column {target}",
+                what=f"{data}, column {column}",
                 names=table.smiles,
             )
-            self.geometry = geometry or "mmff"
+            self.geometry, target = geometry or "mmff", column
         else:
             self.dataset = Dataset.open(data)
             target = target or _only_energy(self.dataset)
-            self.smiles, self.values = self.dataset.smiles, self.dataset.atomization(target)
+            self.smiles, (self.values, unit) = self.dataset.smiles, self.dataset.labels(target)
+            self.kind = kind_of(target, self.dataset.properties[self.dataset.property_name(target)].kind)
+            self.quantity = Quantity(short_name(target), unit, self.kind == "energy")
             self.level = f"{self.dataset.level_of(target)} {target}"
             self.geometry = geometry or ("dataset" if self.dataset.geometry == "dataset" else "mmff")
             if settings.mode == "2d" or self.geometry != "dataset":
@@ -173,18 +174,3 @@ def _atoms(smiles: str) -> tuple[NDArray[np.int64], int]:
 
     mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
     return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), Chem.GetFormalCharge(mol)
-
-
-def converter(
-    data: Path, unit: str | None, kind: Energy | None, references: str | None
-) -> Callable[..., NDArray[np.float64]]:
-    """What makes atomization energies in eV of a table's values.
-
-    Raises:
-        DataError: a data set says itself what its energies are.
-    """
-    if not datasets.is_table(data) and (unit or kind or references):
-        raise DataError(
-            f"{data} says itself what its energies are; leave out --unit, --kind and --references."
-        )
-    return partial(as_atomization, unit=unit, kind=kind, references=references)

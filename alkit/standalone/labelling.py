@@ -13,6 +13,7 @@ from alkit.errors import DataError, LabelError, words_of
 from alkit.files import output
 from alkit.molecules.conformers import Unplaced
 from alkit.molecules.molecule import Molecule, canonical
+from alkit.properties import column
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import Label, Level, SimulatorSpec
 
@@ -82,7 +83,7 @@ class _Rows:
         self._ready: dict[int, tuple[str, ...]] = {}
         self._next = 0
         self._rows = csv.writer(file)
-        header = ["smiles", f"{level.property}_eV", "method", "seconds", "reason", "detail"]
+        header = ["smiles", column(level.property, level.unit), "method", "seconds", "reason", "detail"]
         self._rows.writerow([*header, "name"] if self._named else header)
 
     def settle(self, numbers: list[int], outcome: Label | LabelError | str) -> None:

@@ -16,12 +16,17 @@ from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
 from alkit.models.geometries import FROM_SMILES
-from alkit.models.prediction import CHUNK, PredictionRow, predict_smiles, predict_structures
+from alkit.models.prediction import (
+    CHUNK,
+    PredictionRow,
+    columns_of,
+    predict_smiles,
+    predict_structures,
+)
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
 from alkit.storage.label_cache import default_path
 
-_HEADER = ("prediction_eV", "std_eV", "low_90_eV", "high_90_eV", "reason")
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
 
 
@@ -36,10 +41,10 @@ def predict_file(
     workers: int = 2,
     timeout: float = 120.0,
 ) -> tuple[int, int, str]:
-    """Write a CSV of predictions in eV.
+    """Write a CSV of predictions, in the unit that its columns name.
 
     Returns:
-        How many molecules got one now, how many did not, and what energies they are. What an interrupted run
+        How many molecules got one now, how many did not, and what they are. What an interrupted run
         has written is kept, and not counted again.
 
     Args:
@@ -53,7 +58,8 @@ def predict_file(
     from_smiles = ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES
     key, read_all, predictor, names = _to_predict(molecules, columns, length, from_smiles=from_smiles)
     totals = bool(provenance.atoms)
-    header = [key, *_HEADER, *(["total_eV"] if totals else []), *(["name"] if names else [])]
+    numbers = columns_of(provenance.quantity)
+    header = [key, *numbers, "reason", *(["total_eV"] if totals else []), *(["name"] if names else [])]
     with ExitStack() as stack:
         if out is None:
             rows = csv.writer(sys.stdout)
@@ -80,8 +86,9 @@ def predict_file(
         if provenance.warning:
             progress.say(provenance.warning, style="yellow")
         left = islice(names, done, None) if names else None
-        good, failed = _write(predicted, left, add, progress, totals=totals)
-    return good, failed, f"{provenance.energy} energies, {provenance.level}"
+        good, failed = _write(predicted, left, add, progress, numbers, totals=totals)
+    what = f"{provenance.energy} energies" if provenance.quantity.energy else str(provenance.quantity)
+    return good, failed, f"{what}, {provenance.level}"
 
 
 def _write(
@@ -89,16 +96,21 @@ def _write(
     names: Iterator[str] | None,
     add: Callable[[list[tuple[str, ...]]], object],
     progress: CampaignProgress,
+    numbers: Sequence[str],
     *,
     totals: bool,
 ) -> tuple[int, int]:
-    """Add the rows, a chunk at a time; how many have a prediction, and how many do not."""
+    """Add the rows, a chunk at a time; how many have a prediction, and how many do not.
+
+    Args:
+        numbers: names of their columns.
+    """
     good = failed = 0
     warned = False
     for part in iter(lambda: list(islice(predicted, CHUNK)), []):
         texts = [_as_text(row, totals=totals) for row in part]
         add([(*text, next(names)) for text in texts] if names else texts)
-        if not warned and (missing := _without(part)):
+        if not warned and (missing := _without(part, numbers)):
             progress.say(missing, style="yellow")
             warned = True
         bad = sum(bool(row.reason) for row in part)
@@ -106,14 +118,15 @@ def _write(
     return good, failed
 
 
-def _without(rows: Sequence[PredictionRow]) -> str:
+def _without(rows: Sequence[PredictionRow], numbers: Sequence[str]) -> str:
     """What the model cannot say of its predictions; empty where it says all."""
+    _, std, low, high = numbers
     if any(not row.reason and row.std is None for row in rows):
-        return "The model has one member and no spread: std_eV, low_90_eV and high_90_eV are empty."
+        return f"The model has one member and no spread: {std}, {low} and {high} are empty."
     if any(not row.reason and row.low is None for row in rows):
         return (
             "The model has seen too few validation molecules for a 90 % interval (9 are the least); "
-            "low_90_eV and high_90_eV are empty."
+            f"{low} and {high} are empty."
         )
     return ""
 

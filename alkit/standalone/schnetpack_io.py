@@ -27,6 +27,11 @@ def export_model(model: Path, out: Path, *, member: int, absolute: bool) -> str:
     ensemble, provenance = load_model(model)
     if absolute and provenance.energy == "total":
         raise DataError(f"The energies of {model} are total ones already; leave out --absolute.")
+    if not provenance.quantity.energy:
+        raise DataError(
+            f"{model} predicts {provenance.quantity}; only energies are written for schnetpack, whose models "
+            "have forces."
+        )
     if not isinstance(ensemble, Ensemble):
         raise DataError(
             f"{model} is a {ensemble.settings.representation}; only networks can be written for schnetpack."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alkit.config.words import Energy
+from alkit.config.words import LabelKind
 from alkit.datasets.tables import USUAL, Columns
 from alkit.engines.calling import calling_workers
 from alkit.errors import DataError
@@ -14,8 +14,10 @@ from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
 from alkit.models.store import load_model
 from alkit.models.tiers import tier_of_model
+from alkit.properties import Quantity
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.labelled import Labelled, converter
+from alkit.standalone.labelled import Labelled
+from alkit.standalone.table_labels import TableLabels
 
 _FEWEST = 2  # a mean and its spread
 
@@ -27,13 +29,13 @@ def score_model(
     target: str | None,
     progress: CampaignProgress,
     unit: str | None = None,
-    kind: Energy | None = None,
+    kind: LabelKind | None = None,
     references: str | None = None,
     columns: Columns = USUAL,
     strict: bool = False,
     workers: int = 2,
     timeout: float = 120.0,
-) -> tuple[dict[str, float], dict[str, str]]:
+) -> tuple[dict[str, float], dict[str, str], Quantity]:
     """Errors of a model on a data set or a table, and how honest its uncertainty is.
 
     Whether the model was trained on some of the molecules is not known here: give it others.
@@ -44,32 +46,39 @@ def score_model(
         workers, timeout: processes that make geometries, and seconds that one may take.
 
     Returns:
-        Metrics (`alkit.models.metrics.error_metrics`, eV) with ``molecules``, ``mae_error`` (standard error
-        of the MAE, eV), and the MAE of what the model starts from: ``baseline_elements``, its energies per
-        element, or ``baseline_xtb``, these on top of GFN2-xTB. And facts: the tier, both levels of theory,
-        labels seen.
+        Metrics (`alkit.models.metrics.error_metrics`, in the property's unit) with ``molecules``,
+        ``mae_error`` (standard error of the MAE), and the MAE of what the model starts from:
+        ``baseline_elements``, its values per element, or ``baseline_xtb``, these on top of GFN2-xTB. Facts:
+        the tier, both levels of theory, labels seen. And what the numbers are.
 
     Raises:
         AlkitError, SurrogateError: no model, or unusable data.
     """
     ensemble, provenance = load_model(model)
     settings = ensemble.settings
-    if provenance.energy != "atomization":
-        raise DataError(
-            f"{model} predicts {provenance.energy} energies; only atomization energies are scored."
-        )
+    if provenance.energy == "total":
+        raise DataError(f"{model} predicts total energies; only atomization energies are scored.")
+    labels, quantity = TableLabels(unit, kind, references), provenance.quantity
+    labels.check(data)
+    if not quantity.energy:
+        target = target or quantity.name
     source = Labelled(
         data,
         target,
         settings,
         provenance.geometry,
         provenance.seed,
-        converter(data, unit, kind, references),
+        labels,
         columns,
         strict=strict,
         conformers=provenance.conformers,
         baselines=provenance.baselines,
     )
+    if (source.quantity.unit, source.quantity.energy) != (quantity.unit, quantity.energy):
+        raise DataError(
+            f"{model} predicts {quantity}, and the labels of {data} are {source.quantity}; give the same "
+            "property with --target."
+        )
     source.builder.check()
     with calling_workers(workers, timeout) as call_all:
         usable = source.build(np.arange(len(source.smiles)), progress, call_all, fewest=_FEWEST)
@@ -92,4 +101,4 @@ def score_model(
     }
     if source.level != provenance.level:
         facts["mind"] = "the levels differ in name: where they differ in kind, the errors hold that too"
-    return metrics, facts
+    return metrics, facts, quantity

@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from alkit.baselines.base import level_of, specs_of
 from alkit.config.baseline import PretrainingConfig
-from alkit.config.words import Energy
+from alkit.config.words import LabelKind, PoolingChoice
 from alkit.datasets.tables import USUAL, Columns
 from alkit.engines.calling import calling_workers
 from alkit.errors import ConfigError
 from alkit.files import made
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies, inputs_of, unseen_elements
+from alkit.models.pooling import pooling_of
 from alkit.models.pretraining import Pretraining, pretrain
 from alkit.models.store import Provenance, refuse_trained
 from alkit.models.tiers import tier
 from alkit.molecules.conformers import CONFORMERS
 from alkit.reporting.progress import CampaignProgress
-from alkit.standalone.labelled import Labelled, converter
+from alkit.standalone.labelled import Labelled
 from alkit.standalone.pretraining import cheap_set
+from alkit.standalone.table_labels import TableLabels
 
 if TYPE_CHECKING:
     from surrogate import Graph, ModelSettings, Surrogate, TrainingSettings
@@ -43,11 +45,12 @@ def train_model(
     members: int,
     model: dict[str, Any],
     training: dict[str, Any],
+    pooling: PoolingChoice = "auto",
     seed: int,
     progress: CampaignProgress,
     folds: bool = False,
     unit: str | None = None,
-    kind: Energy | None = None,
+    kind: LabelKind | None = None,
     references: str | None = None,
     columns: Columns = USUAL,
     strict: bool = False,
@@ -69,13 +72,14 @@ def train_model(
         limit: use this many molecules, drawn at random.
         folds: train on 90 %, and let each member validate on the part that it leaves out.
         model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
-        unit, kind, references: what the energies of a table are, see `alkit.standalone.energies`;
-            atomization energies in eV by default.
+        pooling: how a molecule's value comes from its atoms'; by default, by what the property is.
+        unit, kind, references: what the labels of a table are, see `alkit.standalone.table_labels`; of
+            energies atomization energies in eV by default.
         columns, strict: see `alkit.datasets.read_labelled`.
         workers, timeout: processes that make geometries, and seconds that one may take.
 
     Returns:
-        Errors on the test set and of the trivial baselines, eV.
+        Errors on the test set and of the trivial baselines, in the property's unit.
 
     Raises:
         AlkitError, SurrogateError: unusable data or settings.
@@ -97,10 +101,11 @@ def train_model(
             model = model | {"inputs": (*model.get("inputs", ()), *inputs_of(specs))}
         how = ModelSettings(**model, baseline=level_of(specs) if learning == "delta" else "")
         settings = TrainingSettings(**training)
-        energies = converter(data, unit, kind, references)
-        source = Labelled(
-            data, target, how, geometry, seed, energies, columns, strict=strict, baselines=specs
-        )
+        labels = TableLabels(unit, kind, references)
+        labels.check(data)
+        source = Labelled(data, target, how, geometry, seed, labels, columns, strict=strict, baselines=specs)
+        _check_cheap(source, learning, pretraining)
+        how = replace(how, pooling=pooling_of(pooling, source.quantity.name, source.kind, how.representation))
         source.builder.check()
         first = _checked(pretraining, how, baseline if how.baseline else (), source)
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
@@ -119,6 +124,19 @@ def train_model(
             source, sets, (how, settings), out, members=members, seed=seed, progress=progress, first=first,
             cheap=cheap,
         )  # fmt: skip
+
+
+def _check_cheap(source: Labelled, learning: str, pretraining: PretrainingConfig | None) -> None:
+    """Raises `ConfigError` for cheap energies where the labels are no energies."""
+    for used, option in (
+        (learning == "delta", "--learning delta"),
+        (pretraining is not None, "--pretraining"),
+    ):
+        if used and not source.quantity.energy:
+            raise ConfigError(
+                f"{option} is about cheap energies, and {source.quantity.name} is none; leave it out, or "
+                "give what baselines say of atoms as inputs: --baseline-inputs."
+            )
 
 
 def _checked(
@@ -202,6 +220,9 @@ def _fit(
         atoms=source.atoms,
         unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
         tier=tier(ensemble.settings, source.builder.baselines, first),
+        energy="atomization" if source.quantity.energy else "scalar",
+        target=source.quantity.name,
+        unit=source.quantity.unit,
     )
     if provenance.warning:
         progress.say(provenance.warning, style="yellow")

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alkit.errors import CampaignError, LabelError
+from alkit.properties import ENERGY, Quantity
 from alkit.simulators.base import Label, Level
 from alkit.storage import seals
 from alkit.storage.label_rows import (
@@ -163,6 +164,11 @@ class Ledger:
     @level.setter
     def level(self, level: Level) -> None:
         self.set_meta("level", json.dumps(level_columns(level)))
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the labels are, for tables and sentences; energies, before there is any."""
+        return Quantity.of(level.property, level.unit) if (level := self.level) else ENERGY
 
     def add_change(self, round_: int, change: str) -> None:
         """Note a setting that was changed under way, as ``key: old -> new``, and the round from which it

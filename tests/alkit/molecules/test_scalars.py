@@ -26,9 +26,8 @@ GAPS = np.array([13.6, 9.7, 8.9, 13.5, 9.8, 8.8, 13.4, 9.6, 8.7])  # eV
 
 
 def test_the_table_has_each_name_once_and_schnetpacks_names() -> None:
+    import surrogate.compat  # noqa: F401, I001, schnetpack cannot be imported without it
     import schnetpack.datasets as published
-
-    import surrogate.compat  # noqa: F401, schnetpack cannot be imported without it
 
     names = [name for one in TABLE for name in {one.name, one.stored, *one.also}]
     assert len(names) == len(set(names))

@@ -6,7 +6,7 @@ import pytest
 from alkit.campaign import Campaign
 from alkit.config.schema import CampaignConfig
 from alkit.descriptors import descriptor_value
-from alkit.reporting.best_labels import front_of, lowest
+from alkit.reporting.best_labels import best_labels, front_of
 from alkit.reporting.campaign_report import write_report
 from alkit.simulators.base import Label, Level
 from alkit.storage.ledger import Ledger
@@ -59,14 +59,18 @@ def test_the_front_of_a_campaign_with_two_wishes(tiny, tmp_path) -> None:
     ledger.close()
 
 
-def test_the_lowest_labels_are_those_that_count(tmp_path):
+def test_the_best_labels_are_those_that_count(tiny, tmp_path):
+    config = CampaignConfig.model_validate(tiny)
     ledger, level = Ledger(tmp_path / "ledger.sqlite"), Level("M", "energy", "eV")
-    assert lowest(ledger, 0) == {"lowest": "–", "lowest_per_heavy_atom": "–"}
+    assert best_labels(ledger, config, 0) == {"best": "–", "best_per_heavy_atom": "–"}
     ledger.level = level
     at, given = np.zeros((1, 3)), [(0, "C", -17.0), (0, "CCC", -43.0), (1, "CCCCO", -60.0), (1, "CC", -30.0)]
     for k, (round_, smiles, value) in enumerate(given):
         role = "test" if k == 3 else ("training", "validation")[k % 2]
         ledger.add_candidates(round_, [smiles], status="labelled", role=role)
         ledger.add_label(Label(smiles, value, level, {}, np.array([6]), at, 1.0))
-    assert lowest(ledger, 0) == {"lowest": "-43.00", "lowest_per_heavy_atom": "-17.000"}
-    assert lowest(ledger, 1) == {"lowest": "-60.00", "lowest_per_heavy_atom": "-17.000"}
+    assert best_labels(ledger, config, 0) == {"best": "-43.00", "best_per_heavy_atom": "-17.000"}
+    assert best_labels(ledger, config, 1) == {"best": "-60.00", "best_per_heavy_atom": "-17.000"}
+    highest = tiny | {"acquisition": {"name": "log_ei", "settings": {"minimise": False}}}
+    best = best_labels(ledger, CampaignConfig.model_validate(highest), 1)
+    assert best == {"best": "-17.00", "best_per_heavy_atom": "-12.000"}
