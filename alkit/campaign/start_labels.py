@@ -152,7 +152,7 @@ def _check_values(what: str, rows: list[_Row], reading: LabelReading) -> None:
 
     names = [one.smiles for one in rows]
     if reading.kind is None:
-        check_values(reading.target, values, atoms, what, names=names)
+        check_values(reading.target, values, atoms, what, names=names, factor=reading.factor)
     else:
         check_energies(values, atoms, what, names=names, advice=advice)
 

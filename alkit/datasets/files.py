@@ -14,6 +14,7 @@ from alkit.datasets.records import read_records
 from alkit.datasets.tables import USUAL, Columns, parse_number, table_rows
 from alkit.errors import DataError
 from alkit.molecules.molecule import LONGEST_SMILES, canonical_of_any
+from alkit.molecules.scalars import split_column
 
 
 class Labelled(NamedTuple):
@@ -229,8 +230,10 @@ def read_labelled(
 
 def _level(method: str, column: str) -> str:
     """The level of theory of a table as `alkit label` writes it; empty for others."""
-    name, _, unit = column.rpartition("_")
-    return f"{method} {name} [{unit}]" if method and name and unit == "eV" else ""
+    name, unit = split_column(column)
+    if not unit and column.endswith("_eV"):
+        name, unit = column.removesuffix("_eV"), "eV"
+    return f"{method} {name} [{unit}]" if method and name and unit else ""
 
 
 def is_table(path: Path) -> bool:

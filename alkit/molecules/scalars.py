@@ -108,6 +108,7 @@ def check_values(
     what: str,
     *,
     names: Sequence[str],
+    factor: float = 1.0,
 ) -> None:
     """Refuse values of a property that molecules cannot have, or that are in another unit than is said.
 
@@ -117,6 +118,7 @@ def check_values(
         compositions: ``n`` arrays of atomic numbers.
         what: names the values in the message, such as the file and the column.
         names: of the molecules, ``n``.
+        factor: by which they came from the unit that they are said to be in.
 
     Raises:
         DataError: a molecule cannot have its value, all have the same, or all look like another unit.
@@ -127,34 +129,43 @@ def check_values(
             raise DataError(f"{what}: of {molecule}, {problem}.")
     if len(values) >= _FEW and np.ptp(values) == 0:
         raise DataError(f"{what}: all {len(values)} values are {values[0]:.6g}; there is nothing to learn.")
-    check_unit(name, values, compositions, what)
+    check_unit(name, values, compositions, what, factor=factor)
 
 
-def check_unit(name: str, values: NDArray[np.float64], compositions: Sequence[Numbers], what: str) -> None:
-    """Raise `DataError` for values, ``(n,)`` in the property's own unit, that look like those of another."""
-    if len(values) >= _FEW and (unit := _other_unit(name, values, compositions)):
-        raise DataError(
-            f"{what}: the values look like {name} in {unit}, and were taken to be in another unit; give that "
-            "unit, or the property another name."
-        )
+def check_unit(
+    name: str,
+    values: NDArray[np.float64],
+    compositions: Sequence[Numbers],
+    what: str,
+    *,
+    factor: float = 1.0,
+) -> None:
+    """Raise `DataError` for values that look like those of another unit than is said.
 
+    That is where hardly one of them is a usual value of the property, and nine in ten would be in that unit.
 
-def _other_unit(name: str, values: NDArray[np.float64], compositions: Sequence[Numbers]) -> str:
-    """The unit that nine in ten values, ``(n,)`` in the property's own unit, seem to be in, where they cannot
-    well be in their own; else empty."""
+    Args:
+        values: ``(n,)`` in the property's own unit.
+        factor: by which they came from the unit that they are said to be in.
+    """
     short = short_name(name)
-    if short not in _TYPICAL:
-        return ""
+    if short not in _TYPICAL or len(values) < _FEW:
+        return
     low, high = _TYPICAL[short]
     sizes = [len(numbers) if short in _PER_ATOM else 1 for numbers in compositions]
     shares = np.asarray(values, dtype=np.float64) / sizes
 
-    def fit(numbers: NDArray[np.float64]) -> float:
+    def usual(numbers: NDArray[np.float64]) -> float:
         return float(((low <= numbers) & (numbers <= high)).mean())
 
-    if fit(shares) > 1 - _MOSTLY:
-        return ""
-    return next((unit for unit, factor in _UNITS[short].items() if fit(shares * factor) >= _MOSTLY), "")
+    if usual(shares) > 1 - _MOSTLY:
+        return
+    for unit, other in _UNITS[short].items():
+        if usual(shares / factor * other) >= _MOSTLY:
+            raise DataError(
+                f"{what}: the values look like {name} in {unit}, and were taken to be in another unit; give "
+                "that unit, or the property another name."
+            )
 
 
 def _plain(unit: str) -> str:

@@ -79,7 +79,7 @@ class ASESimulator(RelaxingSimulator):
                 "free atoms' too; give atom_energies"
             )
         self._folder: Path | None = None
-        # A wrong argument is better told now than of every label.
+        # A wrong argument is reported now, not with every label.
         implemented = getattr(self.new_calculator(), "implemented_properties", ())
         if self.target == "mu" and "dipole" not in implemented:
             raise self.error(f"{self.calculator} has no dipole moments, which target: mu needs")

@@ -95,7 +95,7 @@ class TableLabels:
         except DataError as error:
             raise DataError(f"{what}: {error} with --unit.") from None
         values = np.asarray(values, dtype=np.float64) * factor
-        check_values(name, values, compositions, what, names=names)
+        check_values(name, values, compositions, what, names=names, factor=factor)
         return values, Quantity(short_name(name), stored, False), kind
 
     def _unit(self, name: str, written: str, what: str) -> str | None:

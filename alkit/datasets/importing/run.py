@@ -207,7 +207,8 @@ class _Reading:
             if not column.property.is_energy:
                 values = np.array([row.labels[k] for row in head])
                 compositions = [row.numbers for row in head]
-                check_unit(column.short, values, compositions, f"{self._what}, {column.column}")
+                what = f"{self._what}, {column.column}"
+                check_unit(column.short, values, compositions, what, factor=column.factor)
 
     def _structure(self, row: Row) -> Structure | None:
         """A row's molecule; None where it has none, or no label."""

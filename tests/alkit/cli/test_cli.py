@@ -14,34 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from alkit.cli import app
-
-
-@pytest.fixture
-def alkit(capsys, tmp_path, monkeypatch):
-    """Run a command line in an empty folder; returns exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            app.main([str(argument) for argument in arguments])
-        except SystemExit as ending:
-            code = ending.code if isinstance(ending.code, int) else 1 if ending.code else 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-def _refused(result: tuple[int, str, str], *said: str) -> None:
-    code, _, err = result
-    assert code == 2, result
-    assert err.startswith("alkit: ")
-    assert err.count("\n") == 1  # one sentence, no traceback
-    for words in said:
-        assert words in err
+from command_line import refused
 
 
 def test_help_is_instant_and_loads_nothing_heavy():
@@ -87,23 +60,23 @@ def test_template_validates_and_schema_is_one(alkit, tmp_path):
 def test_bad_campaign_files(alkit, tmp_path, text, said):
     (tmp_path / "bad.yaml").write_text(text)
     for command in ("run", "validate"):
-        _refused(alkit("campaign", command, "bad.yaml"), *said)
+        refused(alkit("campaign", command, "bad.yaml"), *said)
     assert not (tmp_path / "runs").exists()
 
 
 def test_missing_files_and_folders(alkit, tmp_path):
-    _refused(alkit("campaign", "run", "nowhere.yaml"), "nowhere.yaml", "template")
-    _refused(alkit("campaign", "status", "nowhere"), "nowhere")
-    _refused(alkit("campaign", "report", tmp_path), "not a campaign's folder")
-    _refused(alkit("predict", tmp_path, "in.smi"), "no trained model")
-    _refused(alkit("label", "nowhere.smi"), "nowhere.smi")
-    _refused(alkit("generate", tmp_path), "generator")
-    _refused(alkit("data", "import", "qm9", "--from", "nowhere.tar.bz2", "--to", "qm9.db"), "nowhere.tar.bz2")
+    refused(alkit("campaign", "run", "nowhere.yaml"), "nowhere.yaml", "template")
+    refused(alkit("campaign", "status", "nowhere"), "nowhere")
+    refused(alkit("campaign", "report", tmp_path), "not a campaign's folder")
+    refused(alkit("predict", tmp_path, "in.smi"), "no trained model")
+    refused(alkit("label", "nowhere.smi"), "nowhere.smi")
+    refused(alkit("generate", tmp_path), "generator")
+    refused(alkit("data", "import", "qm9", "--from", "nowhere.tar.bz2", "--to", "qm9.db"), "nowhere.tar.bz2")
 
 
 def test_bad_molecules(alkit, tmp_path):
     (tmp_path / "bad.smi").write_text("CCO ethanol\nC1CC broken\nC[NH3+] ion\nO water\n")
-    _refused(alkit("label", "bad.smi", "--strict", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
+    refused(alkit("label", "bad.smi", "--strict", "--out", "labels.csv"), "bad.smi, line 2", "C1CC")
     assert not (tmp_path / "labels.csv").exists()
     code, out, err = alkit("label", "bad.smi", "--target", "energy")
     assert (code, err) == (0, "3 labelled, 1 failed (see the column reason).\n")
@@ -112,9 +85,9 @@ def test_bad_molecules(alkit, tmp_path):
     assert [bool(row["energy_eV"]) for row in rows] == [True, False, True, True]
     assert "not a SMILES" in rows[1]["reason"]
     (tmp_path / "empty.smi").write_text("# nothing\n")
-    _refused(alkit("label", "empty.smi"), "empty.smi")
+    refused(alkit("label", "empty.smi"), "empty.smi")
     (tmp_path / "broken.xyz").write_text("3\ngdb 1 x\nO 0 0\n")
-    _refused(alkit("data", "import", "qm9", "--from", "broken.xyz", "--to", "qm9.db"), "broken.xyz, line")
+    refused(alkit("data", "import", "qm9", "--from", "broken.xyz", "--to", "qm9.db"), "broken.xyz, line")
     assert not (tmp_path / "qm9.db").exists()
 
 
@@ -136,14 +109,14 @@ def test_fetch_from_a_mirror(alkit, tmp_path):
         assert code == 0
         assert md5 in out
         assert (tmp_path / "data" / "dsgdb9nsd.xyz.tar.bz2").read_bytes() == content
-        _refused(alkit("data", "fetch", "qm9", "--to", "other", "--url", url), md5)  # not the published sum
+        refused(alkit("data", "fetch", "qm9", "--to", "other", "--url", url), md5)  # not the published sum
         server.shutdown()
 
 
 def test_a_file_is_never_overwritten(alkit, tmp_path):
     (tmp_path / "in.smi").write_text("CCO\n")
     (tmp_path / "labels.csv").write_text("mine")
-    _refused(alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv"), "exists already")
+    refused(alkit("label", "in.smi", "--target", "energy", "--out", "labels.csv"), "exists already")
     assert (tmp_path / "labels.csv").read_text() == "mine"
 
 
@@ -156,9 +129,9 @@ def test_label_with_another_simulator(alkit, tmp_path):
         answer[name] = next(csv.DictReader(out.splitlines()))
     assert answer["xtb"]["method"] == answer["tblite"]["method"] == "GFN2-xTB GBSA(water)"
     assert float(answer["xtb"]["u0_eV"]) == pytest.approx(float(answer["tblite"]["u0_eV"]), abs=1e-3)
-    _refused(alkit("label", "in.smi", "--set", "solvnt=water"), "'solvent'")
-    _refused(alkit("label", "in.smi", "--set", "solvent"), "key=value")
-    _refused(alkit("label", "in.smi", "--simulator", "xtbb"), "'xtb'")
+    refused(alkit("label", "in.smi", "--set", "solvnt=water"), "'solvent'")
+    refused(alkit("label", "in.smi", "--set", "solvent"), "key=value")
+    refused(alkit("label", "in.smi", "--simulator", "xtbb"), "'xtb'")
 
 
 def test_label_train_predict_generate(alkit, tmp_path):
@@ -176,22 +149,20 @@ def test_label_train_predict_generate(alkit, tmp_path):
     code, out, _ = alkit("train", "labels.csv", *arguments)
     assert code == 0
     assert "elements" in out
-    _refused(alkit("train", "labels.csv", *arguments), "holds a trained model already")
+    refused(alkit("train", "labels.csv", *arguments), "holds a trained model already")
 
     folded = ["--target", "energy_eV", "--features", 16, "--epochs", 3, "--out", "folded", "--folds"]
-    _refused(alkit("train", "labels.csv", *folded, "--members", 2), "members is 2")
+    refused(alkit("train", "labels.csv", *folded, "--members", 2), "members is 2")
     code, out, _ = alkit("train", "labels.csv", *folded, "--members", 3, "--heads", 2)
     assert code == 0
     learned = len(rows) - sum(bool(row["reason"]) for row in rows)
     assert f"{learned - max(2, learned // 10)} " in out  # all that is not tested
 
     first = [*arguments[:-1], "first", "--pretraining"]
-    _refused(
-        alkit("train", "labels.csv", *first, "gfn2", "--representation", "kernel"), "is no network alone"
-    )
-    _refused(alkit("train", "labels.csv", *first, "{level: gfn2, epochs: 0}"), "--pretraining: epochs: input")
+    refused(alkit("train", "labels.csv", *first, "gfn2", "--representation", "kernel"), "is no network alone")
+    refused(alkit("train", "labels.csv", *first, "{level: gfn2, epochs: 0}"), "--pretraining: epochs: input")
     few = "{level: gfn2, file: in.smi, molecules: 12}"
-    _refused(alkit("train", "labels.csv", *first, few, "--learning", "delta"), "is the baseline itself")
+    refused(alkit("train", "labels.csv", *first, few, "--learning", "delta"), "is the baseline itself")
     code, out, _ = alkit(
         "train", "labels.csv", *first, "{level: gfn2, minus: gfn1, molecules: 12, epochs: 2}"
     )
@@ -213,7 +184,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
     code, out, err = alkit("score", "model", "labels.csv", "--target", "energy_eV")
     assert (code, err) == (0, "")
     assert "no baseline" in out
-    _refused(alkit("score", "model", "labels.csv"), "no column 'u0'")
+    refused(alkit("score", "model", "labels.csv"), "no column 'u0'")
     alkit("predict", "model", "labels.csv", "--out", "again.csv")
     with (tmp_path / "again.csv").open(newline="") as file:
         again = {row["smiles"]: float(row["prediction_eV"]) for row in csv.DictReader(file)}
@@ -226,7 +197,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
     assert code == 0
     assert "1 predicted" in err
     assert "is not a SMILES" in (tmp_path / "predicted.csv").read_text().splitlines()[2]
-    _refused(alkit("predict", "model", "bad.smi", "--out", "predicted.csv"), "exists already")
+    refused(alkit("predict", "model", "bad.smi", "--out", "predicted.csv"), "exists already")
     assert not list(tmp_path.glob("*.part*"))
 
     code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--adversarial-steps", 1)
@@ -257,8 +228,8 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     quick = ["--steps", 10, "--adversarial-steps", 1]
     code, _, err = alkit("generator", "train", "in.smi", *quick, "--max-atoms", 6)
     assert (code, err.split(" in ")[0]) == (0, "generator.pt: 11 updates")
-    _refused(alkit("generator", "train", "in.smi", *quick), "generator.pt exists already", "--go-on")
-    _refused(alkit("generator", "train", "in.smi", "--go-on", "--max-atoms", 7), "up to 6 atoms of C,N,O,F")
+    refused(alkit("generator", "train", "in.smi", *quick), "generator.pt exists already", "--go-on")
+    refused(alkit("generator", "train", "in.smi", "--go-on", "--max-atoms", 7), "up to 6 atoms of C,N,O,F")
     quick += ["--max-atoms", 6]
     assert "22 in all" in alkit("generator", "train", "in.smi", "--go-on", *quick)[2]
 
@@ -273,8 +244,8 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     assert code == 0
     assert "31 draws" in out
     assert "96.8 %" in out  # valid
-    _refused(alkit("generator", "evaluate", "drawn.smi", *evaluation), "give another --figure")
-    _refused(alkit("generator", "evaluate", "drawn.smi", *evaluation[:3], "f.foo"), "f.foo", ".png")
+    refused(alkit("generator", "evaluate", "drawn.smi", *evaluation), "give another --figure")
+    refused(alkit("generator", "evaluate", "drawn.smi", *evaluation[:3], "f.foo"), "f.foo", ".png")
     (tmp_path / "drawn.csv").write_text("name,smiles\na,CCO\nb,C(\n")
     assert "50.0 %" in alkit("generator", "evaluate", "drawn.csv", *evaluation[:2])[1]
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -283,7 +254,7 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     for kind in ("sdf", "xyz"):
         code, _, err = alkit("generate", "generator.pt", "-n", 5, "--out", f"new.{kind}")
         assert (code, err.split()[0]) == (0, "5")
-        _refused(alkit("generate", "generator.pt", "--out", f"new.{kind}"), "exists already")
+        refused(alkit("generate", "generator.pt", "--out", f"new.{kind}"), "exists already")
     from ase.io import read
 
     molecules = list(Chem.SDMolSupplier(str(tmp_path / "new.sdf"), removeHs=False))
@@ -299,13 +270,13 @@ def test_generators_that_cannot_be(alkit, tmp_path):
     (tmp_path / "thiols.smi").write_text("\n".join(f"{'C' * k}S" for k in range(1, 30)))
     (tmp_path / "noise.pt").write_bytes(b"\xff\xfe")
     (tmp_path / "noise.smi").write_bytes(b"\xff\xfe\x00")
-    _refused(alkit("generator", "train", "few.smi"), "Only 2 different molecules")
-    _refused(alkit("generator", "train", "thiols.smi"), "29 molecules have elements outside the alphabet")
-    _refused(alkit("generate", "few.smi", "--out", "new.smi"), "Only 2 different molecules")
-    _refused(alkit("generate", "few.smi", "--out", "new.pdb"), "new.pdb", ".smi, .sdf, .xyz")
-    _refused(alkit("generator", "evaluate", "noise.pt", "--training", "few.smi"), "noise.pt")
-    _refused(alkit("generator", "evaluate", "noise.smi", "--training", "few.smi"), "noise.smi")
-    _refused(alkit("generator", "evaluate", "absent.smi", "--training", "few.smi"), "absent.smi")
+    refused(alkit("generator", "train", "few.smi"), "Only 2 different molecules")
+    refused(alkit("generator", "train", "thiols.smi"), "29 molecules have elements outside the alphabet")
+    refused(alkit("generate", "few.smi", "--out", "new.smi"), "Only 2 different molecules")
+    refused(alkit("generate", "few.smi", "--out", "new.pdb"), "new.pdb", ".smi, .sdf, .xyz")
+    refused(alkit("generator", "evaluate", "noise.pt", "--training", "few.smi"), "noise.pt")
+    refused(alkit("generator", "evaluate", "noise.smi", "--training", "few.smi"), "noise.smi")
+    refused(alkit("generator", "evaluate", "absent.smi", "--training", "few.smi"), "absent.smi")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt", ".smi", ".smi", ".smi"]
 
 
@@ -326,7 +297,7 @@ def test_campaign_run_status_report_predict(alkit, tiny, write_config):
     (folder.parent / "new.smi").write_text("CCCO\n")
     code, out, _ = alkit("predict", folder, "new.smi")
     assert float(out.splitlines()[1].split(",")[1]) < 0
-    _refused(alkit("campaign", "run", config, "--set", "surrogate.epochs=9"), "surrogate.epochs: ")
+    refused(alkit("campaign", "run", config, "--set", "surrogate.epochs=9"), "surrogate.epochs: ")
 
 
 def test_import_and_lookup_campaign(alkit, tmp_path, tiny, write_config):
@@ -385,7 +356,7 @@ def _lookup_campaign(alkit, tiny, write_config):
     assert "0 without a prediction" in err
     assert all(float(row["prediction_eV"]) < 0 and row["structure"] for row in predicted)
     Path("new.smi").write_text("CCO\n")
-    _refused(alkit("predict", tiny["folder"], "new.smi"), "give structures")
+    refused(alkit("predict", tiny["folder"], "new.smi"), "give structures")
 
 
 def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):
@@ -396,7 +367,7 @@ def test_places_that_cannot_be_written_to(alkit, tmp_path, tiny, write_config):
         ("generate", "in.smi", "--out", "file/x.smi"),
         ("campaign", "run", write_config(tiny), "--set", "folder=file/x"),
     ):
-        _refused(alkit(*arguments), "file")
+        refused(alkit(*arguments), "file")
 
 
 def test_failed_labels_are_rows_with_a_reason_and_training_leaves_them_out(alkit, tmp_path):
@@ -414,7 +385,7 @@ def test_failed_labels_are_rows_with_a_reason_and_training_leaves_them_out(alkit
     assert code == 0, err
     # A surrogate sees no charge: it learns from neutral molecules alone.
     assert "'[NH4+]' has a net charge of +1" in err
-    _refused(alkit("train", "labels.csv", "--target", "energy_eV", "--out", "labels.csv"), "labels.csv")
+    refused(alkit("train", "labels.csv", "--target", "energy_eV", "--out", "labels.csv"), "labels.csv")
 
 
 def test_a_damaged_model_is_named(alkit, tmp_path):
@@ -422,13 +393,13 @@ def test_a_damaged_model_is_named(alkit, tmp_path):
     (tmp_path / "model").mkdir()
     for text in ("junk", "{}", '{"format": 1}'):
         (tmp_path / "model" / "ensemble.json").write_text(text)
-        _refused(alkit("predict", "model", "in.smi"), "ensemble.json is damaged")
+        refused(alkit("predict", "model", "in.smi"), "ensemble.json is damaged")
 
 
 def test_reading_a_campaign_writes_nothing(alkit, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "ledger.sqlite").touch()
-    _refused(alkit("campaign", "status", "empty"), "not a campaign's ledger")
+    refused(alkit("campaign", "status", "empty"), "not a campaign's ledger")
     assert (tmp_path / "empty" / "ledger.sqlite").stat().st_size == 0
 
 
@@ -443,7 +414,7 @@ def test_validate_tries_three_labels_and_keeps_none(alkit, tmp_path, tiny, write
     assert "is a valid campaign" in last
     assert sorted(tmp_path.rglob("*")) == before
     refused = ("campaign", "validate", config, "--try", "--set", "simulator.settings={max_iterations: 1}")
-    _refused(alkit(*refused), "None of 3 molecules has a label", "scf_not_converged")
+    refused(alkit(*refused), "None of 3 molecules has a label", "scf_not_converged")
 
 
 def test_labels_of_an_sd_file_begin_at_its_geometries(alkit, tmp_path):

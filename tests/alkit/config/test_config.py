@@ -107,7 +107,10 @@ def test_a_config_is_read_only_and_survives_json(load) -> None:
         ("surrogate: 3\n", "FILE, line 3: surrogate: input should be a valid dictionary"),
         ("surrogate:\n", "FILE, line 3: surrogate: input should be a valid dictionary"),
         ("surrogate: {mode: 4d}\n", "surrogate.mode: input should be '2d' or '3d' (given: '4d')."),
-        ("target: u298\n", "target: input should be 'u0' or 'energy' (given: 'u298')."),
+        (
+            "target: gaap\n",
+            "gaap is no property that alkit knows; say with surrogate.pooling",
+        ),
         ("batch_size: [1]\n", "FILE, line 3: batch_size: input should be a valid integer."),
         ("start:\n  validation: 3\n", "start: validation is 3; give 5 or more, or 0"),
         ("domain:\n  elements: []\n", "domain.elements: list should have at least 1 item"),
