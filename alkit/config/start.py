@@ -17,8 +17,8 @@ class StartLabelsConfig(Section):
     file: Path = Field(description="Molecules with labels: .csv, .tsv, .sdf, .xyz or .extxyz.")
     column: str | None = Field(None, description="Column or property that holds them.")
     level: str | None = Field(None, description="Level of theory, where neither file nor simulator says it.")
-    unit: str | None = Field(None, description="Of them, such as hartree, kcal/mol or Debye.")
-    kind: Energy | None = Field(None, description="Of energies: atomization or total.")
+    unit: str | None = Field(None, description="Unit of the labels, such as hartree, kcal/mol or Debye.")
+    kind: Energy | None = Field(None, description="Kind of energies: atomization or total.")
     references: str | dict[str, float] | None = Field(
         None, description="Energies of isolated atoms, for total ones: a table of alkit's, or {H: -0.5}."
     )

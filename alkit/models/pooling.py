@@ -7,7 +7,7 @@ from alkit.errors import ConfigError
 from alkit.properties import Kind
 from surrogate.settings import Pooling
 
-# Of networks attention has the lower error (benchmarks/gap.py); a kernel has it not.
+# Attention has the lower error (benchmarks/gap.py); a kernel has none.
 _INTENSIVE: dict[str, Pooling] = {"schnet": "attention", "painn": "attention"}
 
 

@@ -48,8 +48,12 @@ def _frontier(calculator: Any) -> tuple[float, float] | None:
 
 
 def _of_levels(energies: Any, occupations: Any) -> tuple[float, float] | None:
-    """Of a closed shell, ``(k,)`` Hartree in ascending order and electrons: smearing moves electrons between
-    orbitals, not their number."""
+    """HOMO and LUMO of a closed shell in eV: smearing moves electrons between orbitals, not their number.
+
+    Args:
+        energies: ``(k,)`` Hartree, ascending.
+        occupations: ``(k,)`` electrons.
+    """
     levels = np.asarray(energies, dtype=np.float64) * Hartree
     pairs = round(float(np.sum(occupations)) / 2)
     if not 0 < pairs < len(levels):

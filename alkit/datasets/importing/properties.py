@@ -154,7 +154,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _usual_kind(name: str, unit: str) -> str:
-    """Of properties that are no energies, as alkit knows them; of an energy the kind must be said."""
+    """The kind of a property that is no energy, where alkit knows it; an energy's must be said."""
     if (named := known(name)) is not None:
         return "" if named.kind == "energy" else named.kind
     return "scalar" if unit and not _is_energy_unit(unit) else ""

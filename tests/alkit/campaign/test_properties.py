@@ -1,4 +1,4 @@
-"""Campaigns on properties that are no energies: gaps by GFN2-xTB, dipole moments of a data set, labels by hand."""
+"""Campaigns on properties that are no energies: by GFN2-xTB, of a data set, by hand."""
 
 import csv
 from pathlib import Path
@@ -38,7 +38,7 @@ def header(path: Path) -> list[str]:
 def test_a_campaign_looks_for_the_largest_gaps(flat, capsys) -> None:
     result = Campaign(flat | {"target": "gap"}).run()
     assert result.quantity.unit == "eV"
-    config, ledger = open_campaign(result.folder)
+    _, ledger = open_campaign(result.folder)
     level = ledger.level
     assert (level.method, level.property, level.unit) == ("GFN2-xTB", "gap", "eV")
     labels = [
