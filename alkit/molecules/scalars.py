@@ -42,7 +42,7 @@ _ABOVE = 1e-6  # eV: rounding, by which a LUMO may lie below its HOMO
 def stored_unit(name: str, unit: str) -> tuple[float, str]:
     """The factor to the unit that alkit keeps a property in, and that unit.
 
-    Of a property of the user's own, energies are kept in eV, and everything else as it is.
+    A property of the user's own is kept as it is, but in eV where its unit is one of energy.
 
     Raises:
         DataError: a unit that the property does not have, or none.

@@ -265,7 +265,7 @@ def _interval(metrics: Mapping[str, float], unit: str) -> str:
 
 
 def _half_width(metrics: Mapping[str, float]) -> float | None:
-    """Half the width of the mean absolute error's 95 % interval (Student's t), where the test molecules are few."""
+    """Half the mean absolute error's 95 % interval (Student's t), where the test molecules are few."""
     from scipy.stats import t as student
 
     n = int(metrics["test_size"])
