@@ -62,7 +62,7 @@ def write_report(
     """
     metrics, quantity = ledger.metrics(), ledger.quantity
     if metrics and redraw:
-        _draw(ledger, metrics, folder, quantity)
+        _draw(ledger, metrics, folder)
         draw_front(ledger, config, folder / "plots" / "front.png")
     drawings = _drawings(folder) if metrics else {}
     html = pages.render(
@@ -73,7 +73,7 @@ def write_report(
         rows=[_row(row, quantity) | best_labels(ledger, config, int(row["round"])) for row in metrics],
         quantity=quantity,
         best="highest" if looks_for_highest(config) else "lowest",
-        facts=_facts(config, metrics, twin_metrics(folder), quantity) + under_way.facts(ledger, config),
+        facts=_facts(config, metrics, folder, quantity) + under_way.facts(ledger, config),
         drawings=drawings,
         front=front_of(ledger, config),
         fates=_fates(ledger),
@@ -135,10 +135,9 @@ def histories_table(rows: Iterable[dict[str, Any]], last: int) -> Table:
     """The last so many candidates with what became of them, as a terminal table."""
     shown = Table(title=f"The last {last} candidates", title_justify="left")
     shown_rows = deque(rows, maxlen=last)
-    unit = next((row["unit"] for row in shown_rows if row.get("unit")), "eV")
-    value_heading = f"label [{unit}]"
-    for heading in ("id", "round", "molecule", "role", "status", "reason", "tries", "from", value_heading):
-        shown.add_column(heading, justify="right" if heading in ("id", "round", value_heading) else "left")
+    label = f"label [{next((row['unit'] for row in shown_rows if row.get('unit')), 'eV')}]"
+    for heading in ("id", "round", "molecule", "role", "status", "reason", "tries", "from", label):
+        shown.add_column(heading, justify="right" if heading in ("id", "round", label) else "left")
     for row in shown_rows:
         value = "" if row["value"] is None else f"{row['value']:.4f}"
         shown.add_row(
@@ -232,12 +231,11 @@ def campaign_verdict(
     trivial = last.get("baseline_xtb", last["baseline_elements"])
     name = "the baseline with element counts" if "baseline_xtb" in last else "counting elements"
     said = f" Tier: {on}." if on else ""
-    unit = quantity.unit
-    mae = f"{last['mae']:.3f} {unit}{_interval(last, unit)}"
+    mae = f"{last['mae']:.3f} {quantity.unit}{_interval(last, quantity.unit)}"
     if last["mae"] > trivial:
         return (
             f"The surrogate is trained and saved, and no better than {name}: its test MAE is {mae}, theirs "
-            f"{trivial:.3f} {unit}. Give it more labels or epochs.{said}"
+            f"{trivial:.3f} {quantity.unit}. Give it more labels or epochs.{said}"
         )
     gain, accuracy = trivial / last["mae"], f" ({_accuracy(last)})" if quantity.energy else ""
     with_labels = f"With {last['labels']:.0f} labels the test MAE is {mae}{accuracy}"
@@ -350,11 +348,9 @@ def _row(row: Mapping[str, float], quantity: Quantity) -> dict[str, str]:
 
 
 def _facts(
-    config: CampaignConfig,
-    metrics: Sequence[RoundMetrics],
-    twin: Sequence[RoundMetrics],
-    quantity: Quantity,
+    config: CampaignConfig, metrics: Sequence[RoundMetrics], folder: Path, quantity: Quantity
 ) -> list[tuple[str, str]]:
+    twin = twin_metrics(folder)
     surrogate = config.surrogate
     flat = "RDKit's drawing" if surrogate.layout == "depiction" else "topological distances"
     mode = f"2D, {flat}" if surrogate.mode == "2d" else f"3D, {surrogate.geometry} geometries"

@@ -24,7 +24,7 @@ class ManualSimulator:
 
     ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: the property; ``unit``: of the numbers, one
     that the property has: eV of energies, the usual one of a property that alkit knows; that of one's own
-    must be given. ``kind``, where it is an energy: "atomization", or "total" energies, from which those of the isolated
+    must be given. For energies ``kind``: "atomization", or "total" energies, from which those of the isolated
     atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a table of
     alkit's. Raises `ConfigError` for settings that cannot be.
     """
