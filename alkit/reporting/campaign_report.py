@@ -291,9 +291,9 @@ def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
         ]
 
 
-def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path, quantity: Quantity) -> None:
+def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> None:
     """Plots as files in ``plots/``."""
-    target = folder / "plots"
+    target, quantity = folder / "plots", ledger.quantity
     target.mkdir(exist_ok=True)
     last = int(metrics[-1]["round"])
     predictions = folder / "rounds" / f"{last:02d}" / "test_predictions.csv"

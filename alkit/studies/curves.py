@@ -18,11 +18,14 @@ _SHOWN = (0.2, 8.0)  # times, of the labels: an interval of two seeds may be far
 _TICKS = (50, 100, 200, 300, 500, 1000, 2000, 5000)
 
 
-def learning_curves(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], path: Path) -> Path:
+def learning_curves(
+    runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], path: Path, unit: str = "eV"
+) -> Path:
     """Each error against labels: the mean over seeds, and a band of one standard deviation.
 
     Args:
         runs: of every arm, by its name. The first is grey.
+        unit: of the errors.
     """
     figure, grid = plots.figure(len(metrics))
     for axes, metric in zip(np.atleast_1d(grid), metrics, strict=True):
@@ -35,7 +38,7 @@ def learning_curves(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], p
             if len(arm) > 1:
                 spread = curves.std(axis=0, ddof=1)
                 axes.fill_between(labels, mean - spread, mean + spread, color=colour, alpha=0.13, lw=0)
-        axes.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{TITLES[metric]}, eV")
+        axes.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{TITLES[metric]}, {unit}")
         ticks = [n for n in _TICKS if labels[0] <= n <= labels[-1]]
         if len(ticks) < _FEWEST_TICKS:
             ticks = [round(n) for n in labels]

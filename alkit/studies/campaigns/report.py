@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alkit.files import replace_file, write_text
+from alkit.properties import column
 from alkit.reporting import html as pages
 from alkit.reporting.savings import Saving, compared, saving
 from alkit.studies import curves
@@ -65,7 +66,10 @@ def write_report(results: Results, folder: Path) -> Path:
     ordered = [results.settings.reference, *(arm.name for arm in results.settings.others)]
     drawn = [
         curves.learning_curves(
-            {name: results.of(name) for name in ordered}, METRICS, plots / "learning_curves.png"
+            {name: results.of(name) for name in ordered},
+            METRICS,
+            plots / "learning_curves.png",
+            _unit(results),
         ),
         curves.savings(
             {
@@ -93,6 +97,11 @@ def write_report(results: Results, folder: Path) -> Path:
     return folder / "report.html"
 
 
+def _unit(results: Results) -> str:
+    """The unit of all errors."""
+    return results.runs[0].unit
+
+
 def _title(results: Results) -> str:
     first, settings = results.runs[0], results.settings
     labels = f"about {first.of('labels')[-1]:.0f} labels"
@@ -105,7 +114,7 @@ def _cells(results: Results, arm: str) -> dict[str, str]:
     for metric in METRICS:
         last = np.array([run.of(metric)[-1] for run in runs])
         spread = f" ± {last.std(ddof=1):.3f}" if len(last) > 1 else ""
-        cells[f"{curves.TITLES[metric]}, eV"] = f"{last.mean():.3f}{spread}"
+        cells[f"{curves.TITLES[metric]}, {_unit(results)}"] = f"{last.mean():.3f}{spread}"
     for metric in METRICS:
         saved = str(saving_of(results, arm, metric)) if other else ""
         cells[f"labels saved, {curves.TITLES[metric]}"] = saved
@@ -125,7 +134,9 @@ def _sources(runs: list[Run]) -> str:
 def _write_rows(path: Path, results: Results) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["campaign", "seed", "round", "labels", *(f"{metric}_eV" for metric in METRICS)])
+        table.writerow(
+            ["campaign", "seed", "round", "labels", *(column(metric, _unit(results)) for metric in METRICS)]
+        )
         for run in results.runs:
             for row in run.metrics:
                 table.writerow(

@@ -38,6 +38,7 @@ class Run(Curve):
         origins: how many training labels came from where: the start, the target set, a proposer.
         test: SMILES of its test set.
         level: of theory, of its labels.
+        unit: of its labels.
     """
 
     arm: str
@@ -46,6 +47,7 @@ class Run(Curve):
     origins: dict[str, int]
     test: frozenset[str]
     level: str
+    unit: str = "eV"
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +177,7 @@ def _read(arm: Arm, seed: int, config: CampaignConfig) -> Run:
             _origins(ledger),
             frozenset(candidate.smiles for candidate in ledger.candidates(role="test", status=("labelled",))),
             str(ledger.level),
+            ledger.quantity.unit,
         )
 
 
