@@ -178,3 +178,23 @@ def test_the_data_set_of_the_docs(tmp_path, monkeypatch):
     assert len(data) == 30
     assert data.level_of("u0") == "PBE0/def2-TZVP (atoms fitted)"
     assert database_of(config) == database_of(config)
+
+
+def test_the_properties_of_the_docs():
+    """The table has every property that alkit knows, with its unit and kind; the campaign's keys are valid."""
+    import yaml
+
+    from alkit.properties import TABLE
+
+    path = ROOT / "docs" / "properties.md"
+    rows = [
+        line.split("|")[1:5] for line in path.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"
+    ]
+    told = {
+        name: (unit.strip(), kind.strip())
+        for names, _, unit, kind in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert {one.name: (one.unit, one.kind) for one in TABLE}.items() <= told.items()
+    (block,) = _blocks(path, "yaml")
+    check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(block))

@@ -86,8 +86,7 @@ def write_report(
 
 
 def rounds_table(metrics: Sequence[Mapping[str, float]], title: str, quantity: Quantity = ENERGY) -> Table:
-    """The rounds as a terminal table that fits 80 columns: errors on the test set, of energies in kcal/mol
-    too."""
+    """The rounds as a table that fits 80 columns: errors on the test set, of energies in kcal/mol too."""
     shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, padding=0)
     delta = "baseline_xtb" in metrics[-1]
     names = ("elements", "bonds", "baseline") if delta else ("mean", "elements", "bonds")
