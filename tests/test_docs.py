@@ -181,7 +181,7 @@ def test_the_data_set_of_the_docs(tmp_path, monkeypatch):
 
 
 def test_the_properties_of_the_docs():
-    """The table has every property that alkit knows, with its unit and kind; the campaign's keys are valid."""
+    """The table has every property that alkit knows, with unit and kind; the campaign's keys are valid."""
     import yaml
 
     from alkit.properties import TABLE

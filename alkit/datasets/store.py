@@ -15,6 +15,7 @@ from alkit.errors import DataError
 from alkit.molecules.energies import ATOMIZATION_ENERGIES, check_energies
 from alkit.molecules.molecule import canonical_of_any
 from alkit.molecules.scalars import check_values
+from alkit.properties import known as property_named
 from alkit.properties import short_name, usual_unit
 
 
@@ -88,7 +89,9 @@ class Dataset:
                 atoms = name in self.atomrefs and self.atomrefs[name].any()
                 known = unit == "eV" and (_named_energy(name) or self._atomization or atoms)
                 origin = "the data set's own" if known and atoms else ""
-                found[name] = Property(unit, kind if known else "scalar", self.level, origin)
+                named = property_named(name)
+                other = named.kind if named is not None and named.kind != "energy" else "scalar"
+                found[name] = Property(unit, kind if known else other, self.level, origin)
         return found
 
     @classmethod
