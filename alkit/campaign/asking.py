@@ -143,9 +143,9 @@ def ask(folder: Path) -> Batch:
         wanted = [
             Wanted(c.id, c.smiles, c.role, *known[c.id], state.molecules.molecule(c.smiles)) for c in rows
         ]
-        reading: Any = create_simulator(state.labels.simulator)
-        quantity = Quantity.of(reading.level.property, reading.level.unit)
-        return Batch(round_, column(config.target, reading.reading.unit), wanted, quantity)
+        simulator: Any = create_simulator(state.labels.simulator)
+        quantity = Quantity.of(simulator.level.property, simulator.level.unit)
+        return Batch(round_, column(config.target, simulator.reading.unit), wanted, quantity)
 
 
 def reading_state(config: CampaignConfig, ledger: Ledger, folder: Path, round_: int) -> RoundState:
@@ -224,9 +224,8 @@ def _xyz(batch: Batch, path: Path) -> None:
 
     structures = []
     for one in batch.wanted:
-        info = _cells(one, batch) | {
-            "smiles": one.smiles.replace("\\", "\\\\")
-        }  # readers take one for an escape
+        smiles = one.smiles.replace("\\", "\\\\")  # readers take one for an escape
+        info = _cells(one, batch) | {"smiles": smiles}
         structures.append(Atoms(one.molecule.numbers, one.molecule.positions, info=info))
     write(path, structures, format="extxyz")
 

@@ -113,15 +113,15 @@ def whole_number(text: str) -> int:
 
 def names_a_label(names: Sequence[str], target: str) -> bool:
     """Whether any of these columns may hold labels of ``target``."""
-    usual = _usual(target)
-    return any(
-        name.removeprefix("atomization_").startswith(target.lower()) or name in usual for name in names
-    )
+    return bool(_columns(names, target))
 
 
-def _usual(target: str) -> tuple[str, ...]:
-    """Names that columns of labels have whatever they are."""
-    return _USUAL_OF_ENERGIES if is_energy(target) else _USUAL
+def _columns(names: Sequence[str], target: str) -> list[str]:
+    """Those of these columns that may hold labels of ``target``, the likeliest first."""
+    own, usual = target.lower(), _USUAL_OF_ENERGIES if is_energy(target) else _USUAL
+    found = [name for name in names if name == own or name.startswith(f"{own}_")]
+    found += [name for name in names if name.startswith(f"atomization_{own}")]  # of `alkit campaign ledger`
+    return found + [name for name in usual if name in names]
 
 
 def value_column(names: Sequence[str], target: str, unit: str, column: str | None, what: str) -> str:
@@ -139,11 +139,7 @@ def value_column(names: Sequence[str], target: str, unit: str, column: str | Non
     """
     if column is not None and column.lower() not in names:
         raise DataError(f"{what} has no column {column!r}; it has {', '.join(names) or 'none'}.")
-    own = target.lower()
-    usual = [name for name in names if name == own or name.startswith(f"{own}_")]
-    usual += [name for name in names if name.startswith(f"atomization_{own}")]  # of `alkit campaign ledger`
-    usual += [name for name in _usual(target) if name in names]
-    found = column.lower() if column else next(iter(usual), None)
+    found = column.lower() if column else next(iter(_columns(names, target)), None)
     if found is None:
         raise DataError(
             f"{what} has no column {column_name(target, unit)}; it has {', '.join(names) or 'none'}. Name "

@@ -43,9 +43,8 @@ def predicted(state: RoundState, molecules: str | Atoms | Iterable[str | Atoms])
         predict: Any = predict_structures if wanted and isinstance(wanted[0], Molecule) else predict_smiles
         rows = list(predict(ensemble, provenance, wanted, call_all=call_all, cache=state.labels.baselines))
     columns: dict[str, Any] = {"smiles": [row.smiles for row in rows]}
-    for name, column in zip(
-        _NUMBERS, columns_of(provenance.quantity), strict=True
-    ):  # no number where there is none
+    for name, column in zip(_NUMBERS, columns_of(provenance.quantity), strict=True):
+        # Not a number where there is none.
         columns[column] = pandas.Series([getattr(row, name) for row in rows], dtype=float)
     columns["reason"] = [row.reason for row in rows]
     if provenance.atoms:

@@ -201,7 +201,9 @@ class StopConfig(Section):
     hours: PositiveFloat | None = Field(
         None, description="Wall time of this campaign, all its runs together."
     )
-    target_mae: PositiveFloat | None = Field(None, description="eV, reached on the validation set.")
+    target_mae: PositiveFloat | None = Field(
+        None, description="In the target's unit, reached on the validation set."
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1), NotTruth] | None = Field(
         None, description="Probability that the error is no larger than target_mae; null: as measured."
     )

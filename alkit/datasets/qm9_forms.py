@@ -24,7 +24,7 @@ from alkit.datasets.database_rows import check_rows, decode_labels, read_rows
 from alkit.datasets.files import open_text
 from alkit.datasets.tables import parse_number
 from alkit.errors import DataError
-from alkit.molecules.energies import unit_of
+from alkit.molecules.scalars import stored_unit
 from alkit.properties import QM9
 
 LEVEL = "B3LYP/6-31G(2df,p)"
@@ -311,12 +311,10 @@ def _database(source: Path) -> Form:
 
 
 def _factor(source: Path, name: str, unit: str) -> float:
-    if UNITS[name] != "eV":
-        return 1.0
     try:
-        return unit_of(unit)
+        return stored_unit(name, unit)[0]
     except DataError as error:
-        raise DataError(f"{source}: property {name}: {error}") from None
+        raise DataError(f"{source}: property {name}: {error}.") from None
 
 
 def _database_rows(

@@ -174,10 +174,10 @@ def check_label(label: Any, molecule: Molecule, level: Level) -> Label:
 
 def _problem_of_scalars(label: Label) -> str:
     """Why no molecule has these values of properties that alkit knows; empty where one can."""
-    orbitals = problem_of_orbitals(label.parts)
-    if is_energy(label.level.property) or label.level.unit != usual_unit(label.level.property):
-        return orbitals  # of other units and properties alkit knows no bounds
-    return problem_of(label.level.property, label.value) or orbitals
+    name, unit = label.level.property, label.level.unit
+    if is_energy(name) or unit != usual_unit(name):  # alkit knows no bounds of other units and properties
+        return ""
+    return problem_of(name, label.value) or problem_of_orbitals(label.parts)
 
 
 def _number(value: Any, name: str, molecule: Molecule) -> float:

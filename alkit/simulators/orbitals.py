@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import PropertyNotImplementedError
 from ase.units import Debye, Hartree
 
 
@@ -14,36 +14,27 @@ def observables(atoms: Atoms) -> dict[str, float]:
     """What a calculator says of a molecule that it has just computed, besides its energy.
 
     Returns:
-        ``homo``, ``lumo`` and ``gap`` (eV), ``mu`` (Debye): those that it has.
+        ``homo``, ``lumo`` and ``gap`` (eV), ``mu`` (Debye): those that it has as finite numbers.
     """
     found: dict[str, float] = {}
     if (frontier := _frontier(atoms.calc)) is not None:
         found |= {"homo": frontier[0], "lumo": frontier[1], "gap": frontier[1] - frontier[0]}
-    if (dipole := atoms.calc.results.get("dipole")) is not None:  # e Å
+    if np.shape(dipole := atoms.calc.results.get("dipole")) == (3,):  # e Å
         found["mu"] = float(np.linalg.norm(dipole)) / Debye
-    return found
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _frontier(calculator: Any) -> tuple[float, float] | None:
     """HOMO and LUMO in eV; None where the calculator does not say them, or has no empty orbital."""
-    results = calculator.results
-    if "homo" in results and "lumo" in results:  # eV, as all of ASE's energies
-        return float(results["homo"]), float(results["lumo"])
-    # xtb-python's and tblite's calculators keep what else they know to themselves.
-    result: Any = getattr(calculator, "_res", None)
-    if hasattr(result, "get_orbital_eigenvalues"):
-        try:
-            return _of_levels(result.get_orbital_eigenvalues(), result.get_orbital_occupations())
-        except Exception:  # xtb-python has no orbitals of a force field, and raises its own error
-            return None
-    if hasattr(result, "get"):
+    own = [calculator.results.get(name) for name in ("homo", "lumo")]  # eV, as all of ASE's energies
+    if all(isinstance(one, int | float | np.number) for one in own):
+        return float(own[0]), float(own[1])
+    # xtb-python's and tblite's calculators keep their orbitals to themselves.
+    package, result = type(calculator).__module__.partition(".")[0], getattr(calculator, "_res", None)
+    if package == "xtb" and result is not None:
+        return _of_levels(result.get_orbital_eigenvalues(), result.get_orbital_occupations())
+    if package == "tblite" and result is not None:
         return _of_levels(result.get("orbital-energies"), result.get("orbital-occupations"))
-    if hasattr(calculator, "get_homo_lumo"):  # GPAW's, eV
-        try:
-            homo, lumo = calculator.get_homo_lumo()
-        except (PropertyNotImplementedError, NotImplementedError):
-            return None
-        return float(homo), float(lumo)
     return None
 
 

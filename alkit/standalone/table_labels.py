@@ -73,35 +73,46 @@ class TableLabels:
                 kind that is not.
         """
         name, written = split_column(column)
-        unit = self._unit(name, written, what)
         kind = self._kind(name, what)
-        if kind == "energy":
-            try:
-                energies = as_atomization(
-                    values, compositions, unit=unit, kind=self._energy(), references=self.references,
-                    what=what, names=names, charges=charges,
-                )  # fmt: skip
-            except DataError as error:
-                if known(name) is not None or self.kind is not None:
-                    raise
-                raise DataError(
-                    f"{error} If {name} is no energy, say --kind extensive or intensive."
-                ) from None
-            return energies, Quantity(short_name(name), "eV", True), kind
-        if self.references:
+        if kind != "energy" and self.references:
             raise DataError(f"{what}: --references are the atoms of total energies; {name} is none.")
         try:
-            factor, stored = stored_unit(name, unit or "")
+            unit = self._unit(name, written)
+            factor, stored = (1.0, "eV") if kind == "energy" else stored_unit(name, unit or "")
         except DataError as error:
-            raise DataError(f"{what}: {error} with --unit.") from None
+            raise DataError(f"{what}: {error} (--unit).") from None
+        quantity = Quantity(short_name(name), stored, kind == "energy")
+        if kind == "energy":
+            return self._energies(name, unit, values, compositions, charges, what, names), quantity, kind
         values = np.asarray(values, dtype=np.float64) * factor
         check_values(name, values, compositions, what, names=names, factor=factor)
-        return values, Quantity(short_name(name), stored, False), kind
+        return values, quantity, kind
 
-    def _unit(self, name: str, written: str, what: str) -> str | None:
+    def _energies(
+        self,
+        name: str,
+        unit: str | None,
+        values: NDArray[np.float64],
+        compositions: list[NDArray[np.int64]],
+        charges: NDArray[np.int64],
+        what: str,
+        names: list[str],
+    ) -> NDArray[np.float64]:
+        try:
+            return as_atomization(
+                values, compositions, unit=unit, kind=self._energy(), references=self.references, what=what,
+                names=names, charges=charges,
+            )  # fmt: skip
+        except DataError as error:
+            if known(name) is not None or self.kind is not None:
+                raise
+            advice = f"If {name} is no energy, say --kind extensive or intensive."
+            raise DataError(f"{error} {advice}") from None
+
+    def _unit(self, name: str, written: str) -> str | None:
         """The unit that is meant, of the user's and that of the column's name."""
         if self.unit and written and stored_unit(name, self.unit) != stored_unit(name, written):
-            raise DataError(f"{what}: the column is in {written} by its name, and --unit is {self.unit}.")
+            raise DataError(f"the column is in {written} by its name, and {self.unit} is given")
         return self.unit or written or None
 
     def _kind(self, name: str, what: str) -> Kind | None:

@@ -222,8 +222,8 @@ def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
         # The default of earlier revisions was 0, which is what a neutral closed-shell SMILES states; that of
         # an ion is in the other half of the key.
         settings |= {key: 0 for key in ("charge", "unpaired") if settings.get(key) == FROM_SMILES}
-        if not settings.get("unit"):  # came later, and the level names it
-            settings.pop("unit", None)
+        if spec.kind == "ase" and not settings["unit"]:  # a setting that came later; the level names it too
+            settings.pop("unit")
     version = getattr(simulator, "version", "")
     parts = [spec.kind, *level_columns(simulator.level), version, settings, REVISION]
     return json.dumps([*parts, *_sources(simulator), *_files(settings)], sort_keys=True, default=str)

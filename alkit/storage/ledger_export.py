@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from alkit.datasets.create import Record, create_database
+from alkit.datasets.create import Property, Record, create_database
 from alkit.errors import CampaignError, DataError
 from alkit.files import by_ending
 from alkit.plugins import nearest
+from alkit.properties import ENERGIES, column, kind_of
 from alkit.simulators.base import Label, Level
 from alkit.storage.label_rows import read_attempts
 from alkit.storage.ledger import Ledger, Status
@@ -23,7 +24,8 @@ def export(ledger: Ledger, out: Path, *, name: str) -> int:
 
     ``.csv`` and ``.parquet``: every candidate, one a row, in the order of proposal. ``.db`` (ASE's database,
     as schnetpack reads it, and as ``dataset`` of another campaign) and ``.extxyz``: every label of the
-    campaign, atomization energies in eV with the geometry (Angstrom) that they belong to.
+    campaign, atomization energies in eV or another property in its unit, with the geometry (Angstrom) that
+    they belong to.
 
     Raises:
         DataError: another ending, or the file exists.
@@ -93,6 +95,7 @@ def _parquet(ledger: Ledger, out: Path, name: str) -> int:
 
 def _database(ledger: Ledger, out: Path, name: str) -> int:
     level = ledger.level or Level("", "")  # without a level `labels` raises
+    kind = "atomization" if level.property in ENERGIES else kind_of(level.property) or "scalar"
     records = (
         Record(label.smiles, label.numbers, label.positions, {level.property: label.value})
         for label in labels(ledger)
@@ -104,7 +107,8 @@ def _database(ledger: Ledger, out: Path, name: str) -> int:
         level=level.method,
         geometry="dataset",
         source=f"labels of the alkit campaign {name}",
-        atomization=True,
+        atomization=level.property in ENERGIES,
+        properties={level.property: Property(level.unit, kind, level.method)},
     )
 
 
@@ -119,10 +123,16 @@ def _extxyz(ledger: Ledger, out: Path, name: str) -> int:
             info={
                 "smiles": label.smiles,
                 "level": str(label.level),
-                f"atomization_{label.level.property}_eV": label.value,
+                _column(label.level): label.value,
             },
         )
         for label in labels(ledger)
     ]
     write(out, structures, format="extxyz")
     return len(structures)
+
+
+def _column(level: Level) -> str:
+    """What a label is called beside its structure: ``atomization_u0_eV``, ``gap_eV``."""
+    name = column(level.property, level.unit)
+    return f"atomization_{name}" if level.property in ENERGIES else name

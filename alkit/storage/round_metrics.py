@@ -10,7 +10,7 @@ _COUNTS = ("round", "labels", "test_size", "validation_size", "cheap_labels")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RoundMetrics(Mapping[str, float]):
-    """What the evaluate stage has measured in one round. Energies are in eV.
+    """What the evaluate stage has measured in one round. Errors are in the unit of the labels.
 
     It is a mapping too (``metrics["mae"]``, ``dict(metrics)``), of the values that are there.
 
@@ -18,10 +18,10 @@ class RoundMetrics(Mapping[str, float]):
         round: 0 is the random start.
         labels: training and validation labels so far.
         test_size: molecules of the test set.
-        mae, rmse, q95, max: of the absolute test errors, eV.
+        mae, rmse, q95, max: of the absolute test errors.
         r2: coefficient of determination on the test set.
-        validation_mae: eV; stop rules read it, since the test set chooses nothing.
-        validation_error: eV, the standard error of ``validation_mae``.
+        validation_mae: stop rules read it, since the test set chooses nothing.
+        validation_error: the standard error of ``validation_mae``.
         validation_size: molecules of the validation set.
         validation_rise: p-value that validation errors are not larger than in the best round before.
         outside_target: share of the acquired molecules that lie outside of the target set.
@@ -29,8 +29,8 @@ class RoundMetrics(Mapping[str, float]):
         acquired_widening: factor on intervals that would hold 90 % of the labels acquired in earlier rounds.
         acquired_widened_90: share of the acquired molecules in intervals of that width.
         baseline_mean, baseline_elements, baseline_bonds: test MAE of trivial baselines fitted to the same
-            labels, eV.
-        baseline_xtb: test MAE of the GFN2-xTB energy with element counts, eV; in delta campaigns.
+            labels.
+        baseline_xtb: test MAE of the GFN2-xTB energy with element counts; in delta campaigns.
         coverage_90: share of test labels inside their 90 % interval.
         spearman: rank correlation of deviation and absolute error.
         ence, miscalibration_area, nll, sharpness, rejection_gain: see `surrogate.metrics`.
@@ -89,5 +89,5 @@ class RoundMetrics(Mapping[str, float]):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        error = "" if self.mae is None else f", test MAE {self.mae:.4f} eV"
+        error = "" if self.mae is None else f", test MAE {self.mae:.4f}"
         return f"RoundMetrics(round {self.round}, {self.labels} labels{error})"

@@ -13,11 +13,12 @@ from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.campaign.label_files import rows_of_frame
 from alkit.campaign.telling import tell
 from alkit.config.loading import check_config
-from alkit.datasets import ImportOptions, import_files
+from alkit.datasets import Dataset, ImportOptions, import_files
 from alkit.errors import CampaignError, ConfigError
 from alkit.models.store import load_model
 from alkit.molecules.enumeration import seed_molecules
 from alkit.reporting import campaign_report
+from alkit.storage.ledger_export import export
 
 pytestmark = pytest.mark.campaign
 HIGHEST = {"name": "log_ei", "settings": {"minimise": False}}
@@ -35,7 +36,7 @@ def header(path: Path) -> list[str]:
         return next(csv.reader(file))
 
 
-def test_a_campaign_looks_for_the_largest_gaps(flat, capsys) -> None:
+def test_a_campaign_looks_for_the_largest_gaps(flat, tmp_path) -> None:
     result = Campaign(flat | {"target": "gap"}).run()
     assert result.quantity.unit == "eV"
     _, ledger = open_campaign(result.folder)
@@ -47,7 +48,13 @@ def test_a_campaign_looks_for_the_largest_gaps(flat, capsys) -> None:
     assert all(one.value == pytest.approx(one.parts["lumo"] - one.parts["homo"]) for one in labels)
     acquired = [value for c, value in ledger.labelled("training") if c.round == 1]
     assert len(acquired) == 4
+    export(ledger, tmp_path / "gaps.db", name="gaps")
+    export(ledger, tmp_path / "gaps.extxyz", name="gaps")
     ledger.close()
+    data = Dataset.open(tmp_path / "gaps.db")
+    assert (data.properties["gap"].kind, data.units["gap"]) == ("intensive", "eV")
+    assert data.labels("gap")[0][data.index(labels[0].smiles)] == labels[0].value
+    assert "gap_eV=" in (tmp_path / "gaps.extxyz").read_text()
     page = (result.folder / "report.html").read_text()
     assert "kcal" not in page.split("</style>")[1].split("<details>")[0]
     assert "chemical" not in page

@@ -121,7 +121,7 @@ def test_no_label_is_taken_for_that_of_another_property(tmp_path) -> None:
         ("gap", "eV", float("nan"), {}, "not_finite"),
         ("mu", "Debye", -1.0, {}, "impossible_value"),
         ("homo", "eV", -3.0, {"homo": -3.0, "lumo": -5.0}, "impossible_value"),
-        ("energy", "eV", -16.0, {"homo": -3.0, "lumo": -5.0}, "impossible_value"),
+        ("gap", "eV", 2.0, {"homo": -3.0, "lumo": -5.0}, "impossible_value"),
     ],
 )
 def test_values_that_no_molecule_has_are_refused(
