@@ -68,7 +68,9 @@ def test_every_key_is_explained_and_nothing_is_undefined(kind: str) -> None:
     assert template(kind).endswith("\n")
 
 
-@pytest.mark.parametrize("name", ["quickstart", "optimise", "gap", "pareto", "qm9_pool", "qm9_delta"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "few_labels", "optimise", "gap", "pareto", "qm9_pool", "qm9_delta"]
+)
 def test_recipes_ship_with_the_package(name):
     text = recipe(name)
     assert text == (Path(__file__).parents[3] / "campaigns" / f"{name}.yaml").read_text(encoding="utf-8")
