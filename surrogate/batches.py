@@ -23,6 +23,9 @@ MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
 STARTS, WEIGHTS = "starts", "weights"
 ROW_DISTANCES, ROW_INPUTS = "row_distances", "row_inputs"
 _keys = schnetpack.properties
+# Of the two atoms of every pair, and from the first to the second: what `surrogate.forces` needs.
+FIRSTS, SECONDS, VECTORS = _keys.idx_i, _keys.idx_j, _keys.Rij
+FORCES = _keys.forces  # (n, 3), over the scale
 MOLECULE_OF_ATOM = _keys.idx_m
 
 
@@ -31,8 +34,14 @@ class GraphDataset(Dataset):
 
     What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
     is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
-    that batches are cut at once. ``targets`` are in units of the ensemble's scale; ``left_out`` is ``(n, s)``
-    bool.
+    that batches are cut at once.
+
+    Args:
+        targets: ``(n,)`` in units of the ensemble's scale.
+        left_out: ``(n, s)``.
+        forces: ``(atoms, 3)`` of each molecule, in units of the scale over Å.
+        sloped: whether forces can be computed, see `surrogate.forces`: SchNet then has a vector of every
+            pair, too, and no table. So it is where ``forces`` are given.
     """
 
     def __init__(
@@ -41,6 +50,9 @@ class GraphDataset(Dataset):
         settings: ModelSettings,
         targets: Sequence[float] | NDArray | None = None,
         left_out: NDArray[np.bool_] | None = None,
+        *,
+        forces: Sequence[NDArray] | None = None,
+        sloped: bool = False,
     ):
         self.graphs = list(graphs)
         self.left_out = None if left_out is None else torch.from_numpy(np.array(left_out, dtype=bool))
@@ -52,19 +64,24 @@ class GraphDataset(Dataset):
             _keys.Z: _joined([graph.numbers for graph in self.graphs]),
             ATOM_INPUTS: _joined([graph.atom_inputs for graph in self.graphs]),
         }
+        if forces is not None:
+            self._atoms[FORCES] = _joined(forces).float()
         firsts = _joined([graph.receivers for graph in self.graphs])
         seconds = _joined([graph.senders for graph in self.graphs])
         lengths = torch.tensor([len(graph.senders) for graph in self.graphs], dtype=torch.int64)
         vectors = _joined([graph.vectors for graph in self.graphs])
         inputs = _joined([graph.pair_inputs for graph in self.graphs])
         if settings.representation == "painn":
-            self._pairs = {_keys.idx_i: firsts, _keys.idx_j: seconds, _keys.Rij: vectors, PAIR_INPUTS: inputs}
+            self._pairs = {FIRSTS: firsts, SECONDS: seconds, VECTORS: vectors, PAIR_INPUTS: inputs}
         else:
             once = firsts < seconds
             owners = torch.repeat_interleave(lengths)[once]
             lengths = torch.bincount(owners, minlength=len(self.graphs))
             self._pairs = {"firsts": firsts[once], PARTNERS: seconds[once]}
-            self._read_filters(vectors[once].norm(dim=1), inputs[once], settings)
+            if sloped or forces is not None:
+                self._pairs[VECTORS] = vectors[once]
+            else:
+                self._read_filters(vectors[once].norm(dim=1), inputs[once], settings)
         self._lengths = lengths
 
     def to(self, device: torch.device) -> "GraphDataset":
@@ -102,12 +119,16 @@ class GraphDataset(Dataset):
         batch |= {_keys.n_atoms: sizes, _keys.idx_m: torch.repeat_interleave(sizes)}
         cut = {name: values[pairs] for name, values in self._pairs.items()}
         shifts = torch.repeat_interleave(sizes.cumsum(0) - sizes, lengths)
-        for name in cut.keys() & {"firsts", PARTNERS, _keys.idx_i, _keys.idx_j}:
+        for name in cut.keys() & {"firsts", PARTNERS, FIRSTS, SECONDS}:
             cut[name] += shifts
         if "firsts" in cut:
-            counts = torch.bincount(cut.pop("firsts"), minlength=len(atoms))
+            firsts = cut.pop("firsts")
+            counts = torch.bincount(firsts, minlength=len(atoms))
             batch |= {POINTERS: _pointers(counts), MOLECULES: _pointers(sizes)}
-            batch |= self._own_rows(cut[STARTS])
+            if VECTORS in cut:
+                batch |= {FIRSTS: firsts, SECONDS: cut[PARTNERS]} | _each_its_row(cut[PARTNERS])
+            else:
+                batch |= self._own_rows(cut[STARTS])
         if self.targets is not None:
             batch[TARGET] = self.targets[chosen]
         if self.left_out is not None:
@@ -124,6 +145,13 @@ class GraphDataset(Dataset):
 
 def _joined(parts: Sequence[NDArray]) -> Tensor:
     return torch.from_numpy(np.concatenate(parts))
+
+
+def _each_its_row(pairs: Tensor) -> dict[str, Tensor]:
+    """Where pairs find their filters in a table that has a row for each of them, in their order."""
+    weights = torch.zeros(len(pairs), STENCIL, device=pairs.device)
+    weights[:, 0] = 1.0
+    return {STARTS: torch.arange(len(pairs), device=pairs.device), WEIGHTS: weights}
 
 
 def _pointers(counts: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def convolve(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
         table: ``(s, k, f)`` filters.
 
     Returns:
-        ``(s, n, f)``; gradients reach ``atoms`` and ``table``, once.
+        ``(s, n, f)``; gradients, and gradients of gradients, reach ``atoms`` and ``table``.
     """
     if atoms.device.type == "cpu":
         summed: Tensor = _Convolution.apply(atoms.to(table.dtype), table, pairs)
@@ -95,6 +95,9 @@ def convolve_by_torch(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
+    """Linear in atoms and in the table. Both derivatives are sums of the same two kinds again, so that
+    forces, which are gradients, have gradients too."""
+
     @staticmethod
     def forward(ctx: Any, atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
         ctx.save_for_backward(atoms, table)
@@ -102,13 +105,32 @@ class _Convolution(torch.autograd.Function):
         return _sum_neighbours(atoms, table, pairs)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         atoms, table = ctx.saved_tensors
-        # A pair's filter is the same in both directions, so the transposed sum is the sum itself.
-        to_atoms = _sum_neighbours(gradient, table, ctx.pairs) if ctx.needs_input_grad[0] else None
-        to_table = _table_gradient(atoms, gradient, table, ctx.pairs) if ctx.needs_input_grad[1] else None
+        to_atoms = to_table = None
+        if ctx.needs_input_grad[0]:
+            # A pair's filter is the same in both directions, so the transposed sum is the sum itself.
+            to_atoms = _Convolution.apply(gradient, table, ctx.pairs)
+        if ctx.needs_input_grad[1]:
+            to_table = _TableGradient.apply(atoms, gradient, table.shape[1], ctx.pairs)
         return to_atoms, to_table, None
+
+
+class _TableGradient(torch.autograd.Function):
+    """Linear in atoms and in the gradient of their sums, and the same when these two are exchanged."""
+
+    @staticmethod
+    def forward(ctx: Any, atoms: Tensor, gradient: Tensor, rows: int, pairs: Pairs) -> Tensor:
+        ctx.save_for_backward(atoms, gradient)
+        ctx.pairs = pairs
+        return _table_gradient(atoms, gradient, rows, pairs)
+
+    @staticmethod
+    def backward(ctx: Any, table: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        atoms, gradient = ctx.saved_tensors
+        to_atoms = _Convolution.apply(gradient, table, ctx.pairs) if ctx.needs_input_grad[0] else None
+        to_gradient = _Convolution.apply(atoms, table, ctx.pairs) if ctx.needs_input_grad[1] else None
+        return to_atoms, to_gradient, None, None
 
 
 def _sum_neighbours(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
@@ -125,17 +147,17 @@ def _sum_neighbours(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
     return result
 
 
-def _table_gradient(atoms: Tensor, gradient: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
+def _table_gradient(atoms: Tensor, gradient: Tensor, length: int, pairs: Pairs) -> Tensor:
     """Calls add to tables of their own, which are summed in order. How many there are must not depend on the
     number of threads. A table as long as the list of pairs is divided by features instead."""
-    networks, length, width = table.shape
+    networks, _, width = atoms.shape
     calls = max(_CALLS // networks, 1)
     if len(pairs.partners) < calls * length:
         calls = 1
     blocks = _blocks(pairs, -(-(len(pairs.molecules) - 1) // calls))
     step = width if calls > 1 else _FEATURES_PER_CALL
     features = [(start, min(start + step, width)) for start in range(0, width, step)]
-    parts = table.new_zeros(len(blocks), *table.shape)
+    parts = atoms.new_zeros(len(blocks), networks, length, width)
     x, g, out = _array(atoms), _array(gradient), _array(parts)
     lists = _lists(pairs)
 

@@ -26,6 +26,7 @@ from surrogate.ensemble_files import (
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights
 from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, unseen
+from surrogate.forces import Labelled, check_sloped, evaluate_forces, learned_forces, root_mean_square
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -63,8 +64,8 @@ class Ensemble:
         settings: ModelSettings,
         training_settings: TrainingSettings,
         *,
-        training: tuple[Sequence[Graph], NDArray],
-        validation: tuple[Sequence[Graph], NDArray] | None = None,
+        training: Labelled,
+        validation: Labelled | None = None,
         members: int,
         seed: int,
         left_out: NDArray[np.bool_] | None = None,
@@ -75,8 +76,9 @@ class Ensemble:
         """Train every member, then calibrate the spread on the validation molecules.
 
         Args:
-            training, validation: graphs and ``(n,)`` labels in eV. Validation labels stop the training and
-                calibrate; count them as labels.
+            training, validation: graphs and ``(n,)`` labels in eV, and forces in eV/Å where the training
+                settings have a weight for them. Validation labels stop the training and calibrate; count them
+                as labels.
             members: 1 alone has no spread; without a Gaussian process its standard deviations are NaN.
             seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
             left_out: ``(n, members)``, in place of a validation set: which members each training molecule is
@@ -89,9 +91,9 @@ class Ensemble:
             on_epoch: called with member, epoch and metrics.
 
         Raises:
-            SurrogateError: no members, an empty set, elements outside the settings, labels that
-                are not finite, both a validation set and folds or neither, or a warm start from too few
-                members or from another architecture.
+            SurrogateError: no members, an empty set, elements outside the settings, labels or forces that are
+                not finite, forces asked for and not given, or of a model without a slope, both a validation
+                set and folds or neither, or a warm start from too few members or from another architecture.
         """
         if members < 1:
             raise SurrogateError(f"members is {members}; an ensemble has 1 at least, and from 2 on a spread.")
@@ -128,7 +130,7 @@ class Ensemble:
         )
         if "gp" in settings.uncertainty:
             ensemble.gp = ensemble._fit_gp(training[0], seed)
-        graphs, labels = validation or training
+        graphs, labels = (validation or training)[:2]
         samples, sources, _ = ensemble._raw(graphs, device=training_settings.device)
         if left_out is not None:
             samples, sources = unseen(samples, sources, left_out, settings.heads)
@@ -250,6 +252,38 @@ class Ensemble:
         arrays = [np.concatenate(parts, axis=-1) for parts in zip(*sources, strict=True)]
         return samples, dict(zip(names, arrays, strict=True)), np.concatenate(embeddings)
 
+    def forces(
+        self, graphs: Sequence[Graph], *, batch_size: int = 64, device: str = "auto"
+    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """Energies ``(n,)`` in eV and the forces on the atoms of each molecule, ``(atoms, 3)`` in eV/Å, means
+        over the members.
+
+        The energy is computed without tables, at every pair's own distance, so that the forces are exactly
+        its negative slope.
+
+        Raises:
+            SurrogateError: a model whose energy is no function of the geometry alone, or an element that it
+                was not built for.
+        """
+        check_sloped(self.settings)
+        check_inputs(self.settings, graphs)
+        energies, place = self.references(graphs), torch.device(pick_device(device))
+        members, found = [member.to(place).eval() for member in self.members], []
+        try:
+            with deterministic():
+                for start in range(0, len(graphs), batch_size):
+                    data = GraphDataset(graphs[start : start + batch_size], self.settings, sloped=True)
+                    batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
+                    heads, _, forces = evaluate_forces(members, batch)
+                    mean = heads.mean(dim=(0, 1)).double().cpu().numpy()
+                    energies[start : start + batch_size] += self.scale * mean
+                    ends = np.cumsum([len(graph) for graph in data.graphs])[:-1]
+                    found += np.split(self.scale * forces.mean(dim=0).double().cpu().numpy(), ends)
+        finally:
+            for member in self.members:
+                member.cpu()
+        return energies, found
+
     def save(self, folder: Path) -> None:
         """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
         it is complete."""
@@ -308,14 +342,11 @@ class Ensemble:
         return cls(settings, references, members, calibration, scale=scale, gp=gp, standard=standard)
 
 
-_Labelled = tuple[Sequence[Graph], NDArray]
-
-
 def _prepare(
     settings: ModelSettings,
     how: TrainingSettings,
-    training: _Labelled,
-    validation: _Labelled | None,
+    training: Labelled,
+    validation: Labelled | None,
     warm: Ensemble | None,
     members: int,
     left_out: NDArray[np.bool_] | None,
@@ -329,9 +360,10 @@ def _prepare(
     if validation is not None:
         check_disjoint(training[0], validation[0])
     rests = []
-    for graphs, labels in sets:
+    for graphs, labels, *_ in sets:
         check_inputs(settings, graphs)
         rests.append(checked_labels(graphs, labels) - baselines(graphs, settings.baseline))
+    forces = learned_forces(settings, sets) if how.forces_weight else [None] * len(sets)
     learned, numbers = np.zeros(len(training[0])), element_numbers(settings)
     standard = None if warm is None else warm.standard
     if standard is None and Standard.wanted(settings.inputs):
@@ -344,14 +376,17 @@ def _prepare(
     references = AtomReferences.fit(
         numbers, training[0], rests[0] - learned, kind=how.references, mean=settings.intensive
     )
-    rests = [rest - references(graphs) for rest, (graphs, _) in zip(rests, sets, strict=True)]
+    rests = [rest - references(graphs) for rest, (graphs, *_) in zip(rests, sets, strict=True)]
     ensemble = Ensemble(settings, references, [], standard=standard)
     if warm is not None:
         ensemble.scale = warm.scale
+    elif how.scale and forces[0] is not None:
+        ensemble.scale = root_mean_square(forces[0])
     elif how.scale:
         ensemble.scale = per_atom_deviation(training[0], rests[0], mean=settings.intensive)
-    data = [
-        GraphDataset(ensemble._seen(graphs), settings, rest / ensemble.scale, left_out)
-        for rest, (graphs, _) in zip(rests, sets, strict=True)
-    ]
+    data = []
+    for (graphs, *_), rest, slopes in zip(sets, rests, forces, strict=True):
+        slopes = None if slopes is None else [one / ensemble.scale for one in slopes]
+        seen = ensemble._seen(graphs)
+        data.append(GraphDataset(seen, settings, rest / ensemble.scale, left_out, forces=slopes))
     return ensemble, data[0], data[-1]

@@ -16,6 +16,7 @@ from surrogate.ensemble import Ensemble, OnMember
 from surrogate.ensemble_files import read_described
 from surrogate.errors import SurrogateError
 from surrogate.folds import each_alone, left_out
+from surrogate.forces import Labelled, check_sloped
 from surrogate.inputs import Graph
 from surrogate.kernel import KernelModel
 from surrogate.prediction import Prediction
@@ -76,8 +77,8 @@ def fit_surrogate(
     settings: ModelSettings,
     training_settings: TrainingSettings,
     *,
-    training: tuple[Sequence[Graph], NDArray],
-    validation: tuple[Sequence[Graph], NDArray] | None = None,
+    training: Labelled,
+    validation: Labelled | None = None,
     members: int,
     seed: int,
     left_out: NDArray[np.bool_] | None = None,
@@ -93,6 +94,8 @@ def fit_surrogate(
     """
     kind = chosen_representation(settings, len(training[0]))
     settings = replace(settings, representation=kind)
+    if training_settings.forces_weight:
+        check_sloped(settings)
     if kind in ("schnet", "painn"):
         start = warm_start if isinstance(warm_start, Ensemble) else None
         return Ensemble.fit(
@@ -102,12 +105,14 @@ def fit_surrogate(
     if validation is not None:
         raise SurrogateError(f"representation is {kind}, which needs no validation set; use folds.")
     if kind == "kernel":
-        return KernelModel.fit(settings, training_settings, training=training, left_out=left_out, drawn=drawn)
+        return KernelModel.fit(
+            settings, training_settings, training=training[:2], left_out=left_out, drawn=drawn
+        )
     if left_out is None:
         raise SurrogateError("A committee needs left_out, the folds that weigh its parts.")
     start = warm_start.networks if isinstance(warm_start, Committee) else None
     return Committee.fit(
-        settings, training_settings, training=training, members=members, seed=seed, left_out=left_out,
+        settings, training_settings, training=training[:2], members=members, seed=seed, left_out=left_out,
         drawn=drawn, warm_start=start, on_epoch=on_epoch,
     )  # fmt: skip
 

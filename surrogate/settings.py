@@ -168,6 +168,8 @@ class TrainingSettings:
         freeze: of a warm start: keep the ``embedding`` or the whole ``representation`` as it was.
         depth_decay: of a warm start: factor on the learning rate for each layer farther from the output
             (Howard and Ruder, https://doi.org/10.18653/v1/P18-1031); 1 is off.
+        forces_weight: of the squared error of forces (eV/Å) in the loss; that of energies (eV) has the rest
+            of 1. 0: energies alone are learned; 0.99 is usual.
         device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
     """
 
@@ -185,6 +187,7 @@ class TrainingSettings:
     precision: Precision = "32"
     freeze: Freeze = "none"
     depth_decay: float = 1.0
+    forces_weight: float = 0.0
     device: Device = "auto"
 
     def __post_init__(self) -> None:
@@ -199,6 +202,13 @@ class TrainingSettings:
             raise SurrogateError(f"ema is {self.ema}; it is a decay from 0 (off) to below 1, such as 0.995.")
         if self.ema and self.precision == "64":
             raise SurrogateError("ema averages weights in 32 bits; with precision 64 set it to 0.")
+        if not 0 <= self.forces_weight < 1:
+            raise SurrogateError(
+                f"forces_weight is {self.forces_weight}; it is from 0 (energies alone) to below 1: 0.99 is "
+                "usual."
+            )
+        if self.forces_weight and self.precision == "bf16":
+            raise SurrogateError("Forces are slopes, which bf16 is too coarse for; use precision 32 or 64.")
         if not 0 < self.depth_decay <= 1:
             raise SurrogateError(
                 f"depth_decay is {self.depth_decay}; it must be above 0 and at most 1 (off)."

@@ -19,6 +19,7 @@ from surrogate.batches import (
     ROW_DISTANCES,
     ROW_INPUTS,
     STARTS,
+    VECTORS,
     WEIGHTS,
 )
 from surrogate.compat import schnetpack
@@ -39,7 +40,10 @@ def evaluate_members(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[
 def evaluate_heads(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Outputs ``(s, h, b)`` of all heads, and last atom features ``(s, n, features)``."""
     if hasattr(network_of(members[0]), "mixing"):  # PaiNN
-        each = [heads_by_schnetpack(member, batch) for member in members]
+        vectors = batch[VECTORS].expand(len(members), -1, -1)
+        each = [
+            heads_by_schnetpack(one, batch | {VECTORS: v}) for one, v in zip(members, vectors, strict=True)
+        ]
         return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
     return stacked(members, batch)
 
@@ -79,7 +83,7 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
     atoms = _described(known, batch)
     basis, cut = _rows(networks, batch)
     for depth, blocks in enumerate(zip(*(network.interactions for network in networks), strict=True)):
-        table = _through([block.filter_network for block in blocks], basis) * cut[:, None]
+        table = _through([block.filter_network for block in blocks], basis) * cut[..., None]
         table = functional.pad(table, (0, 0, 0, STENCIL))  # a pair with a row of its own reads beyond it
         into = [block.in2f for block in blocks]
         # The first of these is linear in what is known of atoms, which is far less than there are atoms.
@@ -116,9 +120,14 @@ def _described(known: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 
 def _rows(networks: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Radial basis ``(s, k, gaussians)`` and cutoff function ``(k,)`` of the rows of the filter tables."""
-    first, inputs = networks[0], batch[ROW_INPUTS]
+    """Radial basis ``(s, k, gaussians)`` and cutoff function ``(k,)`` of the rows of the filter tables; or
+    ``(s, k)``, of the vectors ``(s, k, 3)`` by which each network sees the pairs."""
+    first = networks[0]
     radial = getattr(first.radial_basis, "distances", first.radial_basis)
+    if VECTORS in batch:
+        distances = batch[VECTORS].expand(len(networks), -1, -1).norm(dim=-1)
+        return radial(distances), first.cutoff_fn(distances)
+    inputs = batch[ROW_INPUTS]
     places = knots(float(first.cutoff), radial.n_rbf).to(inputs.device)
     distances = torch.cat([places, batch[ROW_DISTANCES]])
     basis = radial(distances).expand(len(networks), -1, -1)

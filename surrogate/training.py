@@ -19,23 +19,25 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from surrogate.batches import LEFT_OUT, TARGET, GraphDataset, loader
+from surrogate.batches import FORCES, LEFT_OUT, MOLECULE_OF_ATOM, TARGET, GraphDataset, loader
 from surrogate.determinism import deterministic
 from surrogate.errors import SurrogateError
+from surrogate.forces import evaluate_forces
 from surrogate.schnet import layers
 from surrogate.settings import TrainingSettings, pick_device
 from surrogate.stack import evaluate_heads, evaluate_members, variances
 
 _SMALLEST_VARIANCE = 1e-4  # of heads, in units of the scale: of a batch where all agree
 OnEpoch = Callable[[int, int, dict[str, float]], None]
+_SUMMED = ("loss", "batches", "squares", "sizes", "force_squares", "force_sizes", "components")
 _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-mixed"}
 
 
 @dataclass
 class TrainingHistory:
     """One row per epoch: ``train_loss`` (eV², mean over batches), ``val_MSE`` (eV²), ``val_MAE`` (eV),
-    ``lr``,
-    ``seconds`` since the start of training."""
+    ``lr``, ``seconds`` since the start of training. Where forces are learned, also ``val_forces_MSE`` and
+    ``val_forces_MAE`` of their components (eV/Å), which are in the loss with their weight."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -61,6 +63,7 @@ def train_members(
         members: networks of one architecture, as ``build_model`` gives them or warm from an earlier round.
         training, validation: disjoint, or both the same with ``left_out``: then a member learns from the
             molecules that it is not left out of; targets in ``scale`` eV beyond references and baseline.
+            Where the settings have a weight for forces, both come with forces.
         seed: of the order of batches.
         scale: eV; the history is in eV.
         warm: the weights are trained already, so ``freeze`` and ``depth_decay`` of the settings apply.
@@ -123,7 +126,7 @@ class _Task(pl.LightningModule):
         self.members = nn.ModuleList(members)
         self.runs = [_Run() for _ in members]
         self.schedulers: list[torch.optim.lr_scheduler.ReduceLROnPlateau] = []
-        self.sums = torch.zeros(0)
+        self.sums: dict[str, Tensor] = {}
         self._settings, self._warm = settings, warm
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -138,21 +141,28 @@ class _Task(pl.LightningModule):
         return optimizers
 
     def on_train_epoch_start(self) -> None:
-        self.sums = torch.zeros(4, len(self.members), dtype=torch.float64)
+        self.sums = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in _SUMMED}
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> None:
         learning = [k for k, run in enumerate(self.runs) if not run.stopped]
         members: list[Any] = [self.members[k] for k in learning]
-        heads, atoms = evaluate_heads(members, batch)
+        weight, forces = self._settings.forces_weight, None
+        if weight:
+            heads, atoms, forces = evaluate_forces(members, batch, learning=True)
+        else:
+            heads, atoms = evaluate_heads(members, batch)
         squares = (heads.mean(dim=1) - batch[TARGET]) ** 2
-        losses = _means(squares, batch, learning)
+        losses = _means(squares, batch, learning) * (1 - weight)
+        if forces is not None:
+            of_atoms = ((forces - batch[FORCES]) ** 2).mean(dim=2)
+            losses = losses + weight * _means(of_atoms, batch, learning, MOLECULE_OF_ATOM)
         optimizers: Any = self.optimizers()  # one alone comes without a list
         chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
         for optimizer in chosen:
             optimizer.zero_grad()
         total = losses.sum()  # no member's loss depends on another's weights
         if heads.shape[1] > 1:
-            total = total + _means(_unlikelihood(heads, squares), batch, learning).sum()
+            total = total + _means(_unlikelihood(heads, squares), batch, learning).sum() * (1 - weight)
         if len(members[0].output_modules) > 1:  # heads that learn the variance, and leave all else alone
             variance = variances(members, atoms, batch)
             likelihood = variance.log() + squares.detach() / variance
@@ -161,15 +171,28 @@ class _Task(pl.LightningModule):
         for k, optimizer in zip(learning, chosen, strict=True):
             nn.utils.clip_grad_norm_(self.members[k].parameters(), self._settings.gradient_clip)
             optimizer.step()
-        self.sums[0, learning] += losses.detach().double().cpu()
-        self.sums[1, learning] += 1
+        self.sums["loss"][learning] += losses.detach().double().cpu()
+        self.sums["batches"][learning] += 1
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        errors = (evaluate_members(list(self.members), batch)[0] - batch[TARGET]).double()
+        members = list(self.members)
+        if self._settings.forces_weight:
+            heads, _atoms, forces = evaluate_forces(members, batch)
+            outputs, wrong = heads.mean(dim=1), (forces - batch[FORCES]).double()
+            tested = torch.ones_like(wrong)
+            if LEFT_OUT in batch:
+                tested = tested * batch[LEFT_OUT][batch[MOLECULE_OF_ATOM]].T[..., None]
+            wrong = wrong * tested
+            self.sums["components"] += tested.sum(dim=(1, 2)).cpu()
+            self.sums["force_squares"] += (wrong**2).sum(dim=(1, 2)).cpu()
+            self.sums["force_sizes"] += wrong.abs().sum(dim=(1, 2)).cpu()
+        else:
+            outputs = evaluate_members(members, batch)[0]
+        errors = (outputs - batch[TARGET]).double()
         if LEFT_OUT in batch:
             errors = errors * batch[LEFT_OUT].T
-        self.sums[2] += (errors**2).sum(dim=1).cpu()
-        self.sums[3] += errors.abs().sum(dim=1).cpu()
+        self.sums["squares"] += (errors**2).sum(dim=1).cpu()
+        self.sums["sizes"] += errors.abs().sum(dim=1).cpu()
 
 
 def _unlikelihood(heads: Tensor, squares: Tensor) -> Tensor:
@@ -179,11 +202,13 @@ def _unlikelihood(heads: Tensor, squares: Tensor) -> Tensor:
     return (variances.log() + squares / variances) / 2
 
 
-def _means(values: Tensor, batch: dict[str, Tensor], members: list[int]) -> Tensor:
-    """``(s,)``: means of ``(s, b)`` values over the molecules that each member learns from."""
+def _means(values: Tensor, batch: dict[str, Tensor], members: list[int], owner: str = "") -> Tensor:
+    """``(s,)``: means of ``(s, b)`` values over the molecules that each member learns from; or of ``(s, n)``
+    values of what the batch says the ``owner`` of, its atoms."""
     if LEFT_OUT not in batch:
         return values.mean(dim=1)
-    learned = ~batch[LEFT_OUT][:, members].T
+    left_out = batch[LEFT_OUT][:, members]
+    learned = ~(left_out[batch[owner]] if owner else left_out).T
     return (values * learned).sum(dim=1) / learned.sum(dim=1).clamp(min=1)
 
 
@@ -271,6 +296,7 @@ def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Traine
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        inference_mode=not settings.forces_weight,  # which has no gradients, so no forces either
         default_root_dir=Path.cwd(),
     )
 
@@ -292,20 +318,27 @@ class _Watch(Callback):
         counts = (
             [len(data)] * len(self._task.runs) if data.left_out is None else data.left_out.sum(dim=0).tolist()
         )
-        squares, batches, val_squares, val_absolutes = self._task.sums.tolist()
+        sums = {name: values.tolist() for name, values in self._task.sums.items()}
+        weight = self._settings.forces_weight
         for k, run in enumerate(self._task.runs):
             if run.stopped:
                 continue
-            self._keep(k, run, trainer.current_epoch, val_squares[k] / counts[k])
+            loss = (1 - weight) * sums["squares"][k] / counts[k]
             row = {
-                "train_loss": self._scale**2 * squares[k] / batches[k],
-                "val_MSE": self._scale**2 * val_squares[k] / counts[k],
-                "val_MAE": self._scale * val_absolutes[k] / counts[k],
+                "train_loss": self._scale**2 * sums["loss"][k] / sums["batches"][k],
+                "val_MSE": self._scale**2 * sums["squares"][k] / counts[k],
+                "val_MAE": self._scale * sums["sizes"][k] / counts[k],
                 "seconds": time.monotonic() - self._start,
                 "lr": float(self._task.schedulers[k].get_last_lr()[0]),  # of the last layer: the first group
             }
+            if weight:
+                components = sums["components"][k]
+                loss += weight * sums["force_squares"][k] / components
+                row["val_forces_MSE"] = self._scale**2 * sums["force_squares"][k] / components
+                row["val_forces_MAE"] = self._scale * sums["force_sizes"][k] / components
+            self._keep(k, run, trainer.current_epoch, loss)
             run.history.epochs.append(row)
-            self._task.schedulers[k].step(val_squares[k] / counts[k])
+            self._task.schedulers[k].step(loss)
             if self._on_epoch:
                 self._on_epoch(k, trainer.current_epoch, row)
         trainer.should_stop = all(run.stopped for run in self._task.runs)

@@ -74,10 +74,10 @@ def inputs_of(specs: Sequence[BaselineSpec]) -> tuple[Input, ...]:
 
 
 def training_settings(config: CampaignConfig) -> TrainingSettings:
-    """The campaign's settings of the training: every field of the surrogate's own is a key of the section."""
-    return TrainingSettings(
-        **{field.name: getattr(config.surrogate, field.name) for field in fields(TrainingSettings)}
-    )
+    """The campaign's settings of the training: every field of the surrogate's own is a key of the section,
+    but the weight of forces, which labels of a campaign do not have."""
+    names = {field.name for field in fields(TrainingSettings)} - {"forces_weight"}
+    return TrainingSettings(**{name: getattr(config.surrogate, name) for name in names})
 
 
 @dataclass(frozen=True)

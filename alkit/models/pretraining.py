@@ -126,7 +126,7 @@ def pretrain(
     kinds = tuple(kind for kind in settings.uncertainty if kind != "gp")  # nobody asks these networks for it
     return Ensemble.fit(
         replace(settings, uncertainty=kinds or ("ensemble",)),
-        replace(how, epochs=epochs),
+        replace(how, epochs=epochs, forces_weight=0.0),
         training=(graphs[cut:], targets[cut:]),
         validation=(graphs[:cut], targets[:cut]),
         members=members,

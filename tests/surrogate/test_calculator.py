@@ -57,7 +57,7 @@ def test_it_relaxes_downhill() -> None:
 
 def test_what_is_no_function_of_a_molecules_geometry_is_refused() -> None:
     flat = Ensemble(ModelSettings(mode="2d", features=8), AtomReferences((1,), (0.0,)), [])
-    with pytest.raises(SurrogateError, match="no function of one; train in 3d mode"):
+    with pytest.raises(SurrogateError, match="2d mode sees no geometry"):
         EnsembleCalculator(flat)
     atoms = molecule("H2O", vacuum=3.0, pbc=True)
     atoms.calc = EnsembleCalculator(ensemble())

@@ -146,6 +146,7 @@ def test_gradients_of_the_compiled_sum_are_those_of_finite_differences() -> None
     atoms = torch.randn(2, int(pairs.molecules[-1]), 3, dtype=torch.float64, requires_grad=True)
     table = torch.randn(2, 9, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda *parts: convolve(*parts, pairs), (atoms, table))
+    assert torch.autograd.gradgradcheck(lambda *parts: convolve(*parts, pairs), (atoms, table))
 
 
 @given(st.lists(st.floats(0.0, 4.999), min_size=1, max_size=30))

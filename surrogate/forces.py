@@ -1,0 +1,111 @@
+"""Forces: the negative slope of the energy, computed so that training can follow it.
+
+Energies and forces are one function of the geometry, and are learned together, as schnetpack's ``Forces``
+are (Schütt et al., J. Chem. Phys. 158, 144801 (2023), https://doi.org/10.1063/5.0138367).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from surrogate.batches import FIRSTS, SECONDS, VECTORS
+from surrogate.errors import SurrogateError
+from surrogate.inputs import Graph
+from surrogate.settings import ModelSettings
+from surrogate.stack import evaluate_heads
+
+Labelled = tuple[Sequence[Graph], NDArray] | tuple[Sequence[Graph], NDArray, Sequence[NDArray]]
+"""Graphs, ``(n,)`` labels in eV and, where forces are learned, each molecule's ``(atoms, 3)`` in eV/Å."""
+_SMALLEST = 1e-6  # eV/Å; below it there is rounding alone
+
+
+def evaluate_forces(
+    members: Sequence[Any], batch: dict[str, Tensor], *, learning: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs ``(s, h, b)`` of all heads, last atom features ``(s, n, features)`` and forces ``(s, n, 3)``.
+
+    Args:
+        batch: of a `surrogate.batches.GraphDataset` that is ``sloped``.
+        learning: whether gradients of the results are wanted.
+
+    Returns:
+        Forces are those of the mean over heads, in its unit over Å.
+    """
+    with torch.enable_grad():
+        # Vectors of their own: the slope of one member's energy must not hold another's.
+        vectors = batch[VECTORS].expand(len(members), -1, -1).clone().requires_grad_()
+        heads, atoms = evaluate_heads(members, batch | {VECTORS: vectors})
+        energies = heads.mean(dim=1).sum()
+        (slopes,) = torch.autograd.grad(energies, vectors, create_graph=learning)
+    # A vector leads from the first atom to the second: a rising energy pulls the first one along it.
+    forces = slopes.new_zeros(*atoms.shape[:2], 3).index_add(1, batch[FIRSTS], slopes)
+    forces = forces.index_add(1, batch[SECONDS], slopes, alpha=-1)
+    return (heads, atoms, forces) if learning else (heads.detach(), atoms.detach(), forces)
+
+
+def check_sloped(settings: ModelSettings) -> None:
+    """Whether the energy is a function of the geometry alone, with a slope.
+
+    Raises:
+        SurrogateError: it is not.
+    """
+    why = ""
+    if settings.representation not in ("schnet", "painn"):
+        why = f"representation is {settings.representation}: it learns energies alone"
+    elif settings.mode == "2d":
+        why = "2d mode sees no geometry"
+    elif settings.baseline or settings.inputs:
+        why = "a baseline and its inputs have slopes of their own, which are not computed"
+    elif settings.intensive:
+        why = f"pooling is {settings.pooling}, of a property that is no energy"
+    if why:
+        raise SurrogateError(f"Forces need schnet or painn in 3d mode, learning directly; {why}.")
+
+
+def learned_forces(
+    settings: ModelSettings, sets: Sequence[Labelled]
+) -> list[list[NDArray[np.float64]] | None]:
+    """The forces of each set.
+
+    Raises:
+        SurrogateError: there are none, or not of every atom, or the model has no slope.
+    """
+    check_sloped(settings)
+    found: list[list[NDArray[np.float64]] | None] = []
+    for graphs, _, *forces in sets:
+        if not forces:
+            raise SurrogateError(
+                "forces_weight is above 0, and the molecules come without forces; give them, or set it to 0."
+            )
+        found.append(_checked(graphs, forces[0]))
+    return found
+
+
+def _checked(graphs: Sequence[Graph], forces: Sequence[NDArray]) -> list[NDArray[np.float64]]:
+    """Finite forces on every atom of every molecule, eV/Å.
+
+    Raises:
+        SurrogateError: they are not.
+    """
+    if len(forces) != len(graphs):
+        raise SurrogateError(f"Forces are of {len(forces)} molecules; there are {len(graphs)}.")
+    found = [np.asarray(one, dtype=np.float64) for one in forces]
+    for i, (graph, one) in enumerate(zip(graphs, found, strict=True)):
+        if one.shape != (len(graph), 3):
+            raise SurrogateError(
+                f"Forces of molecule {i} have shape {one.shape}; {(len(graph), 3)} is expected."
+            )
+        if not np.isfinite(one).all():
+            raise SurrogateError(
+                f"Forces of molecule {i} hold NaN or infinity; each molecule needs its own, finite, in eV/Å."
+            )
+    return found
+
+
+def root_mean_square(forces: Sequence[NDArray]) -> float:
+    """Root mean square in eV/Å of all components; never zero."""
+    return max(float(np.sqrt(np.mean(np.square(np.concatenate(forces))))), _SMALLEST)
