@@ -53,29 +53,36 @@ def check_sloped(settings: ModelSettings) -> None:
     Raises:
         SurrogateError: it is not.
     """
-    why = ""
-    if settings.representation not in ("schnet", "painn"):
-        why = f"representation is {settings.representation}: it learns energies alone"
-    elif settings.mode == "2d":
-        why = "2d mode sees no geometry"
-    elif settings.baseline or settings.inputs:
-        why = "a baseline and its inputs have slopes of their own, which are not computed"
-    elif settings.intensive:
-        why = f"pooling is {settings.pooling}, of a property that is no energy"
-    if why:
+    if why := _without_slope(settings):
         raise SurrogateError(f"Forces need schnet or painn in 3d mode, learning directly; {why}.")
 
 
-def learned_forces(
-    settings: ModelSettings, sets: Sequence[Labelled]
-) -> list[list[NDArray[np.float64]] | None]:
+def is_sloped(settings: ModelSettings) -> bool:
+    """The same as an answer."""
+    return not _without_slope(settings)
+
+
+def _without_slope(settings: ModelSettings) -> str:
+    """Why there are no forces; empty where there are."""
+    if settings.mode == "2d":
+        return "2d mode sees no geometry"
+    if settings.representation not in ("schnet", "painn"):
+        return f"representation is {settings.representation}"
+    if settings.baseline or settings.inputs:
+        return "a baseline and inputs have slopes of their own, which are not computed"
+    if settings.intensive:
+        return f"pooling is {settings.pooling}, of a property that is no energy"
+    return ""
+
+
+def learned_forces(settings: ModelSettings, sets: Sequence[Labelled]) -> list[list[NDArray]]:
     """The forces of each set.
 
     Raises:
         SurrogateError: there are none, or not of every atom, or the model has no slope.
     """
     check_sloped(settings)
-    found: list[list[NDArray[np.float64]] | None] = []
+    found = []
     for graphs, _, *forces in sets:
         if not forces:
             raise SurrogateError(
@@ -85,7 +92,7 @@ def learned_forces(
     return found
 
 
-def _checked(graphs: Sequence[Graph], forces: Sequence[NDArray]) -> list[NDArray[np.float64]]:
+def _checked(graphs: Sequence[Graph], forces: Sequence[NDArray]) -> list[NDArray]:
     """Finite forces on every atom of every molecule, eV/Å.
 
     Raises:

@@ -17,6 +17,7 @@ References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
 Freeze = Literal["none", "embedding", "representation"]
 Device = Literal["auto", "cpu", "cuda"]
+USUAL_FORCES_WEIGHT = 0.99  # as schnetpack's experiments on MD17 have it
 FEWEST_FOLDS = 3  # with two a member would learn from half of the labels
 _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256}  # a few gigabytes
 
@@ -204,8 +205,8 @@ class TrainingSettings:
             raise SurrogateError("ema averages weights in 32 bits; with precision 64 set it to 0.")
         if not 0 <= self.forces_weight < 1:
             raise SurrogateError(
-                f"forces_weight is {self.forces_weight}; it is from 0 (energies alone) to below 1: 0.99 is "
-                "usual."
+                f"forces_weight is {self.forces_weight}; it is from 0 (energies alone) to below 1: "
+                f"{USUAL_FORCES_WEIGHT} is usual."
             )
         if self.forces_weight and self.precision == "bf16":
             raise SurrogateError("Forces are slopes, which bf16 is too coarse for; use precision 32 or 64.")

@@ -166,6 +166,14 @@ def test_the_import_of_the_docs(tmp_path, monkeypatch):
     assert names["data"].atomization("u0").tolist() == [-17.2, -29.9, -21.1]
 
 
+def test_the_forces_of_the_docs():
+    (block,) = _blocks(ROOT / "docs" / "forces.md", "python")
+    names: dict = {}
+    exec(block, names)
+    assert names["predicted"].shape == (10,)
+    assert [one.shape for one in names["slopes"]] == [(9, 3)] * 10
+
+
 def test_the_data_set_of_the_docs(tmp_path, monkeypatch):
     import yaml
 

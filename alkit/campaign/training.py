@@ -40,7 +40,7 @@ def _train_surrogate(state: RoundState) -> None:
     elif surrogate.pretraining is not None:
         start = pretraining.pretrained(state, surrogate.pretraining)
     learned = _learnable(state, training)
-    with state.progress.steps("training", surrogate.members * surrogate.epochs) as advance:
+    with state.progress.epochs(surrogate.members * surrogate.epochs) as on_epoch:
         ensemble = fit_surrogate(
             builder.settings,
             training_settings(state.config),
@@ -51,7 +51,7 @@ def _train_surrogate(state: RoundState) -> None:
             left_out=None if validation else folds(state, training),
             drawn=None if validation else drawn_at_random(training),
             warm_start=start,
-            on_epoch=lambda member, epoch, row: advance(1),
+            on_epoch=on_epoch,
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = len(training) + len(validation)

@@ -145,6 +145,11 @@ def _import_files(files: list[Path], database: Path, options: Any) -> None:
     console.print(properties_table(report.properties))
     if report.forces:
         console.print("Forces are kept, in eV/Å.")
+    elif report.without_forces:
+        console.print(
+            f"Forces are not kept: {report.without_forces} of the first rows have none. --forces forces "
+            "--skip-bad keeps the rows that have them."
+        )
     for name, one in report.properties.items():
         if one.references == FITTED:
             console.print(

@@ -8,7 +8,16 @@ import typer
 from alkit.cli.console import open_console
 from alkit.config.words import Energy, GFNMethod, LabelKind, ModelGeometry, PoolingChoice
 from alkit.datasets.tables import Columns
-from surrogate.settings import Device, Layout, Mode, ModelSettings, Representation, TrainingSettings
+from alkit.errors import ConfigError
+from surrogate.settings import (
+    USUAL_FORCES_WEIGHT,
+    Device,
+    Layout,
+    Mode,
+    ModelSettings,
+    Representation,
+    TrainingSettings,
+)
 
 _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # one set of defaults, for campaigns too
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")]
@@ -77,6 +86,13 @@ PoolingOption = Annotated[
 Chemistry = Annotated[
     bool, typer.Option("--chemistry", help="2d: what the SMILES says of atoms and bonds as inputs.")
 ]
+Forces = Annotated[
+    bool, typer.Option("--forces", help="3d: learn the database's forces with the energies, as one function.")
+]
+ForcesWeight = Annotated[
+    float | None,
+    typer.Option(help="Of forces (eV/Å) in the loss, energies (eV) have the rest; 0.99 with --forces."),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")]
 
 
@@ -95,6 +111,8 @@ def train(
     pretraining: PretrainOn = None,
     xtb_inputs: XtbInputs = False,
     chemistry: Chemistry = False,
+    forces: Forces = False,
+    forces_weight: ForcesWeight = None,
     layout: Annotated[Layout, typer.Option(help="Distances of 2d mode.")] = _MODEL.layout,
     representation: Annotated[
         Representation, typer.Option(help="All but schnet in 3d only.")
@@ -131,6 +149,10 @@ def train(
     console, progress = open_console()
     inputs = ("chemistry",) * chemistry + ("xtb",) * xtb_inputs
     model = {"mode": mode, "representation": representation, "layout": layout, "inputs": inputs}
+    if forces_weight is None:
+        forces_weight = USUAL_FORCES_WEIGHT if forces else _TRAINING.forces_weight
+    elif forces and not forces_weight:
+        raise ConfigError("--forces-weight is 0, and --forces is given; leave one of them out.")
     metrics = train_model(
         data,
         out,
@@ -145,7 +167,8 @@ def train(
         folds=folds,
         pooling=pooling,
         model=model | {"features": features, "gaussians": gaussians, "heads": heads},
-        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device},
+        training={"epochs": epochs, "batch_size": batch_size, "lr": lr, "ema": ema, "device": device}
+        | {"forces_weight": forces_weight},
         seed=seed,
         progress=progress,
         unit=unit,
@@ -217,10 +240,18 @@ def predict(
     workers: Workers = 2,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Predict molecules with their uncertainty, as CSV; the columns name the unit."""
-    from alkit.standalone import prediction
+    """Predict molecules with their uncertainty, as CSV; energies to .extxyz or .db, with forces in eV/Å."""
+    from alkit.standalone.predicted_forces import WRITERS, predict_forces
+    from alkit.standalone.prediction import predict_file
 
-    done, failed, what = prediction.predict_file(
+    if out is not None and out.suffix.lower() in WRITERS:
+        done, failed, what = predict_forces(
+            model, molecules, out, open_console()[1], columns=Columns(smiles_column, name_column, delimiter),
+            length=_angstrom(length), workers=workers, timeout=timeout,
+        )  # fmt: skip
+        typer.echo(f"{done} predicted ({what}), {failed} without a prediction.", err=True)
+        return
+    done, failed, what = predict_file(
         model,
         molecules,
         out,

@@ -63,6 +63,20 @@ def error_metrics(
     }
 
 
+def force_metrics(truth: Sequence[NDArray], predicted: Sequence[NDArray]) -> dict[str, float]:
+    """``forces_mae``, ``forces_rmse``, ``forces_q95``, ``forces_max`` (eV/Å) and ``forces_r2`` of the
+    components of forces, and ``baseline_forces``: the MAE of who says that there are none.
+
+    Args:
+        truth, predicted: ``(atoms, 3)`` eV/Å of each molecule.
+    """
+    true, said = (np.concatenate(forces).ravel() for forces in (truth, predicted))
+    errors = error_sizes(said - true) | {"r2": r_squared(true, said)}
+    return {f"forces_{name}": value for name, value in errors.items()} | {
+        "baseline_forces": float(np.abs(true).mean())
+    }
+
+
 def finite_quantile(calibration: "Calibration", level: float) -> float:
     """Half-width of an interval over the deviation: conformal, or of the errors' t distribution where the
     validation molecules are too few for that, since an interval without end would cover all."""

@@ -16,6 +16,8 @@ from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
 from alkit.properties import Quantity
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from surrogate import Graph, Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
@@ -27,6 +29,8 @@ class PredictionRow:
 
     ``std`` is None for a model of one member; ``low`` and ``high`` where the model's validation molecules are
     too few for such an interval. ``total`` is the mean and the isolated atoms, where the model knows them.
+    ``atoms`` are in the geometry that the model saw, with its energy (eV) and forces (eV/Å), where these were
+    asked for.
     """
 
     smiles: str
@@ -36,6 +40,7 @@ class PredictionRow:
     high: float | None = None
     reason: str = ""
     total: float | None = None
+    atoms: "Atoms | None" = None
 
 
 def columns_of(quantity: Quantity) -> tuple[str, str, str, str]:
@@ -52,6 +57,7 @@ def predict_smiles(
     on_molecule: Callable[[int], None] | None = None,
     call_all: CallAll = call_here,
     cache: BaselineCache | None = None,
+    forces: bool = False,
 ) -> Iterator[PredictionRow]:
     """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
 
@@ -59,17 +65,19 @@ def predict_smiles(
         call_all: how molecules get their geometries and baselines; `alkit.engines.Engine.call_all` does it in
             worker processes, with a time limit.
         cache: of baselines.
+        forces: whether rows come with atoms, energy and forces.
 
     Raises:
         ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
         DataError: the model needs geometries that a SMILES cannot give.
+        SurrogateError: forces are asked for, and the energy is no function of the geometry alone.
     """
     if ensemble.settings.mode == "3d" and provenance.geometry not in FROM_SMILES:
         raise DataError(
             f"The model was trained on {provenance.geometry} geometries, which a SMILES does not have; give "
             "structures (.xyz, .extxyz, .db), or train one with geometry mmff, etkdg or xtb, or in 2d mode."
         )
-    yield from _predict(ensemble, provenance, smiles, on_molecule, call_all, cache)
+    yield from _predict(ensemble, provenance, smiles, on_molecule, call_all, cache, forces)
 
 
 def predict_structures(
@@ -80,17 +88,19 @@ def predict_structures(
     on_molecule: Callable[[int], None] | None = None,
     call_all: CallAll = call_here,
     cache: BaselineCache | None = None,
+    forces: bool = False,
 ) -> Iterator[PredictionRow]:
     """The same in geometries of one's own, which must be of the kind that the model was trained on.
 
     Raises:
         ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
         DataError: the model makes its geometries from SMILES, or sees none.
+        SurrogateError: forces are asked for, and the energy is no function of the geometry alone.
     """
     if ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES:
         seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
         raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
-    yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache)
+    yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache, forces)
 
 
 def _predict(
@@ -100,11 +110,16 @@ def _predict(
     on_molecule: Callable[[int], None] | None,
     call_all: CallAll,
     cache: BaselineCache | None,
+    forces: bool,
 ) -> Iterator[PredictionRow]:
+    from surrogate.forces import check_sloped
+
+    if forces:
+        check_sloped(ensemble.settings)
     _builder(ensemble, provenance).check()
     source = iter(molecules)
     while chunk := list(islice(source, CHUNK)):
-        yield from _predict_chunk(ensemble, provenance, chunk, on_molecule, call_all, cache)
+        yield from _predict_chunk(ensemble, provenance, chunk, on_molecule, call_all, cache, forces)
 
 
 def _predict_chunk(
@@ -114,6 +129,7 @@ def _predict_chunk(
     on_molecule: Callable[[int], None] | None,
     call_all: CallAll,
     cache: BaselineCache | None,
+    forces: bool,
 ) -> list[PredictionRow]:
     from surrogate import SurrogateError
 
@@ -140,7 +156,8 @@ def _predict_chunk(
     columns = ([value if math.isfinite(value) else None for value in column.tolist()] for column in numbers)
     values = iter(zip(*columns, strict=True))
     rows = [row if row.reason else PredictionRow(row.smiles, *next(values)) for row in rows]
-    return _with_totals(rows, graphs, dict(provenance.atoms)) if provenance.atoms else rows
+    rows = _with_totals(rows, graphs, dict(provenance.atoms)) if provenance.atoms else rows
+    return _with_forces(rows, graphs, ensemble) if forces else rows
 
 
 def _with_totals(
@@ -150,6 +167,24 @@ def _with_totals(
     sums = iter([sum(atoms.get(int(z), math.nan) for z in graph.numbers) for graph in graphs])
     totals = [None if row.reason or row.mean is None else row.mean + next(sums) for row in rows]
     return [replace(row, total=total) for row, total in zip(rows, totals, strict=True)]
+
+
+def _with_forces(
+    rows: list[PredictionRow], graphs: "list[Graph]", ensemble: "Surrogate"
+) -> list[PredictionRow]:
+    """Molecules with energy and forces beside the rows; the energy is the one whose slope the forces are."""
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from surrogate import Ensemble
+
+    assert isinstance(ensemble, Ensemble)  # as `check_sloped` has found
+    seen = []
+    for graph, energy, forces in zip(graphs, *ensemble.forces(graphs), strict=True):
+        seen.append(Atoms(graph.numbers, graph.positions))
+        seen[-1].calc = SinglePointCalculator(seen[-1], energy=energy, forces=forces)
+    given = iter(seen)
+    return [row if row.reason else replace(row, atoms=next(given)) for row in rows]
 
 
 def _readable(molecule: str | Molecule) -> str | Molecule | DataError:

@@ -16,6 +16,7 @@ from surrogate.sealing import sealed, unsealed
 if TYPE_CHECKING:
     from surrogate import Surrogate
 
+FORCES_UNIT = "eV/Å"
 _FILE = "model.json"
 
 
@@ -37,6 +38,7 @@ class Provenance:
         unseen: elements that it is built for and no label has, see `alkit.models.graphs.unseen_elements`.
         atoms: atomic numbers and eV of the isolated atoms that its labels count from, where they are known.
         tier: what it knows beside its labels, see `alkit.models.tiers`; empty: as settings and baselines say.
+        forces: unit of the forces that it learned, eV/Å; empty: it learned energies alone.
     """
 
     geometry: str
@@ -51,6 +53,7 @@ class Provenance:
     tier: str = ""
     target: str = ""
     unit: str = "eV"
+    forces: str = ""
 
     @property
     def quantity(self) -> Quantity:
@@ -66,6 +69,8 @@ class Provenance:
                 raise ValueError(f"{name} is {value!r}")
         if not isinstance(self.tier, str):
             raise ValueError(f"tier is {self.tier!r}")
+        if self.forces not in ("", FORCES_UNIT):
+            raise ValueError(f"forces is {self.forces!r}")
         if not isinstance(self.level, str) or self.geometry not in GEOMETRIES:
             raise ValueError(f"level is {self.level!r}, geometry {self.geometry!r}")
         if not isinstance(self.target, str) or not isinstance(self.unit, str):

@@ -93,16 +93,23 @@ def rounds_table(metrics: Sequence[Mapping[str, float]], title: str, quantity: Q
     for heading in ("round", "labels", "", *_COLUMNS, "R²", *names):
         shown.add_column(heading.upper() if heading in ("mae", "rmse") else heading, justify="right")
     baselines = [f"baseline_{'xtb' if name == 'baseline' else name}" for name in names]
-    for row in (_row(one, quantity) for one in metrics):
+    for numbers in metrics:
+        row = _row(numbers, quantity)
         errors = [row[name] for name in _COLUMNS], [row[name] for name in baselines]
         shown.add_row(row["round"], row["labels"], quantity.unit, *errors[0], row["r2"], *errors[1])
         if not quantity.energy:
             continue
         kcal = [[row[f"{name}_kcal"] for name in names] for names in (_COLUMNS, baselines)]
         shown.add_row("", "", "kcal/mol", *kcal[0], "", *kcal[1], style="dim")
+        if "forces_mae" in numbers:
+            forces = [f"{numbers[f'forces_{name}']:.3f}" for name in _COLUMNS]
+            r2, zero = f"{numbers['forces_r2']:.4f}", f"{numbers['baseline_forces']:.3f}"
+            shown.add_row("", "", "eV/Å", *forces, r2, zero)
     shown.caption = (
         f"Errors on the fixed test set; {', '.join(names)}: MAE of trivial predictors of the same labels."
     )
+    if "forces_mae" in metrics[-1]:
+        shown.caption += " In eV/Å: components of forces, beside the MAE of forces of zero."
     return shown
 
 

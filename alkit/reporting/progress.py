@@ -1,6 +1,6 @@
 """What a person sees while a campaign runs: a bar for the campaign, one for the stage, and the time left."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -105,6 +105,26 @@ class CampaignProgress:
         finally:
             for task in tasks.values():
                 self._bars.remove_task(task)
+
+    @contextmanager
+    def epochs(
+        self, total: int, *, unit: str = "eV"
+    ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+        """A bar for ``total`` epochs of all networks together, with the last validation errors in ``unit``;
+        the function given is what training calls after each."""
+        task = self._bars.add_task("  training", total=total)
+
+        def update(member: int, epoch: int, row: Mapping[str, float]) -> None:
+            interrupts.check()
+            errors = [f"{row['val_MAE']:.4f} {unit}"]
+            if "val_forces_MAE" in row:
+                errors.append(f"{row['val_forces_MAE']:.4f} {unit}/Å")
+            self._bars.update(task, advance=1, description=f"  training, MAE {', '.join(errors)}")
+
+        try:
+            yield update
+        finally:
+            self._bars.remove_task(task)
 
     @contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:

@@ -50,6 +50,7 @@ class Labelled:
     ):
         self._data, self.settings = data, settings
         self.dataset: Dataset | None = None
+        self._forces = False
         if datasets.is_table(data):
             column = labels.column_of(data, target or USUAL_TARGET, columns)
             table = datasets.read_labelled(data, column, columns, strict=strict)
@@ -80,6 +81,7 @@ class Labelled:
             raise DataError(f"{data} has no geometries; --geometry is mmff, etkdg or xtb for a CSV.")
         self.builder = GraphBuilder(settings, self.geometry, seed, conformers, baselines)
         self.atoms = _atoms_of(self.dataset, target)
+        self.target = target
         self._graphs: dict[int, Any] = {}
 
     @property
@@ -120,8 +122,43 @@ class Labelled:
             )
         return list(self._graphs)
 
-    def pairs(self, indices: list[int]) -> tuple[list[Any], NDArray]:
-        return [self._graphs[i] for i in indices], self.values[indices]
+    @property
+    def without_forces(self) -> str:
+        """Why there are no forces to learn or to compare with; empty where there are."""
+        if self.dataset is None:
+            return f"{self._data} is a table, which has none; `alkit data import` keeps those of a file"
+        if not self.dataset.forces_of:
+            return f"{self._data} has none; `alkit data import --forces NAME` keeps those of a file"
+        if self.dataset.forces_of != self.dataset.property_name(self.target):
+            return f"{self._data} has those of {self.dataset.forces_of}, and the target is {self.target}"
+        if self.geometry != "dataset":
+            return f"they belong to the geometries of {self._data}; leave out --geometry {self.geometry}"
+        return ""
+
+    def take_forces(self) -> None:
+        """Let `pairs` give forces, too.
+
+        Raises:
+            DataError: there are none.
+        """
+        if why := self.without_forces:
+            raise DataError(f"--forces needs forces: {why}.")
+        self._forces = True
+
+    def pairs(self, indices: list[int]) -> Any:
+        """Graphs and labels ``(n,)`` of these molecules, as `surrogate.forces.Labelled` has them."""
+        pairs = [self._graphs[i] for i in indices], self.values[indices]
+        return (*pairs, self.forces(indices)) if self._forces else pairs
+
+    def forces(self, indices: list[int]) -> list[NDArray[np.float64]]:
+        """``(atoms, 3)`` eV/Å of each of these molecules.
+
+        Raises:
+            DataError: there are none.
+        """
+        if self.dataset is None:
+            raise DataError(f"{self._data} is a table, which has no forces.")
+        return [self.dataset.forces(i) for i in indices]
 
     def split(self, usable: list[int]) -> tuple[list[int], list[int], list[int]]:
         """About a tenth to test, a tenth to validate, the rest to train; `groups` are not cut."""

@@ -56,7 +56,7 @@ def predict_file(
     home = model_home(model)
     ensemble, provenance = load_model(home)
     from_smiles = ensemble.settings.mode == "2d" or provenance.geometry in FROM_SMILES
-    key, read_all, predictor, names = _to_predict(molecules, columns, length, from_smiles=from_smiles)
+    key, read_all, predictor, names = to_predict(molecules, columns, length, from_smiles=from_smiles)
     totals = bool(provenance.atoms)
     numbers = columns_of(provenance.quantity)
     header = [key, *numbers, "reason", *(["total_eV"] if totals else []), *(["name"] if names else [])]
@@ -138,7 +138,7 @@ def _as_text(row: PredictionRow, *, totals: bool) -> tuple[str, ...]:
     return (" ".join(row.smiles.split()), *numbers, " ".join(row.reason.split()), *total)  # a row is one line
 
 
-def _to_predict(
+def to_predict(
     molecules: Path, columns: Columns, length: float, *, from_smiles: bool
 ) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]], Iterator[str] | None]:
     """What a molecule is known by, a reading of the file's molecules, how they are predicted, and their

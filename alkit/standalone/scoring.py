@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from alkit.properties import Quantity
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled
 from alkit.standalone.table_labels import TableLabels
+
+if TYPE_CHECKING:
+    from surrogate import Graph, Surrogate
 
 _FEWEST = 2  # a mean and its spread
 
@@ -82,7 +87,7 @@ def score_model(
     source.builder.check()
     with calling_workers(workers, timeout) as call_all:
         usable = source.build(np.arange(len(source.smiles)), progress, call_all, fewest=_FEWEST)
-    graphs, truth = source.pairs(usable)
+    graphs, truth = source.pairs(usable)[:2]
     predicted = ensemble.predict(graphs)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
     errors = np.abs(predicted.mean - truth)
@@ -93,12 +98,27 @@ def score_model(
         "mae_error": float(errors.std(ddof=1) / np.sqrt(len(errors))),
         name: float(np.abs(start - truth).mean()),
     }
+    metrics |= force_errors(ensemble, source, graphs, usable)
     facts = {
         "tier": tier_of_model(settings, provenance),
         "the model's labels": f"{provenance.labels}, {provenance.level}",
         "labels here": source.level,
         "left out": f"{len(source.smiles) - len(usable)} molecules",
     }
+    if "forces_mae" in metrics and not provenance.forces:
+        facts["forces"] = "not learned: the slopes of energies"
     if source.level != provenance.level:
         facts["mind"] = "the levels differ in name: where they differ in kind, the errors hold that too"
     return metrics, facts, quantity
+
+
+def force_errors(
+    ensemble: Surrogate, source: Labelled, graphs: Sequence[Graph], rows: list[int]
+) -> dict[str, float]:
+    """Errors of forces on these molecules in eV/Å, where the data have forces and the model has a slope."""
+    from surrogate import Ensemble
+    from surrogate.forces import is_sloped
+
+    if source.without_forces or not is_sloped(ensemble.settings) or not isinstance(ensemble, Ensemble):
+        return {}
+    return evaluation.force_metrics(source.forces(rows), ensemble.forces(graphs)[1])

@@ -19,12 +19,13 @@ from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies, inputs_of, unseen_elements
 from alkit.models.pooling import pooling_of
 from alkit.models.pretraining import Pretraining, pretrain
-from alkit.models.store import Provenance, refuse_trained
+from alkit.models.store import FORCES_UNIT, Provenance, refuse_trained
 from alkit.models.tiers import tier
 from alkit.molecules.conformers import CONFORMERS
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone.labelled import Labelled
 from alkit.standalone.pretraining import cheap_set
+from alkit.standalone.scoring import force_errors
 from alkit.standalone.table_labels import TableLabels
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def train_model(
     """
     from surrogate import ModelSettings, TrainingSettings
     from surrogate.folds import folds_of
+    from surrogate.forces import check_sloped, is_sloped
 
     refuse_trained(out)
     folds = folds or model.get("representation") in ("kernel", "committee", "auto")
@@ -101,12 +103,18 @@ def train_model(
             model = model | {"inputs": (*model.get("inputs", ()), *inputs_of(specs))}
         how = ModelSettings(**model, baseline=level_of(specs) if learning == "delta" else "")
         settings = TrainingSettings(**training)
+        if settings.forces_weight:
+            check_sloped(how)
         labels = TableLabels(unit, kind, references)
         labels.check(data)
         source = Labelled(data, target, how, geometry, seed, labels, columns, strict=strict, baselines=specs)
         _check_cheap(source, learning, pretraining)
         how = replace(how, pooling=pooling_of(pooling, source.quantity.name, source.kind, how.representation))
         source.builder.check()
+        if settings.forces_weight:
+            source.take_forces()
+        elif is_sloped(how) and not source.without_forces:
+            progress.say(f"{data} has forces, which are not learned: --forces learns them with the energies.")
         first = _checked(pretraining, how, baseline if how.baseline else (), source)
         order = np.random.default_rng(seed).permutation(len(source.smiles))[:limit]
         cheap = None
@@ -198,7 +206,7 @@ def _fit(
                 seed=seed,
                 on_epoch=lambda member, epoch, row: advance(1),
             )
-    with progress, progress.steps("training", members * settings[1].epochs) as advance:
+    with progress, progress.epochs(members * settings[1].epochs) as on_epoch:
         ensemble = fit_surrogate(
             *settings,
             training=source.pairs(fit),
@@ -207,7 +215,7 @@ def _fit(
             seed=seed,
             left_out=None if validation else folds_for(settings[0], groups, members),
             warm_start=start,
-            on_epoch=lambda member, epoch, row: advance(1),
+            on_epoch=on_epoch,
         )
     labels = len(fit) + len(validation)
     provenance = Provenance(
@@ -223,6 +231,7 @@ def _fit(
         energy="atomization" if source.quantity.energy else "scalar",
         target=source.quantity.name,
         unit=source.quantity.unit,
+        forces=FORCES_UNIT if settings[1].forces_weight else "",
     )
     if provenance.warning:
         progress.say(provenance.warning, style="yellow")
@@ -236,9 +245,10 @@ def _test_metrics(
     ensemble: "Surrogate", source: Labelled, labelled: list[int], test: list[int]
 ) -> dict[str, float]:
     """Errors on the test molecules beside trivial baselines fitted to the labelled ones."""
-    graphs, truth = source.pairs(test)
+    graphs, truth = source.pairs(test)[:2]
     predicted = ensemble.predict(graphs)
     metrics = evaluation.error_metrics(truth, predicted.mean, predicted.std, predicted.calibration)
+    metrics |= force_errors(ensemble, source, graphs, test)
     xtb_energy = baseline_energies(source.pairs(labelled)[0]), baseline_energies(graphs)
     return metrics | evaluation.baseline_metrics(
         [source.smiles[i] for i in labelled],

@@ -280,10 +280,10 @@ def test_they_turn_with_the_molecule_and_sum_to_nothing(seed: int, model: ModelS
     ("model", "why"),
     [
         (ModelSettings(mode="2d"), "2d mode sees no geometry"),
-        (ModelSettings(representation="kernel"), "representation is kernel: it learns energies alone"),
+        (ModelSettings(representation="kernel"), "representation is kernel"),
         (ModelSettings(representation="committee"), "representation is committee"),
         (ModelSettings(pooling="mean"), "pooling is mean"),
-        (ModelSettings(baseline="GFN2-xTB"), "a baseline and its inputs"),
+        (ModelSettings(baseline="GFN2-xTB"), "a baseline and inputs"),
     ],
 )
 def test_a_model_without_a_slope_is_refused(model: ModelSettings, why: str) -> None:

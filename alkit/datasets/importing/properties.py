@@ -242,6 +242,12 @@ def forces_of(
     return Forces(name, -factor if options.gradients else factor)
 
 
+def without_forces(source: Source, head: Sequence[tuple[Row, Any]]) -> int:
+    """How many of the first rows have no forces, where others have some that the file says the unit of."""
+    missing = sum(FORCES not in row.values for row, _ in head)
+    return missing if FORCES in source.units and missing < len(head) else 0
+
+
 def force_unit(unit: str) -> float:
     """eV/Å in one ``unit``, such as "kcal/mol/Ang" or "hartree/bohr". Raises DataError."""
     energy, slash, length = unit.rpartition("/")

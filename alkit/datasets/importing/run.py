@@ -19,7 +19,14 @@ from alkit.datasets.create import Property, Record, create_database, refuse_data
 from alkit.datasets.importing.energies import Energies
 from alkit.datasets.importing.molecules import Structure, Structures
 from alkit.datasets.importing.options import ImportOptions
-from alkit.datasets.importing.properties import Column, Forces, columns_of, forces_of, length_of
+from alkit.datasets.importing.properties import (
+    Column,
+    Forces,
+    columns_of,
+    forces_of,
+    length_of,
+    without_forces,
+)
 from alkit.datasets.importing.rows import Row, Source
 from alkit.datasets.importing.sources import open_source
 from alkit.datasets.importing.spool import Checked, Spool
@@ -48,6 +55,7 @@ class FilesReport:
         left_out: table of these rows, where there are any.
         properties: what is stored.
         forces: whether they are.
+        without_forces: how many of the first rows have none, where others have: then none are stored.
         geometry: "dataset" or "none".
     """
 
@@ -61,6 +69,7 @@ class FilesReport:
     left_out: Path | None
     properties: dict[str, Property]
     forces: bool
+    without_forces: int
     geometry: str
 
     def __str__(self) -> str:
@@ -194,6 +203,7 @@ class _Reading:
         named = [(row, structure.numbers) for row, structure in first]
         self._columns: list[Column] = columns_of(source, self._options, named, self._what)
         self._forces: Forces | None = forces_of(source, self._options, self._columns, named)
+        self._without_forces = 0 if self._forces else without_forces(source, named)
         self._geometry = any(structure.positions is not None for _, structure in first)
         self._levels = {c.property.level for c in self._columns if c.column in source.levels}
         head = [checked for row, structure in first if (checked := self._check(row, structure)) is not None]
@@ -305,6 +315,7 @@ class _Reading:
             self._list_left_out(database),
             properties,
             bool(self._forces),
+            self._without_forces,
             "dataset" if self._geometry else "none",
         )
 
