@@ -2,7 +2,7 @@
 
     python benchmarks/forces.py [--out runs/forces] [--epochs 200] [--members 1 3] [--ema 0 0.99]
 
-1,000 geometries of ethanol from Langevin dynamics with GFN2-xTB (500 K, 0.5 fs a step, a geometry every
+1,000 geometries of ethanol from Langevin dynamics with GFN2-xTB (500 K, 1 fs a step, a geometry every
 20 fs), as revised MD17 has them of PBE; they are computed once and kept in ``--out``. 400 train, 100
 validate, 500 test, drawn at random. Both sides train one SchNet (128 features, 3 interactions, 20 Gaussians,
 5 Å) with the weights 0.01 of energies and 0.99 of forces, in batches of 10, for as many epochs. schnetpack
@@ -38,8 +38,8 @@ from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_3d
 from surrogate.compat import schnetpack
 from surrogate.schnet import build_model
 
-COUNT, EVERY, STEP, KELVIN = 1000, 40, 0.5, 500  # geometries, steps apart, fs
-WARM_UP = 2000  # steps
+COUNT, EVERY, STEP, KELVIN = 1000, 20, 1.0, 500  # geometries, steps apart, fs
+WARM_UP = 1000  # steps
 TRAINING, VALIDATION = 400, 100
 FORCES = 0.99  # weight
 BATCH = 10
