@@ -26,6 +26,7 @@ from alkit.storage.label_cache import default_path
 
 if TYPE_CHECKING:
     from surrogate import ModelSettings
+    from surrogate.forces import Labelled as Labels
 
 FEWEST_TO_TRAIN = 20
 USUAL_TARGET = "u0"
@@ -145,7 +146,7 @@ class Labelled:
             raise DataError(f"--forces needs forces: {why}.")
         self._forces = True
 
-    def pairs(self, indices: list[int]) -> Any:
+    def pairs(self, indices: list[int]) -> "Labels":
         """Graphs and labels ``(n,)`` of these molecules, as `surrogate.forces.Labelled` has them."""
         pairs = [self._graphs[i] for i in indices], self.values[indices]
         return (*pairs, self.forces(indices)) if self._forces else pairs
