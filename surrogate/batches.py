@@ -23,7 +23,7 @@ MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
 STARTS, WEIGHTS = "starts", "weights"
 ROW_DISTANCES, ROW_INPUTS = "row_distances", "row_inputs"
 _keys = schnetpack.properties
-# Of the two atoms of every pair, and from the first to the second: what `surrogate.forces` needs.
+# What `surrogate.forces` needs: both atoms of every pair, and the vector from the first to the second.
 FIRSTS, SECONDS, VECTORS = _keys.idx_i, _keys.idx_j, _keys.Rij
 FORCES = _keys.forces  # (n, 3), over the scale
 MOLECULE_OF_ATOM = _keys.idx_m

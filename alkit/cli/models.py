@@ -91,7 +91,7 @@ Forces = Annotated[
 ]
 ForcesWeight = Annotated[
     float | None,
-    typer.Option(help="Of forces (eV/Å) in the loss, energies (eV) have the rest; 0.99 with --forces."),
+    typer.Option(help="Share of forces (eV/Å) in the loss, energies (eV) have the rest; 0.99 with --forces."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use this many molecules, drawn at random.")]
 

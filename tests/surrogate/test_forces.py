@@ -320,6 +320,21 @@ def test_weights_that_leave_no_energy_are_refused(weight: float) -> None:
         TrainingSettings(forces_weight=0.5, precision="bf16")
 
 
+@pytest.mark.parametrize("options", [{"precision": "64"}, {"ema": 0.9}, {"freeze": "embedding"}])
+def test_it_goes_on_from_earlier_weights_and_keeps_their_scale(options: dict) -> None:
+    """In 64 bits, with averaged weights, with a frozen layer."""
+    how = dataclasses.replace(QUICK, **options)
+    first = Ensemble.fit(SCHNET, how, training=TRAINING, validation=VALIDATION, members=1, seed=0)
+    labels = [
+        (graphs, energies, [2 * one for one in forces]) for graphs, energies, forces in (TRAINING, VALIDATION)
+    ]
+    then = Ensemble.fit(
+        SCHNET, how, training=labels[0], validation=labels[1], members=1, seed=0, warm_start=first
+    )
+    assert then.scale == first.scale
+    assert then.histories[0].epochs[-1]["val_forces_MAE"] < then.histories[0].epochs[0]["val_forces_MAE"]
+
+
 def test_forces_are_cut_into_batches_with_their_atoms() -> None:
     data = GraphDataset(TRAINING[0], SCHNET, TRAINING[1], forces=TRAINING[2])
     chosen = [7, 0, 4]
