@@ -40,7 +40,9 @@ def _train_surrogate(state: RoundState) -> None:
     elif surrogate.pretraining is not None:
         start = pretraining.pretrained(state, surrogate.pretraining)
     learned = _learnable(state, training)
-    with state.progress.epochs(surrogate.members * surrogate.epochs) as on_epoch:
+    with state.progress.epochs(
+        surrogate.members * surrogate.epochs, unit=state.ledger.quantity.unit
+    ) as on_epoch:
         ensemble = fit_surrogate(
             builder.settings,
             training_settings(state.config),

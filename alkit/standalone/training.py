@@ -112,6 +112,7 @@ def train_model(
         how = replace(how, pooling=pooling_of(pooling, source.quantity.name, source.kind, how.representation))
         source.builder.check()
         if settings.forces_weight:
+            check_sloped(how)  # now that its pooling is known
             source.take_forces()
         elif is_sloped(how) and not source.without_forces:
             progress.say(f"{data} has forces, which are not learned: --forces learns them with the energies.")
@@ -206,7 +207,7 @@ def _fit(
                 seed=seed,
                 on_epoch=lambda member, epoch, row: advance(1),
             )
-    with progress, progress.epochs(members * settings[1].epochs) as on_epoch:
+    with progress, progress.epochs(members * settings[1].epochs, unit=source.quantity.unit) as on_epoch:
         ensemble = fit_surrogate(
             *settings,
             training=source.pairs(fit),

@@ -103,7 +103,7 @@ def test_without_the_option_forces_are_named_and_not_learned(folder, capsys, tmp
     assert run("train", folder / "learned.db", "-o", tmp_path / "m", *few) == 0
     assert "has forces, which are not learned: --forces" in " ".join(capsys.readouterr().err.split())
     assert load_model(tmp_path / "m")[1].forces == ""
-    metrics, facts = score_model(
+    metrics, facts, _ = score_model(
         tmp_path / "m", folder / "unseen.db", target=None, progress=CampaignProgress()
     )
     assert metrics["forces_mae"] > 0
