@@ -1,6 +1,6 @@
 """Energies and forces of one molecule, by alkit and by schnetpack's own training, on the same geometries.
 
-    python benchmarks/forces.py [--out runs/forces] [--epochs 200] [--members 1] [--ema 0]
+    python benchmarks/forces.py [--out runs/forces] [--epochs 200] [--members 1] [--ema 0.99]
 
 1,000 geometries of ethanol from Langevin dynamics with GFN2-xTB (500 K, 1 fs a step, a geometry every
 20 fs), as revised MD17 has them of PBE; they are computed once and kept in ``--out``. 400 train, 100
@@ -8,7 +8,8 @@ validate, 500 test, drawn at random. Both sides train one SchNet (128 features, 
 5 Å) with the weights 0.01 of energies and 0.99 of forces, in batches of 10: for as many epochs, and alkit
 again for as many seconds. schnetpack has the settings of its experiment ``md17``: AdamW without decay of
 weights, 1e-3, halved after 75 epochs without gain, weights averaged with 0.995, the best of the validation
-kept. alkit has its own defaults. Seconds are of the processor, on one thread, validation included.
+kept. alkit has the defaults of ``alkit train --forces``. Seconds are of the processor, on one thread,
+validation included.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from tblite.ase import TBLite
 from surrogate import Ensemble, ModelSettings, TrainingSettings, graph_3d
 from surrogate.compat import schnetpack
 from surrogate.schnet import build_model
+from surrogate.settings import USUAL_FORCES_EMA
 
 COUNT, EVERY, STEP, KELVIN = 1000, 20, 1.0, 500  # geometries, steps apart, fs
 WARM_UP = 1000  # steps
@@ -213,7 +215,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200, help="of both")
     parser.add_argument("--representation", choices=("schnet", "painn"), default="schnet")
     parser.add_argument("--members", type=int, default=1, help="networks of alkit")
-    parser.add_argument("--ema", type=float, default=0.0, help="of alkit")
+    parser.add_argument("--ema", type=float, default=USUAL_FORCES_EMA, help="of alkit")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))

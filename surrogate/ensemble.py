@@ -26,7 +26,7 @@ from surrogate.ensemble_files import (
 from surrogate.errors import SurrogateError
 from surrogate.files import write_weights
 from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, unseen
-from surrogate.forces import Labelled, check_sloped, evaluate_forces, learned_forces, root_mean_square
+from surrogate.forces import Labelled, centre, check_sloped, evaluate_forces, learned_forces, root_mean_square
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -128,6 +128,10 @@ class Ensemble:
             warm=warm_start is not None,
             on_epoch=on_epoch,
         )
+        if training_settings.forces_weight:
+            samples = ensemble._raw(training[0], device=training_settings.device)[0]
+            errors = (np.asarray(training[1]) - samples) / ensemble.scale
+            centre(ensemble.members, training[0], errors, left_out)
         if "gp" in settings.uncertainty:
             ensemble.gp = ensemble._fit_gp(training[0], seed)
         graphs, labels = (validation or training)[:2]

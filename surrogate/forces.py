@@ -116,3 +116,24 @@ def _checked(graphs: Sequence[Graph], forces: Sequence[NDArray]) -> list[NDArray
 def root_mean_square(forces: Sequence[NDArray]) -> float:
     """Root mean square in eV/Å of all components; never zero."""
     return max(float(np.sqrt(np.mean(np.square(np.concatenate(forces))))), _SMALLEST)
+
+
+def centre(
+    members: Sequence[Any], graphs: Sequence[Graph], errors: NDArray, left_out: NDArray[np.bool_] | None
+) -> None:
+    """Give every head the last bias that fits the energies it learned from.
+
+    With their small weight in the loss the constant of energies is left to chance, from step to step; forces
+    do not see it.
+
+    Args:
+        errors: ``(s * h, n)``, labels less outputs of each member's heads, over the scale.
+        left_out: ``(n, s)``, which members have not learned from a molecule.
+    """
+    errors = errors.reshape(len(members), -1, len(graphs))
+    atoms = np.array([len(graph) for graph in graphs])
+    for k, member in enumerate(members):
+        learned = atoms if left_out is None else atoms * ~left_out[:, k]
+        shifts = (errors[k] * learned).sum(axis=1) / (learned * atoms).sum()
+        bias = member.output_modules[0].outnet[-1].bias
+        bias.data += torch.from_numpy(shifts).to(bias)

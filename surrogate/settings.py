@@ -18,6 +18,7 @@ Precision = Literal["32", "64", "bf16"]
 Freeze = Literal["none", "embedding", "representation"]
 Device = Literal["auto", "cpu", "cuda"]
 USUAL_FORCES_WEIGHT = 0.99  # as schnetpack's experiments on MD17 have it
+USUAL_FORCES_EMA = 0.99  # energies jump from step to step where their weight is small
 FEWEST_FOLDS = 3  # with two a member would learn from half of the labels
 _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256}  # a few gigabytes
 

@@ -10,6 +10,7 @@ from alkit.config.words import Energy, GFNMethod, LabelKind, ModelGeometry, Pool
 from alkit.datasets.tables import Columns
 from alkit.errors import ConfigError
 from surrogate.settings import (
+    USUAL_FORCES_EMA,
     USUAL_FORCES_WEIGHT,
     Device,
     Layout,
@@ -129,7 +130,9 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = _TRAINING.epochs,
     batch_size: Annotated[int, typer.Option(min=1, help="Molecules per step.")] = _TRAINING.batch_size,
     lr: Annotated[float, typer.Option(help="First learning rate.")] = _TRAINING.lr,
-    ema: Annotated[float, typer.Option(help="Decay of averaged weights; 0: off.")] = _TRAINING.ema,
+    ema: Annotated[
+        float | None, typer.Option(help="Decay of averaged weights; 0: off, as without forces; else 0.99.")
+    ] = None,
     device: Annotated[Device, typer.Option(help="auto: a GPU if any.")] = _TRAINING.device,
     seed: Seed = 0,
     smiles_column: SmilesColumn = None,
@@ -153,6 +156,8 @@ def train(
         forces_weight = USUAL_FORCES_WEIGHT if forces else _TRAINING.forces_weight
     elif forces and not forces_weight:
         raise ConfigError("--forces-weight is 0, and --forces is given; leave one of them out.")
+    if ema is None:
+        ema = USUAL_FORCES_EMA if forces_weight else _TRAINING.ema
     metrics = train_model(
         data,
         out,

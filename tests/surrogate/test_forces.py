@@ -245,6 +245,22 @@ def test_training_lowers_both_errors(model: ModelSettings) -> None:
     assert np.abs(predicted - truth).mean() < 0.7 * np.abs(blind - truth).mean()
 
 
+@pytest.mark.parametrize("folds", [False, True])
+def test_energies_are_centred_on_what_each_head_learned(folds: bool) -> None:
+    """The loss hardly sees the constant of energies; where training ends must not choose it."""
+    out = left_out(range(60), 3) if folds else None
+    found = Ensemble.fit(
+        dataclasses.replace(SCHNET, heads=2), dataclasses.replace(QUICK, forces_weight=0.999, lr=0.02),
+        training=TRAINING, validation=None if folds else VALIDATION, members=3, seed=0, left_out=out,
+    )  # fmt: skip
+    samples = found.predict(TRAINING[0]).samples.reshape(3, 2, 60)
+    atoms = np.array([len(graph) for graph in TRAINING[0]])
+    for k in range(3):
+        learned = np.ones(60, dtype=bool) if out is None else ~out[:, k]
+        slopes = ((TRAINING[1] - samples[k]) * atoms)[:, learned].sum(axis=1) / (atoms[learned] ** 2).sum()
+        np.testing.assert_allclose(slopes, 0, atol=1e-5)  # no constant per atom is better
+
+
 def test_the_calculators_forces_are_these() -> None:
     mine = ensemble(SCHNET)
     atoms = molecule("CH3CH2OH")
