@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from alkit.acquisition.base import Pool as Pool
     from alkit.acquisition.base import RoundContext as RoundContext
     from alkit.campaign.campaign import Campaign as Campaign
-    from alkit.campaign.objects import StageEvent as StageEvent
     from alkit.campaign.result import Result as Result
     from alkit.config.loading import load_config as load_config
     from alkit.config.schema import CampaignConfig as CampaignConfig
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from alkit.molecules.molecule import Molecule as Molecule
     from alkit.proposers.base import ProposalContext as ProposalContext
     from alkit.proposers.base import Proposer as Proposer
+    from alkit.reporting.events import StageEvent as StageEvent
     from alkit.simulators.base import Label as Label
     from alkit.simulators.base import Level as Level
     from alkit.simulators.base import Simulator as Simulator
@@ -44,7 +44,7 @@ else:  # a type checker must not see __getattr__, which would let every name pas
         submod_attrs={
             "acquisition.base": ["Acquisition", "Pool", "RoundContext"],
             "campaign.campaign": ["Campaign"],
-            "campaign.objects": ["StageEvent"],
+            "reporting.events": ["StageEvent"],
             "campaign.result": ["Result"],
             "config.loading": ["load_config"],
             "config.schema": ["CampaignConfig"],

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, get_args
 
 from alkit.acquisition.base import Acquisition
-from alkit.campaign import acquiring, asking, folder, proposing, telling, trying
+from alkit.campaign import acquiring, announcing, asking, folder, proposing, telling, trying
 from alkit.campaign.checking import check_campaign
 from alkit.campaign.folder import open_campaign as open_campaign
 from alkit.campaign.label_files import rows_of_frame
 from alkit.campaign.labelling import LabelsToComeError
-from alkit.campaign.objects import Callback, Given, StageEvent, named, with_objects
+from alkit.campaign.objects import Callback, Given, named, with_objects
 from alkit.campaign.result import PausedError, Result, Unit
 from alkit.campaign.round_state import RoundState
 from alkit.campaign.stages import stages_of
@@ -77,7 +77,8 @@ class Campaign(CampaignTables):
         )
         self._acquisition = self._objects.acquisition_of(self.config)
         self.folder = absolute(self.config.campaign_folder, Path.cwd(), "folder")
-        self.progress = progress or CampaignProgress()
+        calls = announcing.calls(self._objects.callbacks, self.folder)
+        self.progress = (progress or CampaignProgress()).also(calls)
         self._given: list[str] | None = None  # candidates of the next round
         self._until: Unit | None = None
 
@@ -134,6 +135,9 @@ class Campaign(CampaignTables):
             CampaignError: the folder is in use, belongs to something else or to another config.
             AlkitError: whatever a stage finds wrong; nothing done before is lost.
         """
+        return announcing.ending(self.progress, self.folder, self._run_in_folder)
+
+    def _run_in_folder(self) -> Result:
         self._objects.check(self.config)
         new = not self.folder.exists()
         with self._locked(), contextlib.closing(self._open_ledger()) as ledger:
@@ -259,7 +263,7 @@ class Campaign(CampaignTables):
             runs.open_campaign(state)
             state.ledger.set_meta("folder", str(self.folder))
             with self.progress:
-                self._expect(state.ledger)
+                announcing.begin(state, runs.shown_at())
                 drawn = False
                 with self._twin() as follow:
                     follow(state.round - 1)  # it may have been cut off
@@ -313,7 +317,6 @@ class Campaign(CampaignTables):
         while state.round <= last:
             if (stages := state.ledger.stages()) and exhausted(state.ledger, stages[-1][0]):
                 return
-            self.progress.say("its random twin:", style="dim")
             self._round(state, runs)
             state.round += 1
 
@@ -326,36 +329,22 @@ class Campaign(CampaignTables):
                 continue
             if name == "propose" and self._given is not None:
                 stage, self._given = partial(proposing.propose_given, given=self._given), None
-            with self.progress.stage(f"round {state.round}: {name}"), state.ledger.stage(state.round, name):
+            announcing.stage_begins(state, name)
+            with state.ledger.stage(state.round, name):
                 stage(state)
                 state.seal_files()
                 if name == "evaluate":  # inside the transaction: a round that counts is also tracked
                     campaign_report.write_report(state.ledger, self.config, self.folder)
                     runs.log_round(state)
                     drawn = True
-            self._call_back(state, name)
+            announcing.stage_ends(state, name)
             if name in REJECTING and exhausted(state.ledger, state.round):
                 break
             if self._until == "stage" and name != "evaluate":
                 raise PausedError
         runs.close_round("FINISHED")
-        for metrics in state.ledger.metrics():
-            if metrics.round == state.round:
-                self.progress.say_round(metrics, state.ledger.quantity.unit)
+        announcing.round_ends(state)
         return drawn
-
-    def _call_back(self, state: RoundState, stage: str) -> None:
-        if callbacks := self._objects.callbacks:
-            seconds = state.ledger.stages()[-1][2]
-            metrics = state.ledger.metrics()[-1] if stage == "evaluate" else None
-            for callback in callbacks:
-                callback(StageEvent(self.folder, state.round, stage, seconds, metrics))
-
-    def _expect(self, ledger: Ledger) -> None:
-        rounds = self.config.stop.rounds
-        total = len(stages_of(0)) + rounds * len(stages_of(1)) if rounds else None
-        twice = 2 if self.config.twin else 1
-        self.progress.expect(len(ledger.stages()), total and total * twice)
 
     def _state(self, ledger: Ledger) -> RoundState:
         evaluated = [metrics.round for metrics in ledger.metrics()]
@@ -389,7 +378,7 @@ class Campaign(CampaignTables):
         if stopped and changed and stop_reason(self.config.stop, ledger) is not None:
             return ledger  # there is nothing left to do, whatever has changed
         for line in changed:
-            self.progress.say(f"changed: {line}", style="dim")
+            self.progress.say(f"changed: {line}")
         folder.keep_config(ledger, self.config, self.folder, changed, goes_on=stopped and bool(changed))
         return ledger
 

@@ -39,7 +39,7 @@ def watch(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
     if (outside := _outside(state, ensemble)) is not None:
         found["outside_target"] = outside
     if said := campaign_report.guard_verdict([found]):
-        state.progress.say(f"guard: {said}", style="yellow")
+        state.progress.say(f"guard: {said}", warning=True)
     return found
 
 

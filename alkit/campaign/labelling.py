@@ -7,13 +7,15 @@ Where two campaigns want the same molecule at the same level one computes it, an
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alkit.engines.base import DEADLINE
-from alkit.errors import LabelError
+from alkit.errors import CampaignError, LabelError
 from alkit.molecules.molecule import Molecule
+from alkit.reporting.events import LabelEvent, reasons
 from alkit.reporting.progress import Advance
 from alkit.simulators.base import Label
 from alkit.simulators.manual import MANUAL
@@ -38,6 +40,7 @@ class LabelsToComeError(Exception):
 
 
 _POLL = 0.5  # seconds between two looks at what others compute
+_FIRST = 10  # labels, or two for each worker: if so many fail before the first succeeds, something is wrong
 
 
 def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
@@ -48,6 +51,8 @@ def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
 
     Raises:
         LabelsToComeError: they come by hand, and these are not there yet.
+        CampaignError: the campaign has no label yet, and the first ones all failed. These failures are not
+            kept: the same molecules are tried again.
     """
     if not batch:
         return
@@ -61,6 +66,7 @@ def label_batch(state: RoundState, batch: Sequence[Candidate]) -> None:
         missing = work.from_ledger()
         work.compute(missing)
         work.await_others()
+        work.check_first(last=True)
 
 
 @dataclass
@@ -74,6 +80,11 @@ class _Batch:
         self._elsewhere: list[Molecule] = []  # other processes are at them
         deadline = self.state.config.simulator.deadline if self.state.round else None
         self._end = None if deadline is None else time.monotonic() + deadline
+        self._failed: Counter[str] = Counter()
+        self._done = 0
+        # Failures before the very first label of the campaign wait here: they say more of the simulator.
+        self._held: list[tuple[str, LabelError]] = []
+        self._proven = self.state.round > 0 or bool(self.state.ledger.candidates(status=("labelled",)))
 
     def from_ledger(self) -> list[str]:
         """Settle what this campaign has labelled before; returns the others."""
@@ -109,6 +120,7 @@ class _Batch:
             self._settle(molecule.smiles, outcome)
             if not _is_late(outcome):  # what is late keeps its claim until it comes
                 self._keep(molecule, outcome)
+            self.check_first()
 
     def _claimed(self, molecules: Iterator[Molecule] | Sequence[Molecule]) -> Iterator[Molecule]:
         for molecule in molecules:
@@ -130,7 +142,48 @@ class _Batch:
         else:
             self._cache.release(molecule)
 
+    def check_first(self, *, last: bool = False) -> None:
+        """Stop where the first labels have all failed. ``last``: there are no more to come."""
+        enough = 1 if last else max(_FIRST, 2 * self.state.config.simulator.workers)
+        if self._proven or len(self._held) < enough:
+            return
+        smiles, error = self._held[0]
+        raise CampaignError(
+            f"The first {len(self._held)} labels all failed ({reasons(self._failed)}), and the campaign "
+            f"stops; the first was {smiles}: {error}. `alkit doctor` says which simulators work here. "
+            "When the cause is put right, the same command tries these molecules again."
+        )
+
     def _settle(self, smiles: str, outcome: Label | LabelError, source: Source = "computed") -> None:
+        self._proven = self._proven or isinstance(outcome, Label)
+        if isinstance(outcome, LabelError) and not self._proven:
+            self._held.append((smiles, outcome))
+        else:
+            while self._held:
+                self._write(*self._held.pop(0), "computed")
+            self._write(smiles, outcome, source)
+        self._announce(smiles, outcome, source)
+
+    def _announce(self, smiles: str, outcome: Label | LabelError, source: Source) -> None:
+        reason, detail = (outcome.reason, outcome.detail) if isinstance(outcome, LabelError) else ("", "")
+        self._done += 1
+        self._failed.update([reason] if reason else [])
+        self.state.progress.send(
+            LabelEvent(
+                folder=self.state.folder,
+                round=self.state.round,
+                smiles=smiles,
+                reason=reason,
+                detail=detail,
+                source=source,
+                done=self._done,
+                total=len(self.ids),
+                failed=dict(self._failed),
+            )
+        )
+        self.advance(1)
+
+    def _write(self, smiles: str, outcome: Label | LabelError, source: Source) -> None:
         ledger, candidate = self.state.ledger, self.ids[smiles]
         if isinstance(outcome, Label):
             ledger.add_label(outcome)
@@ -139,7 +192,6 @@ class _Batch:
             ledger.mark(candidate, "failed", reason=outcome.reason, detail=outcome.detail)
         ledger.add_outcome(candidate, outcome, self.state.labels.engine.level, source)
         ledger.commit()
-        self.advance(1)
 
 
 def _is_late(outcome: Label | LabelError) -> bool:

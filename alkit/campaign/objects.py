@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypedDict
 
 from pydantic import ValidationError
@@ -17,29 +16,9 @@ from alkit.errors import ConfigError
 from alkit.plugins import GIVEN, Pickled
 from alkit.proposers.base import Proposer
 from alkit.proposers.registry import adapt_proposer
+from alkit.reporting.events import StageEvent
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.base import Simulator, SimulatorSpec, create_simulator
-from alkit.storage.round_metrics import RoundMetrics
-
-
-@dataclass(frozen=True)
-class StageEvent:
-    """A stage that has just ended, and is kept.
-
-    Attributes:
-        folder: of the campaign; ``Campaign.open`` reads it, also while it runs.
-        round: 0 is the random start.
-        stage: its name, such as "label" or "evaluate".
-        seconds: wall time that it took.
-        metrics: of the round, once "evaluate" has measured them.
-    """
-
-    folder: Path
-    round: int
-    stage: str
-    seconds: float
-    metrics: RoundMetrics | None = None
-
 
 Callback = Callable[[StageEvent], object]
 

@@ -6,7 +6,7 @@ from alkit.campaign.round_state import RoundState
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
 from alkit.reporting import campaign_report
-from alkit.reporting.tracking import Ending, Tracker, absolute_uri
+from alkit.reporting.tracking import Ending, ShownAt, Tracker, absolute_uri
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_metrics import RoundMetrics
 
@@ -54,7 +54,8 @@ class CampaignRuns:
         if self._elsewhere:
             cause = "The campaign was moved or copied"
         state.progress.say(
-            f"{cause}; its {len(rounds)} rounds are written to a new run from the ledger.", style="yellow"
+            f"{cause}; its {len(rounds)} rounds are written to a new run from the ledger.",
+            warning=True,
         )
         for round_ in range(len(rounds) + 1):  # the one under way too: their parent is gone
             self._ledger.set_meta(f"mlflow_round_{round_}", "")
@@ -67,6 +68,11 @@ class CampaignRuns:
         run = self._tracker.open_run(name, parent=parent, resume=self._ledger.meta(key) or None)
         self._ledger.set_meta(key, run)
         return run
+
+    def shown_at(self) -> ShownAt:
+        """Where a person sees the campaign's run."""
+        assert self._parent is not None
+        return self._tracker.shown_at(self._parent)
 
     def open_round(self, round_: int) -> None:
         self._child = self._open(f"mlflow_round_{round_}", f"round {round_}", self._parent)

@@ -72,7 +72,7 @@ def _train_surrogate(state: RoundState) -> None:
         unit=quantity.unit,
     )
     if provenance.warning:
-        state.progress.say(provenance.warning, style="yellow")
+        state.progress.say(provenance.warning, warning=True)
     provenance.save(state.path("model"))
     ensemble.save(state.path("model"))
 
@@ -150,7 +150,7 @@ def train_generator(state: RoundState) -> None:
             on_progress=lambda done, total: advance(1),
         )
     if history.warning:
-        state.progress.say(f"generator: {history.warning}", style="yellow")
+        state.progress.say(f"generator: {history.warning}", warning=True)
     elif enough:
         steered = "steered" if history.steered else "not steered"
         state.progress.say(

@@ -1,24 +1,26 @@
 """``alkit …``: parses, calls, prints. What is heavy is imported inside the commands, so help is instant."""
 
 import errno
+import logging
 import os
 import sqlite3
 import sys
 import warnings
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+import alkit
 from alkit import interrupts
 from alkit.cli.baseline import baseline
 from alkit.cli.campaign import campaign
 from alkit.cli.data import data
+from alkit.cli.doctor import doctor
 from alkit.cli.generator import generate, generator
 from alkit.cli.models import export_model, import_model, label, predict, score, train
 from alkit.cli.study import study
 
 app = typer.Typer(
-    help="Active learning that makes a molecular-energy surrogate chemically accurate from few labels.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -28,10 +30,26 @@ app.add_typer(data, name="data")
 app.add_typer(baseline, name="baseline")
 app.add_typer(study, name="study")
 app.add_typer(generator, name="generator")
-for command in (train, predict, score, label, generate):
+for command in (train, predict, score, label, generate, doctor):
     app.command()(command)
 app.command("export")(export_model)
 app.command("import")(import_model)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"alkit {alkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Active learning that makes a molecular-energy surrogate chemically accurate from few labels."""
+
 
 _INTERRUPTED = 130
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -60,6 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.showwarning = _show_warning
+    # What the log says stands on the terminal already; some libraries send everything there once more.
+    logging.getLogger("alkit").propagate = False
     try:
         with interrupts.listening():
             app(args=arguments)

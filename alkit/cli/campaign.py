@@ -18,17 +18,33 @@ Overrides = Annotated[
 
 
 @campaign.command("run")
-def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
+def campaign_run(
+    config: ConfigFile,
+    set_: Overrides = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only how it ends.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Events as JSON lines on standard output; nothing else.")
+    ] = False,
+    log: Annotated[Path | None, typer.Option("--log-file", help="Append timed lines to this file.")] = None,
+) -> None:
     """Run a campaign; the same command goes on with one that was interrupted, other stop rules with one that
     has ended."""
     from alkit.campaign.campaign import Campaign
-    from alkit.reporting import campaign_report
+    from alkit.reporting.logs import log_file
 
-    out, progress = open_console()
-    started = Campaign(read_config(config, set_), progress=progress)
-    if not started.folder.exists():
-        started.check()  # so that a campaign that cannot begin leaves no folder
-    result = started.run()
+    out, progress = open_console(quiet=quiet, json=json_)
+    with log_file(log):
+        started = Campaign(read_config(config, set_), progress=progress)
+        if not started.folder.exists():
+            started.check()  # so that a campaign that cannot begin leaves no folder
+        _print_result(out, started.config, started.run())
+
+
+def _print_result(out: Any, config: Any, result: Any) -> None:
+    """How a run of a campaign ended."""
+    from alkit.reporting import campaign_report
+    from alkit.reporting.terminal import learning_curve
+
     if result.waiting:
         out.print(_what_to_do(result.folder, result.waiting), soft_wrap=True)
         return
@@ -36,9 +52,10 @@ def campaign_run(config: ConfigFile, set_: Overrides = None) -> None:
     title, quantity = f"{result.folder.name} {ending}: {result.stopped_by}", result.quantity
     out.print(campaign_report.rounds_table(result.metrics, title, quantity))
     if result.metrics:
-        on = campaign_report.tier_of_campaign(started.config)
+        on = campaign_report.tier_of_campaign(config)
+        out.print(learning_curve(result.metrics))
         out.print(campaign_report.campaign_verdict(result.metrics, on, quantity))
-        _print_more(out, started.config, result.metrics, result.folder, quantity)
+        _print_more(out, config, result.metrics, result.folder, quantity)
     if result.already_finished:
         out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)

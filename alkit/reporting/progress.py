@@ -1,141 +1,122 @@
-"""What a person sees while a campaign runs: a bar for the campaign, one for the stage, and the time left."""
+"""Progress: what stages and commands say while they work, sent as events to whoever listens."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from alkit import interrupts
-from alkit.storage.round_metrics import RoundMetrics
+from alkit.reporting.events import Event, Listener, Message, StepsEvent
+from alkit.reporting.logs import log
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Advance = Callable[[int], None]
 
 
 class CampaignProgress:
-    """Bars on a terminal; one line per finished stage where the output is a file or a pipe.
+    """Sends events to listeners, and to the log ``alkit``.
 
     Args:
-        console: where to print; None prints nothing, as from the Python API.
+        console: where a person reads: bars on a terminal, timed lines in a file or a pipe; None prints
+            nothing, as from the Python API.
+        listeners: called with each event, after the console. Those that are context managers are entered
+            while the work lasts.
     """
 
-    def __init__(self, console: Console | None = None):
-        self.console = console
-        self._bars = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console or Console(quiet=True),
-            disable=console is None or not console.is_terminal,
-            transient=True,
-            speed_estimate_period=3600,  # stages are too slow for the usual 30 s to hold two of them
-        )
-        self._campaign = self._bars.add_task("campaign", total=None, visible=False)
+    def __init__(self, console: Console | None = None, listeners: Sequence[Listener] = ()):
+        self.listeners: list[Listener] = [log]
+        if console is not None:
+            from alkit.reporting.terminal import person_listener
 
-    def __enter__(self) -> "CampaignProgress":
-        self._bars.start()
+            self.listeners.append(person_listener(console))
+        self.listeners += listeners
+        self._open = contextlib.ExitStack()
+
+    def also(self, *listeners: Listener) -> CampaignProgress:
+        """The same progress, with more listeners."""
+        more = CampaignProgress()
+        more.listeners = [*self.listeners, *listeners]
+        return more
+
+    def __enter__(self) -> CampaignProgress:
+        for listener in self.listeners:
+            if isinstance(listener, contextlib.AbstractContextManager):
+                self._open.enter_context(listener)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        self._open.close()
 
-    def expect(self, done: int, total: int | None) -> None:
-        """Stages finished before, and stages of the whole campaign as far as its stop rules say."""
-        self._bars.update(self._campaign, completed=done, total=total, visible=True)
+    def send(self, event: Event) -> None:
+        """Let every listener know."""
+        for listener in self.listeners:
+            listener(event)
 
-    def say(self, text: str, *, style: str | None = None) -> None:
-        if self.console is not None:
-            self._bars.console.print(text, highlight=False, markup=False, style=style)
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """Send a sentence."""
+        self.send(Message(text, warning))
 
-    def say_round(self, metrics: RoundMetrics, unit: str = "eV") -> None:
-        """Say what a round has measured."""
-        self.say(
-            f"round {metrics.round}: {metrics.labels} labels, test MAE {metrics.mae:.3f} {unit} "
-            f"(elements alone {metrics.baseline_elements:.3f} {unit})",
-            style="bold",
-        )
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Advances the campaign's bar when the stage is through."""
-        interrupts.check()
-        yield
-        self._bars.update(self._campaign, advance=1)
-        self.say(name, style="dim")
-
-    @contextmanager
+    @contextlib.contextmanager
     def counter(self, what: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar for callers that give ``(done, total or None)``, where the total shows only on the way."""
-        task = self._bars.add_task(f"  {what}", total=None)
+        """Work whose total shows only on the way: the function takes ``(done, total or None)``."""
+        with self.counters() as update:
+            yield lambda done, total: update(what, done, total)
 
-        def update(done: int, total: int | None) -> None:
-            self._bars.update(task, completed=done, total=total)
-
-        try:
-            yield update
-        finally:
-            self._bars.remove_task(task)
-
-    @contextmanager
+    @contextlib.contextmanager
     def counters(self) -> Iterator[Callable[[str, int, int | None], None]]:
         """The same for work of several parts, named as they begin: ``(what, done, total or None)``."""
-        tasks: dict[str, TaskID] = {}
+        last: dict[str, StepsEvent] = {}
 
         def update(what: str, done: int, total: int | None) -> None:
             interrupts.check()
-            if what not in tasks:
-                tasks[what] = self._bars.add_task(f"  {what}", total=total)
-            self._bars.update(tasks[what], completed=done, total=total)
+            last[what] = StepsEvent(what, done, total)
+            self.send(last[what])
 
         try:
             yield update
         finally:
-            for task in tasks.values():
-                self._bars.remove_task(task)
+            for event in last.values():
+                self.send(StepsEvent(event.what, event.done, event.total, ended=True))
 
-    @contextmanager
-    def epochs(
-        self, total: int, *, unit: str = "eV"
-    ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
-        """A bar for ``total`` epochs of all networks together, with the last validation errors in ``unit``;
-        the function given is what training calls after each."""
-        task = self._bars.add_task("  training", total=total)
-
-        def update(member: int, epoch: int, row: Mapping[str, float]) -> None:
-            interrupts.check()
-            errors = [f"{row['val_MAE']:.4f} {unit}"]
-            if "val_forces_MAE" in row:
-                errors.append(f"{row['val_forces_MAE']:.4f} {unit}/Å")
-            self._bars.update(task, advance=1, description=f"  training, MAE {', '.join(errors)}")
-
-        try:
-            yield update
-        finally:
-            self._bars.remove_task(task)
-
-    @contextmanager
+    @contextlib.contextmanager
     def steps(self, what: str, total: int) -> Iterator[Advance]:
-        """A bar of its own for ``total`` steps; the function given advances it."""
-        task = self._bars.add_task(f"  {what}", total=total)
+        """Work of ``total`` steps; the function given counts so many more."""
+        done = 0
+        self.send(StepsEvent(what, done, total))
 
         def advance(n: int) -> None:
+            nonlocal done
             interrupts.check()
-            self._bars.update(task, advance=n)
+            done += n
+            self.send(StepsEvent(what, done, total))
 
         try:
             yield advance
         finally:
-            self._bars.remove_task(task)
+            self.send(StepsEvent(what, done, total, ended=True))
+
+    @contextlib.contextmanager
+    def epochs(
+        self, total: int, *, unit: str = "eV"
+    ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+        """Training of ``total`` epochs of all networks together, with the last validation errors in ``unit``;
+        the function given is what training calls after each."""
+        done = 0
+        self.send(StepsEvent("training", done, total))
+
+        def update(member: int, epoch: int, row: Mapping[str, float]) -> None:
+            nonlocal done
+            interrupts.check()
+            done += 1
+            errors = [f"{row['val_MAE']:.4f} {unit}"]
+            if "val_forces_MAE" in row:
+                errors.append(f"{row['val_forces_MAE']:.4f} {unit}/Å")
+            self.send(StepsEvent("training", done, total, note=f"MAE {', '.join(errors)}"))
+
+        try:
+            yield update
+        finally:
+            self.send(StepsEvent("training", done, total, ended=True))

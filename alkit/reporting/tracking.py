@@ -8,14 +8,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from alkit import interrupts
 from alkit.config.masking import is_masked, masked, without_secrets, without_user
 from alkit.errors import ConfigError, TrackingError
 from alkit.files import absolute, is_running
 
+SERVED_AT = "http://127.0.0.1:5000"  # by `mlflow server`, unless it is given another port
 Ending = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]  # the last: it waits, and will go on
+
+
+class ShownAt(NamedTuple):
+    """Where a person sees a run.
+
+    Attributes:
+        server: the command that serves the store; empty where a server has it.
+        run: the address of the run, once it is served.
+    """
+
+    server: str
+    run: str
 
 
 class Tracker:
@@ -30,7 +43,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, experiment: str):
-        uri = _with_password(uri)
+        uri = self._uri = _with_password(uri)
         self._client, shown = _client(uri), masked(uri)
         try:
             existing = self._client.get_experiment_by_name(experiment)
@@ -44,10 +57,7 @@ class Tracker:
         except ConfigError:
             raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
-            raise ConfigError(
-                f"tracking.uri {shown}: the MLflow store cannot be opened ({type(error).__name__}: "
-                f"{_first_line(error, uri)})."
-            ) from error
+            raise _cannot_be_opened(uri, error) from error
 
     def _create(self, uri: str, experiment: str) -> str:
         return self._client.create_experiment(
@@ -70,6 +80,13 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         with _reported():
             return self._client.create_run(self._experiment, tags=tags).info.run_id
+
+    def shown_at(self, run: str) -> ShownAt:
+        """Where a person sees a run."""
+        page = f"#/experiments/{self._experiment}/runs/{run}"
+        if self._uri.startswith(("http://", "https://")):
+            return ShownAt("", f"{masked(self._uri).rstrip('/')}/{page}")
+        return ShownAt(f"mlflow server --backend-store-uri {masked(self._uri)}", f"{SERVED_AT}/{page}")
 
     def _exists(self, run: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -118,6 +135,35 @@ class Tracker:
                 self._client.log_artifacts(run, str(path), folder)
             else:
                 self._client.log_artifact(run, str(path), folder)
+
+
+def check_store(uri: str) -> str:
+    """Look whether a store can be used, and say what it is. A store that is not there yet is not made.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    uri = _with_password(uri)
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and path.name and not path.exists():
+        above = next(one for one in path.absolute().parents if one.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ConfigError(f"tracking.uri {uri}: {above} is no folder that can be written to.")
+        return f"{masked(uri)}, made when it is needed"
+    try:
+        count = len(_client(uri).search_experiments(max_results=1000))
+    except ConfigError:
+        raise
+    except Exception as error:  # as in Tracker
+        raise _cannot_be_opened(uri, error) from error
+    return f"{masked(uri)}, {count} experiments"
+
+
+def _cannot_be_opened(uri: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"tracking.uri {masked(uri)}: the MLflow store cannot be opened ({type(error).__name__}: "
+        f"{_first_line(error, uri)})."
+    )
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def train_generator(
         progress.say(
             f"left out: {len(problems)} lines that are no SMILES, {len(smiles) - len(learned)} molecules "
             "that the generator cannot write (charges, other elements, too many atoms)",
-            style="yellow",
+            warning=True,
         )
     with made(out.parent):
         history = _fit(gan, learned, steps, adversarial_steps, seed, progress)
@@ -146,7 +146,7 @@ def _fit(
             on_progress=lambda done, total: advance(1),
         )
     if history.warning:
-        progress.say(f"generator: {history.warning}", style="yellow")
+        progress.say(f"generator: {history.warning}", warning=True)
     return history
 
 

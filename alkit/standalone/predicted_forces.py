@@ -68,7 +68,7 @@ def predict_forces(
         counts = {"done": 0, "failed": 0}
         replace_file(out, lambda path: write(path, _predicted(rows, counts)))
     if provenance.warning:
-        progress.say(provenance.warning, style="yellow")
+        progress.say(provenance.warning, warning=True)
     return counts["done"], counts["failed"], f"{provenance.energy} energies and forces, {provenance.level}"
 
 

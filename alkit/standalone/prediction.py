@@ -84,7 +84,7 @@ def predict_file(
             cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
         )
         if provenance.warning:
-            progress.say(provenance.warning, style="yellow")
+            progress.say(provenance.warning, warning=True)
         left = islice(names, done, None) if names else None
         good, failed = _write(predicted, left, add, progress, numbers, totals=totals)
     what = f"{provenance.energy} energies" if provenance.quantity.energy else str(provenance.quantity)
@@ -111,7 +111,7 @@ def _write(
         texts = [_as_text(row, totals=totals) for row in part]
         add([(*text, next(names)) for text in texts] if names else texts)
         if not warned and (missing := _without(part, numbers)):
-            progress.say(missing, style="yellow")
+            progress.say(missing, warning=True)
             warned = True
         bad = sum(bool(row.reason) for row in part)
         good, failed = good + len(part) - bad, failed + bad

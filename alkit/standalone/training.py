@@ -235,7 +235,7 @@ def _fit(
         forces=FORCES_UNIT if settings[1].forces_weight else "",
     )
     if provenance.warning:
-        progress.say(provenance.warning, style="yellow")
+        progress.say(provenance.warning, warning=True)
     provenance.save(out)
     ensemble.save(out)
     metrics = _test_metrics(ensemble, source, fit + validation, test)

@@ -146,9 +146,7 @@ def _run_all(waiting: list[_Job], jobs: int, advance: Advance, progress: Campaig
                     continue
                 del running[job]
                 advance(1)
-                progress.say(
-                    f"{job.name}: {'finished' if process.returncode == 0 else job.said}", style="dim"
-                )
+                progress.say(f"{job.name}: {'finished' if process.returncode == 0 else job.said}")
                 if process.returncode:
                     yield job
             advance(0)  # heeds an interrupt

@@ -361,7 +361,7 @@ def test_interrupted_by_a_signal_it_says_so_to_mlflow(tiny, write_config, when, 
     while not _runs(client) and time.monotonic() < deadline:
         time.sleep(0.1)
     if when == "in training":  # Lightning catches interrupts there, and has its own idea of them
-        while "round 0: start" not in (process.stderr.readline()):
+        while "round 0, start (" not in (process.stderr.readline()):
             assert process.poll() is None
         time.sleep(4)
     process.send_signal(sent)
