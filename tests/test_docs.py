@@ -151,6 +151,54 @@ def test_the_calculator_of_the_docs(tmp_path, monkeypatch):
     assert names["atoms"].calc.results["forces"].shape == (9, 3)
 
 
+def test_every_event_of_json_lines_is_documented():
+    from dataclasses import fields
+
+    from alkit.reporting.events import EVENTS
+
+    page = (ROOT / "docs" / "terminal.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, flags=re.M))
+    assert set(rows) == set(EVENTS)
+    for name, kind in EVENTS.items():
+        for attribute in fields(kind):
+            assert f"`{attribute.name}`" in rows[name], (name, attribute.name)
+
+
+def test_the_tracking_settings_of_the_docs():
+    import yaml
+
+    (block,) = _blocks(ROOT / "docs" / "tracking.md", "yaml")
+    for line in block.splitlines():
+        check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(line))
+
+
+def test_the_logged_model_of_the_docs(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    from alkit import Campaign
+
+    tiny["surrogate"]["mode"] = "2d"
+    Campaign(tiny | {"name": "my-campaign"}).run()
+    names: dict = {}
+    (block,) = _blocks(ROOT / "docs" / "tracking.md", "python")
+    exec(block, names)
+    assert len(names["predictions"]) == 2
+    assert np.isfinite(names["predictions"].prediction_eV).all()
+
+
+def test_the_log_of_the_docs(caplog):
+    import logging
+
+    from alkit.reporting.progress import CampaignProgress
+
+    (block,) = _blocks(ROOT / "docs" / "terminal.md", "python")
+    try:
+        exec(block, {})
+        CampaignProgress().say("heard")
+    finally:
+        logging.getLogger("alkit").setLevel(logging.NOTSET)
+    assert [record.getMessage() for record in caplog.records] == ["heard"]
+
+
 def test_links_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):

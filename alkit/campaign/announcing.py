@@ -12,6 +12,7 @@ from alkit.campaign.folder import LEDGER
 from alkit.campaign.objects import Callback
 from alkit.campaign.result import Result
 from alkit.campaign.stages import stages_of
+from alkit.campaign.tracked_runs import campaign_shown_at
 from alkit.models.tiers import tier_of_config
 from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.events import (
@@ -26,24 +27,22 @@ from alkit.reporting.events import (
     counts_of,
 )
 from alkit.reporting.progress import CampaignProgress
-from alkit.reporting.tracking import ShownAt
-from alkit.simulators.base import create_simulator
+from alkit.units import CHEMICAL_ACCURACY
 from surrogate.settings import pick_device
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
 
-def begin(state: RoundState, mlflow: ShownAt) -> None:
+def begin(state: RoundState) -> None:
     """Say what a run of the campaign begins with, and where MLflow shows it."""
-    config, stages = state.config, state.ledger.stages()
-    level = state.ledger.level or create_simulator(state.labels.simulator).level
+    config, stages, mlflow = state.config, state.ledger.stages(), campaign_shown_at(state.ledger)
     state.progress.send(
         CampaignBegins(
             folder=state.folder,
             name=config.name,
             version=alkit.__version__,
-            level=str(level),
+            level=str(state.labels.level),
             tier=tier_of_config(config),
             device=str(pick_device(config.surrogate.device)),
             workers=f"{config.simulator.workers}, {config.simulator.engine}",
@@ -85,8 +84,10 @@ def round_ends(state: RoundState) -> None:
     metrics = state.ledger.metrics()
     if metrics and metrics[-1].round == state.round:
         before = metrics[-2].mae if len(metrics) > 1 else None
+        quantity, twin = state.ledger.quantity, _is_twin(state.folder)
+        accuracy = CHEMICAL_ACCURACY if quantity.energy else None
         state.progress.send(
-            RoundEvent(state.folder, state.round, metrics[-1], before, _is_twin(state.folder))
+            RoundEvent(state.folder, state.round, metrics[-1], before, quantity.unit, accuracy, twin)
         )
 
 

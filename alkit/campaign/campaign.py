@@ -24,9 +24,8 @@ from alkit.campaign.stages import stages_of
 from alkit.campaign.stopping import REJECTING, exhausted, stop_reason
 from alkit.campaign.tables import CampaignTables
 from alkit.campaign.telling import Answer
-from alkit.campaign.tracked_runs import CampaignRuns, tracking_uri, was_moved
+from alkit.campaign.tracked_runs import CampaignRuns, open_runs
 from alkit.config import loading
-from alkit.config.masking import masked
 from alkit.config.schema import AcquisitionConfig, CampaignConfig
 from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, TrackingError
 from alkit.files import absolute
@@ -34,7 +33,6 @@ from alkit.proposers.base import Proposer
 from alkit.reporting import campaign_report
 from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
-from alkit.reporting.tracking import Tracker
 from alkit.simulators.base import Label, Simulator
 from alkit.storage.ledger import Ledger
 
@@ -254,16 +252,12 @@ class Campaign(CampaignTables):
         return Result(self.folder, stopped_by, ledger.metrics(), quantity=ledger.quantity)
 
     def _run(self, state: RoundState) -> str:
-        before, uri = state.ledger.meta("tracking_uri"), tracking_uri(state.ledger, self.config, self.folder)
-        tracker = Tracker(uri, self.config.tracking.experiment)
-        # A store that moved along holds this campaign's runs; one that stayed, those of the folder it was in.
-        elsewhere = was_moved(state.ledger, self.folder) and before == masked(uri)
-        runs = CampaignRuns(tracker, state.ledger, self.config, elsewhere=elsewhere)
+        runs = open_runs(state.ledger, self.config, self.folder)
         try:
             runs.open_campaign(state)
             state.ledger.set_meta("folder", str(self.folder))
             with self.progress:
-                announcing.begin(state, runs.shown_at())
+                announcing.begin(state)
                 drawn = False
                 with self._twin() as follow:
                     follow(state.round - 1)  # it may have been cut off
@@ -276,14 +270,13 @@ class Campaign(CampaignTables):
             campaign_report.write_report(
                 state.ledger, self.config, self.folder, stopped_by=reason, redraw=not drawn
             )
-            runs.log_campaign(self.folder)
+            runs.log_campaign(state)
         except (LabelsToComeError, PausedError):
             campaign_report.write_report(state.ledger, self.config, self.folder)
             runs.close("SCHEDULED")
             raise
         except BaseException as error:
-            with contextlib.suppress(TrackingError):  # the first error is the one to tell
-                runs.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            _close_by(runs, error)
             raise
         runs.close("FINISHED")
         state.ledger.set_meta("stopped_by", reason)  # last: from here on there is nothing left to do
@@ -302,12 +295,14 @@ class Campaign(CampaignTables):
         with twin._locked(), contextlib.closing(twin._open_ledger()) as ledger:
             state = twin._state(ledger)
             try:
-                uri = tracking_uri(ledger, twin.config, twin.folder)
-                tracker = Tracker(uri, twin.config.tracking.experiment)
-                runs = CampaignRuns(tracker, ledger, twin.config, elsewhere=was_moved(ledger, twin.folder))
+                runs = open_runs(ledger, twin.config, twin.folder)
                 runs.open_campaign(state)
                 ledger.set_meta("folder", str(twin.folder))
-                yield lambda round_: twin._follow(state, runs, round_)
+                try:
+                    yield lambda round_: twin._follow(state, runs, round_)
+                except BaseException as error:
+                    _close_by(runs, error)
+                    raise
                 runs.close("FINISHED")
             finally:  # late labels of a twin are not waited for
                 state.labels.close(wait=False)
@@ -384,3 +379,10 @@ class Campaign(CampaignTables):
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         return folder.locked_folder(self.folder)
+
+
+def _close_by(runs: CampaignRuns, error: BaseException) -> None:
+    """End MLflow's runs as the error says; where that fails too, the first error is the one that counts."""
+    waits = isinstance(error, LabelsToComeError | PausedError)
+    with contextlib.suppress(TrackingError):
+        runs.close("SCHEDULED" if waits else "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

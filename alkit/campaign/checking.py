@@ -4,6 +4,7 @@ from alkit.campaign import acquiring, build_proposers, starting, target_set
 from alkit.campaign.round_state import RoundState
 from alkit.models.graphs import training_settings
 from alkit.models.pretraining import Pretraining
+from alkit.reporting.tracking_store import NO_TRACKING, absolute_uri, check_store
 from alkit.simulators.base import create_simulator
 from alkit.simulators.simulator import RelaxingSimulator
 from surrogate.settings import pick_device
@@ -27,4 +28,6 @@ def check_campaign(state: RoundState) -> None:
     if (section := state.config.surrogate.pretraining) is not None:
         Pretraining.of(section).check(state.molecules.builder.below)
     training_settings(state.config)
+    if state.config.tracking.uri != NO_TRACKING:
+        check_store(absolute_uri(state.config.tracking.uri))
     pick_device(state.config.surrogate.device)

@@ -21,6 +21,7 @@ from alkit.storage.ledger import Ledger
 
 LEDGER = "ledger.sqlite"
 _LOCK = ".lock"
+_STORE = ("tracking.uri:", "tracking.experiment:")
 _OF_SELECTION = ("acquisition", "batch_size")
 
 
@@ -138,7 +139,7 @@ def keep_config(
     with ledger.transaction():
         for line in changed:
             ledger.add_change(_first_round(ledger, line), line)
-        if concerns(changed, "tracking"):  # another store: all rounds are written to it
+        if any(line.startswith(_STORE) for line in changed):  # another store: all rounds are written to it
             for key in ("tracking_uri", "mlflow_run"):
                 ledger.set_meta(key, "")
         if goes_on:

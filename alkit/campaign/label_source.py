@@ -11,7 +11,7 @@ from alkit.config.schema import CampaignConfig
 from alkit.engines import Engine, create_engine
 from alkit.errors import CampaignError, ConfigError
 from alkit.properties import usual_unit
-from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec
+from alkit.simulators.base import SIMULATORS, Level, SimulatorSpec, create_simulator
 from alkit.simulators.manual import MANUAL
 from alkit.storage.label_cache import LabelCache, default_path
 from alkit.storage.ledger import Ledger
@@ -72,6 +72,11 @@ class LabelSource:
         if self._config.simulator.kind == "lookup":
             settings.setdefault("dataset", str(database_of(self._config)))
         return SimulatorSpec(self._config.simulator.kind, settings)
+
+    @property
+    def level(self) -> Level:
+        """The level of theory of the labels, also before the first."""
+        return self._ledger.level or create_simulator(self.simulator).level
 
     def check_level(self, level: Level) -> None:
         """Levels of theory never mix: what the simulator labels must be what the campaign is about.

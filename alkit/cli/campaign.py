@@ -53,12 +53,13 @@ def _print_result(out: Any, config: Any, result: Any) -> None:
     out.print(campaign_report.rounds_table(result.metrics, title, quantity))
     if result.metrics:
         on = campaign_report.tier_of_campaign(config)
-        out.print(learning_curve(result.metrics))
+        out.print(learning_curve(result.metrics, quantity))
         out.print(campaign_report.campaign_verdict(result.metrics, on, quantity))
         _print_more(out, config, result.metrics, result.folder, quantity)
     if result.already_finished:
         out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
+    _print_mlflow(out, result.folder)
 
 
 @campaign.command("status")
@@ -79,6 +80,7 @@ def campaign_status(folder: Folder) -> None:
         out.print(campaign_report.rounds_table(metrics, "Rounds so far", quantity))
         _print_more(out, config, metrics, folder, quantity)
     out.print(campaign_report.fates_table(ledger))
+    _print_mlflow(out, folder)
 
 
 @campaign.command("ledger")
@@ -240,6 +242,16 @@ def campaign_schema() -> None:
     from alkit.config.schema import CampaignConfig
 
     typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
+
+
+def _print_mlflow(out: Any, folder: Path) -> None:
+    """How a person sees the campaign in MLflow; nothing where it is not tracked."""
+    from alkit.campaign.tracked_runs import campaign_shown_at
+
+    _, ledger = open_folder(folder)
+    server, run = campaign_shown_at(ledger)
+    if run:
+        out.print(f"MLflow: {f'`{server}`, then ' if server else ''}{run}", soft_wrap=True)
 
 
 def _what_to_do(folder: Path, waiting: int) -> str:

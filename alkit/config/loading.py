@@ -30,6 +30,7 @@ LATER_KEYS: dict[tuple[str, str], Any] = {
     ("start", "choice"): "random",
     ("start", "labels"): None,
     ("target_set", "known"): "list",
+    ("tracking", "system_metrics"): False,
     ("domain", "require"): [],
     ("domain", "forbid"): [],
     ("domain", "descriptors"): {},

@@ -231,8 +231,9 @@ class StopConfig(Section):
 
 
 class TrackingConfig(Section):
-    uri: str = Field("sqlite:///mlflow.db", description="MLflow tracking store.")
+    uri: str = Field("sqlite:///mlflow.db", description="MLflow store; tracking: none keeps nothing there.")
     experiment: str = Field("alkit", description="MLflow experiment.")
+    system_metrics: bool = Field(False, description="CPU, memory, disk and GPU of this machine too.")
 
 
 def _short_target(given: Any) -> Any:
@@ -290,6 +291,8 @@ class CampaignConfig(Section):
             for key, inner in (("acquisition", "name"), ("simulator", "kind"), ("proposer", "kind")):
                 if isinstance(data.get(key), str):
                     data[key] = {inner: data[key]}
+            if data.get("tracking") == "none":
+                data["tracking"] = {"uri": "none"}
             if isinstance(named := data.get("target_set"), str):
                 known = {"kind": named} if named in get_args(TargetSet) else {"kind": "file", "file": named}
                 data["target_set"] = None if named == "none" else known

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import CallAll, call_here
@@ -16,6 +16,7 @@ from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
 from alkit.properties import Quantity
 
 if TYPE_CHECKING:
+    import pandas
     from ase import Atoms
 
     from surrogate import Graph, Surrogate
@@ -41,6 +42,9 @@ class PredictionRow:
     reason: str = ""
     total: float | None = None
     atoms: "Atoms | None" = None
+
+
+_NUMBERS = ("mean", "std", "low", "high")
 
 
 def columns_of(quantity: Quantity) -> tuple[str, str, str, str]:
@@ -101,6 +105,52 @@ def predict_structures(
         seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
         raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
     yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache, forces)
+
+
+def prediction_columns(provenance: Provenance) -> list[str]:
+    """The columns of a table of predictions, but for the molecule's."""
+    return [*columns_of(provenance.quantity), "reason", *(["total_eV"] if provenance.atoms else [])]
+
+
+def table_of(rows: Iterable[PredictionRow], provenance: Provenance) -> "pandas.DataFrame":
+    """The rows as a table; NaN where there is no number."""
+    import pandas
+
+    listed = list(rows)
+    columns: dict[str, Any] = {"smiles": [row.smiles for row in listed]}
+    for name, column in zip(_NUMBERS, columns_of(provenance.quantity), strict=True):
+        columns[column] = pandas.Series([getattr(row, name) for row in listed], dtype=float)
+    columns["reason"] = [row.reason for row in listed]
+    if provenance.atoms:
+        columns["total_eV"] = pandas.Series([row.total for row in listed], dtype=float)
+    return pandas.DataFrame(columns)
+
+
+def molecule_of(given: Any, *, from_smiles: bool) -> str | Molecule:
+    """A SMILES, or a molecule in a geometry of its own, as the surrogate needs it.
+
+    Args:
+        given: a SMILES, or ASE's `Atoms`.
+        from_smiles: whether the surrogate makes its geometries from SMILES.
+
+    Raises:
+        DataError: it is neither, or no SMILES can be found for it.
+    """
+    from ase import Atoms
+
+    from alkit.datasets.structures import perceived_smiles
+
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, Atoms):
+        raise DataError(f"{type(given).__name__} is neither a SMILES nor ASE's Atoms; give one of them.")
+    formula = given.get_chemical_formula()
+    smiles = perceived_smiles(given.numbers, given.positions)
+    if not from_smiles:
+        return Molecule(smiles or formula, given.numbers, given.positions, "given")
+    if smiles is None:
+        raise DataError(f"RDKit finds no bonds in the geometry of {formula}; give its SMILES.")
+    return smiles
 
 
 def _predict(

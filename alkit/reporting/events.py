@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from alkit.storage.round_metrics import RoundMetrics
-from alkit.units import KCAL_PER_MOL
+from alkit.units import CHEMICAL_ACCURACY
 
 Outcome = Literal["finished", "already finished", "waits for labels", "paused", "failed", "interrupted"]
 
@@ -175,7 +175,9 @@ class RoundEvent:
         folder: of the campaign.
         round: which one.
         metrics: what it has measured.
-        before: test MAE of the last round, eV; None in the first.
+        before: test MAE of the last round; None in the first.
+        unit: of the errors.
+        accuracy: the error that counts as chemically accurate; None where the labels are no energies.
         twin: it is a round of the campaign's random twin.
     """
 
@@ -184,18 +186,21 @@ class RoundEvent:
     round: int
     metrics: RoundMetrics
     before: float | None = None
+    unit: str = "eV"
+    accuracy: float | None = CHEMICAL_ACCURACY
     twin: bool = False
 
     def __str__(self) -> str:
         row = self.metrics
-        before = "" if self.before is None else f", last round {self.before:.3f} eV"
+        times = f" ({row['mae'] / self.accuracy:.1f} × chemical accuracy)" if self.accuracy else ""
+        before = "" if self.before is None else f", last round {self.before:.3f} {self.unit}"
         names = {"elements": "element counts", "bonds": "bond counts", "xtb": "baseline with element counts"}
         trivial = [
             f"{text} {row[f'baseline_{n}']:.3f}" for n, text in names.items() if f"baseline_{n}" in row
         ]
         return (
-            f"{_of(self.round, self.twin)}: {row.labels} labels, test MAE {row['mae']:.3f} eV "
-            f"({row['mae'] / KCAL_PER_MOL:.1f} × chemical accuracy){before}; {', '.join(trivial)}"
+            f"{_of(self.round, self.twin)}: {row.labels} labels, test MAE {row['mae']:.3f} {self.unit}"
+            f"{times}{before}; {', '.join(trivial)}"
         )
 
 

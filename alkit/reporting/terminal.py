@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from alkit.properties import ENERGY, Quantity
 from alkit.reporting.events import (
     CampaignBegins,
     CampaignEnds,
@@ -223,22 +224,28 @@ def header(event: CampaignBegins) -> RenderableType:
     return Padding(shown, (0, 0, 1, 0))
 
 
-def learning_curve(metrics: Sequence[Mapping[str, float]]) -> RenderableType:
-    """The test MAE over labels, as bars; of many rounds some, the first and the last among them."""
+def learning_curve(metrics: Sequence[Mapping[str, float]], quantity: Quantity = ENERGY) -> RenderableType:
+    """The test MAE over labels, as bars; of many rounds some, the first and the last among them.
+
+    Args:
+        metrics: of the rounds.
+        quantity: what the labels are; chemical accuracy is shown beside energies alone.
+    """
     most = min(len(metrics), _MOST_ROWS)
     chosen = [metrics[round(i * (len(metrics) - 1) / max(most - 1, 1))] for i in range(most)]
-    largest = max(max(row["mae"] for row in metrics), CHEMICAL_ACCURACY)
+    aim = CHEMICAL_ACCURACY if quantity.energy else 0.0
+    largest = max(*(row["mae"] for row in metrics), aim)
     shown = Table(title="Learning curve", title_justify="left", box=None, padding=(0, 1), pad_edge=False)
     shown.add_column("labels", justify="right")
-    shown.add_column(Text("test MAE [eV]"), justify="right")
+    shown.add_column(Text(f"test MAE [{quantity.unit}]"), justify="right")
     shown.add_column("", ratio=1)
     for row in chosen:
-        good = row["mae"] <= CHEMICAL_ACCURACY
-        bar = Bar(largest, 0, row["mae"], color="green" if good else "blue", width=40)
+        color = "green" if row["mae"] <= aim else "blue"
+        bar = Bar(largest, 0, row["mae"], color=color, width=40)
         shown.add_row(f"{row['labels']:.0f}", f"{row['mae']:.3f}", bar)
-    end = Bar(largest, 0, CHEMICAL_ACCURACY, color="green", width=40)
-    shown.add_row("", f"{CHEMICAL_ACCURACY:.3f}", end, style="dim")
-    shown.caption, shown.caption_justify = "The last bar is chemical accuracy.", "left"
+    if quantity.energy:
+        shown.add_row("", f"{aim:.3f}", Bar(largest, 0, aim, color="green", width=40), style="dim")
+        shown.caption, shown.caption_justify = "The last bar is chemical accuracy.", "left"
     return Padding(shown, (1, 0))
 
 

@@ -1,34 +1,39 @@
 """MLflow: one parent run for the campaign, one child run for each round."""
 
-import logging
-import os
-import sqlite3
+from __future__ import annotations
+
+import hashlib
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from alkit import interrupts
-from alkit.config.masking import is_masked, masked, without_secrets, without_user
+from alkit.config.masking import masked
 from alkit.errors import ConfigError, TrackingError
-from alkit.files import absolute, is_running
+from alkit.reporting.tracking_store import (
+    artifacts_of,
+    bring_along,
+    cannot_be_opened,
+    open_client,
+    with_password,
+)
 
-SERVED_AT = "http://127.0.0.1:5000"  # by `mlflow server`, unless it is given another port
+if TYPE_CHECKING:
+    import pandas
+
 Ending = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]  # the last: it waits, and will go on
-
-
-class ShownAt(NamedTuple):
-    """Where a person sees a run.
-
-    Attributes:
-        server: the command that serves the store; empty where a server has it.
-        run: the address of the run, once it is served.
-    """
-
-    server: str
-    run: str
+BEST = "best"  # the alias of a registered model's best version
+_MOST = 100  # parameters, and tags, that MLflow takes at once
+_KIND = "mlflow.experimentKind"
+_OF_MODELS = "custom_model_development"
+_NOTE = "mlflow.note.content"  # what MLflow shows as the description
+_EXPERIMENT = (
+    "Campaigns of alkit: a run each, with a run for each of its rounds below it. If this page shows traces, "
+    "choose *Model training* at its upper left; runs and models are there."
+)
 
 
 class Tracker:
@@ -43,8 +48,8 @@ class Tracker:
     """
 
     def __init__(self, uri: str, experiment: str):
-        uri = self._uri = _with_password(uri)
-        self._client, shown = _client(uri), masked(uri)
+        uri = self._uri = with_password(uri)
+        self._client, shown = open_client(uri), masked(uri)
         try:
             existing = self._client.get_experiment_by_name(experiment)
             if existing and existing.lifecycle_stage != "active":
@@ -52,19 +57,20 @@ class Tracker:
                     f"tracking.experiment {experiment} was deleted in {shown}; restore it or name another."
                 )
             if existing:
-                _bring_along(uri, existing.artifact_location)
-            self._experiment = existing.experiment_id if existing else self._create(uri, experiment)
+                bring_along(uri, existing.artifact_location)
+            self.experiment = existing.experiment_id if existing else self._create(uri, experiment)
+            if existing and _KIND not in existing.tags:  # made by hand, or by an earlier MLflow
+                self._client.set_experiment_tag(self.experiment, _KIND, _OF_MODELS)
         except ConfigError:
             raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's or requests' error here
-            raise _cannot_be_opened(uri, error) from error
+            raise cannot_be_opened(uri, error) from error
 
     def _create(self, uri: str, experiment: str) -> str:
         return self._client.create_experiment(
             experiment,
-            artifact_location=_artifacts(uri),
-            # Without it MLflow 3 shows its pages for language-model applications.
-            tags={"mlflow.experimentKind": "custom_model_development"},
+            artifact_location=artifacts_of(uri),
+            tags={_KIND: _OF_MODELS, _NOTE: _EXPERIMENT},
         )
 
     def open_run(self, name: str, *, parent: str | None = None, resume: str | None = None) -> str:
@@ -79,22 +85,17 @@ class Tracker:
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
         with _reported():
-            return self._client.create_run(self._experiment, tags=tags).info.run_id
-
-    def shown_at(self, run: str) -> ShownAt:
-        """Where a person sees a run."""
-        page = f"#/experiments/{self._experiment}/runs/{run}"
-        if self._uri.startswith(("http://", "https://")):
-            return ShownAt("", f"{masked(self._uri).rstrip('/')}/{page}")
-        return ShownAt(f"mlflow server --backend-store-uri {masked(self._uri)}", f"{SERVED_AT}/{page}")
+            return self._client.create_run(self.experiment, tags=tags).info.run_id
 
     def _exists(self, run: str) -> bool:
         from mlflow.exceptions import MlflowException
 
         try:
             return self._client.get_run(run).info.lifecycle_stage == "active"
-        except MlflowException:  # deleted by the user between two runs of the campaign
-            return False
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False  # deleted for good by the user, between two runs of the campaign
 
     def close_run(self, run: str, ending: Ending) -> None:
         with _reported():
@@ -111,7 +112,18 @@ class Tracker:
             pairs = [Param(key, value) for key, value in values.items() if key not in known]
             now = {key: value for key, value in values.items() if known.get(key, value) != value}
             tags = [RunTag(f"now.{key}", value) for key, value in now.items()]
-            self._client.log_batch(run, params=pairs, tags=tags)
+            for start in range(0, max(len(pairs), len(tags)), _MOST):
+                part = slice(start, start + _MOST)
+                self._client.log_batch(run, params=pairs[part], tags=tags[part])
+
+    def set_tags(self, run: str, tags: Mapping[str, str], *, description: str = "") -> None:
+        """Set tags, and what MLflow shows as the run's description; both may be set again."""
+        from mlflow.entities import RunTag
+
+        note = {_NOTE: description} if description else {}
+        pairs = [RunTag(key, value[:5000]) for key, value in {**tags, **note}.items() if value]
+        with _reported():
+            self._client.log_batch(run, tags=pairs)
 
     def log_metrics(self, run: str, metrics: dict[str, float], *, step: int = 0) -> None:
         self.log_series(run, [(step, metrics)])
@@ -136,34 +148,105 @@ class Tracker:
             else:
                 self._client.log_artifact(run, str(path), folder)
 
+    def log_datasets(self, run: str, frames: Mapping[str, pandas.DataFrame], *, source: Path) -> None:
+        """Say which data a run has used.
 
-def check_store(uri: str) -> str:
-    """Look whether a store can be used, and say what it is. A store that is not there yet is not made.
+        Args:
+            frames: by what they were used for, such as "training"; the last column is the label.
+            source: the file that they come from.
+        """
+        from mlflow.data.dataset_source_registry import resolve_dataset_source
+        from mlflow.data.pandas_dataset import from_pandas
+        from mlflow.entities import DatasetInput, InputTag
 
-    Raises:
-        ConfigError: it cannot be used.
-    """
-    uri = _with_password(uri)
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and path.name and not path.exists():
-        above = next(one for one in path.absolute().parents if one.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise ConfigError(f"tracking.uri {uri}: {above} is no folder that can be written to.")
-        return f"{masked(uri)}, made when it is needed"
-    try:
-        count = len(_client(uri).search_experiments(max_results=1000))
-    except ConfigError:
-        raise
-    except Exception as error:  # as in Tracker
-        raise _cannot_be_opened(uri, error) from error
-    return f"{masked(uri)}, {count} experiments"
+        with _reported(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow knows two kinds of source for a path, of one name
+            place = resolve_dataset_source(str(source))
+            inputs = []
+            for context, frame in frames.items():
+                label = frame.columns[-1]
+                given = from_pandas(frame, source=place, targets=label, name=context, digest=_digest(frame))
+                entity = given._to_mlflow_entity()
+                inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
+            self._client.log_inputs(run, inputs)
 
+    def log_model(self, run: str, name: str, folder: Path, values: Mapping[str, float], *, step: int) -> str:
+        """Log a model that a run has made, unless the run has one of this step already; returns its id.
 
-def _cannot_be_opened(uri: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"tracking.uri {masked(uri)}: the MLflow store cannot be opened ({type(error).__name__}: "
-        f"{_first_line(error, uri)})."
-    )
+        Args:
+            folder: of the model, as `alkit.models.store` has it.
+            values: its errors, which MLflow shows beside it.
+            step: as of the run's metrics.
+        """
+        from mlflow.entities import LoggedModelOutput, Metric
+
+        from alkit.reporting.logged_model import packed
+
+        with _reported():
+            outputs = self._client.get_run(run).outputs
+            for one in outputs.model_outputs if outputs else []:
+                if one.step == step:
+                    return one.model_id
+            model = self._client.create_logged_model(self.experiment, name=name, source_run_id=run)
+            with packed(folder, model, run) as files:
+                self._client.log_model_artifacts(model.model_id, str(files))
+            self._client.finalize_logged_model(model.model_id, "READY")
+            self._client.log_outputs(run, [LoggedModelOutput(model.model_id, step)])
+            now = int(time.time() * 1000)
+            points = [
+                Metric(key, value, now, step, model_id=model.model_id, run_id=run)
+                for key, value in values.items()
+            ]
+            self._client.log_batch(run, metrics=points)
+            return model.model_id
+
+    def log_output(self, run: str, model: str, *, step: int) -> None:
+        """Let a run show a model that another has logged."""
+        from mlflow.entities import LoggedModelOutput
+
+        with _reported():
+            outputs = self._client.get_run(run).outputs
+            if model not in [one.model_id for one in (outputs.model_outputs if outputs else [])]:
+                self._client.log_outputs(run, [LoggedModelOutput(model, step)])
+
+    def register(self, name: str, model: str, run: str, description: str) -> None:
+        """Make a logged model the best version of a registered one, if it is not that already."""
+        with _reported():
+            if not self._client.search_registered_models(f"name = '{name}'"):
+                self._client.create_registered_model(name)
+            elif self._best(name) == model:
+                return
+            source = f"models:/{model}"
+            if not self._uri.startswith("http"):
+                # A store without a server would look the model up in MLflow's global store (3.17).
+                source = self._client.get_logged_model(model).artifact_location
+            made = self._client.create_model_version(
+                name, source, run_id=run, model_id=model, description=description
+            )
+            self._client.set_registered_model_alias(name, BEST, made.version)
+
+    def _best(self, name: str) -> str:
+        """The id of the model that is the best version; empty where the alias was taken away."""
+        version = self._client.get_registered_model(name).aliases.get(BEST)
+        return self._client.get_model_version(name, version).model_id if version else ""
+
+    def monitor(self, run: str) -> Any:
+        """Let MLflow measure this machine while the run goes on; ``finish()`` of what comes back ends it.
+
+        Raises:
+            ConfigError: a package is missing.
+        """
+        try:
+            import psutil  # noqa: F401
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+        except ImportError:
+            raise ConfigError(
+                "tracking.system_metrics needs psutil, which is not installed: pip install psutil"
+            ) from None
+        with _reported():
+            monitor = SystemMetricsMonitor(run, resume_logging=True, tracking_uri=self._uri)
+            monitor.start()
+            return monitor
 
 
 @contextmanager
@@ -180,108 +263,14 @@ def _reported() -> Iterator[None]:
         ) from error
 
 
-def _client(uri: str) -> Any:
-    # Nothing leaves the machine unasked; must be set before MLflow is imported.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # By default an address where nothing answers is tried for many minutes without a word.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    if uri.startswith("sqlite:") and Path(uri.removeprefix("sqlite:///")).name in ("", "sqlite:", ":memory:"):
-        raise ConfigError(
-            f"tracking.uri {uri} is a store in memory, which ends with the command; give a file, such as "
-            "sqlite:///mlflow.db."
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
-
-        # The first use of a database prints every migration that creates its tables.
-        for name in ("alembic", "mlflow.store.db.utils", "mlflow"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors reach the caller
-        try:
-            _make_whole(uri)
-            return MlflowClient(tracking_uri=uri)
-        except Exception as error:  # as above: several libraries' errors
-            raise ConfigError(f"tracking.uri {masked(uri)}: {_first_line(error, uri)}.") from error
-
-
-def _first_line(error: Exception, uri: str) -> str:
-    return without_secrets((str(error).splitlines() or [""])[0], uri)[:200]
-
-
-def _with_password(uri: str) -> str:
-    """The address to use: one whose password was hidden takes it from MLflow's environment variables.
-
-    Raises:
-        ConfigError: they are not set.
-    """
-    if not is_masked(uri):
-        return uri
-    if not os.environ.get("MLFLOW_TRACKING_PASSWORD"):
-        raise ConfigError(
-            f"tracking.uri {uri} has its password hidden; set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or give the password in the campaign's file."
-        )
-    return without_user(uri)
-
-
-def _make_whole(uri: str) -> None:
-    """Make a new SQLite store beside its place, and put it there with all its tables.
-
-    MLflow makes them in some fifty steps, and cannot go on after a process was killed in the middle of them.
-    """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or not path.name or path.exists() or not path.parent.is_dir():
-        return
-    from mlflow import MlflowClient
-
-    for left in path.parent.glob(f"{path.name}.*.new*"):  # of processes that were killed here
-        pid = left.name.removeprefix(f"{path.name}.").partition(".")[0]
-        if pid.isdigit() and (int(pid) == os.getpid() or not is_running(int(pid))):
-            left.unlink(missing_ok=True)
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        MlflowClient(tracking_uri=f"sqlite:///{scratch}").search_experiments(max_results=1)
-        with suppress(FileExistsError):  # another campaign was faster
-            os.link(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def absolute_uri(uri: str) -> str:
-    """A SQLite store's path made absolute; other addresses as they are."""
-    path = uri.removeprefix("sqlite:///")
-    return f"sqlite:///{absolute(path, Path.cwd(), 'tracking.uri')}" if path != uri else uri
-
-
-def _artifacts(uri: str) -> str | None:
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
-
-
-def _bring_along(uri: str, stored: str) -> None:
-    """Let a SQLite store that was moved or copied name its artifacts where they are now: MLflow keeps the
-    absolute place where they once were, and would write to it.
-
-    Args:
-        stored: where the store says that artifacts of the experiment are.
-    """
-    here = _artifacts(uri)
-    if here is None or stored == here or not stored.endswith("/mlartifacts"):
-        return
-    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as store, store:
-        store.execute(
-            "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (here, stored)
-        )
-        store.execute(
-            "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE artifact_uri LIKE ?",
-            (here, len(stored) + 1, f"{stored}/%"),
-        )
-
-
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
     return flat
+
+
+def _digest(frame: pandas.DataFrame) -> str:
+    """Eight letters of a hash of every row, in whatever order they stand."""
+    rows = sorted(map(repr, frame.itertuples(index=False, name=None)))
+    return hashlib.sha256("\n".join([*frame.columns, *rows]).encode()).hexdigest()[:8]

@@ -24,7 +24,7 @@ from alkit.engines.registry import ENGINES, create_engine
 from alkit.errors import AlkitError, ConfigError, LabelError
 from alkit.molecules.molecule import Molecule
 from alkit.plugins import nearest
-from alkit.reporting.tracking import check_store
+from alkit.reporting.tracking_store import check_store
 from alkit.simulators.base import SIMULATORS, SimulatorSpec
 from alkit.simulators.bindings import BINDINGS
 from alkit.storage.label_cache import default_path

@@ -18,6 +18,7 @@ from alkit.files import absolute
 from alkit.reporting.progress import Advance, CampaignProgress
 from alkit.reporting.savings import Curve
 from alkit.reporting.tracking import Tracker
+from alkit.reporting.tracking_store import NO_TRACKING
 from alkit.simulators.manual import MANUAL
 from alkit.storage.ledger import Ledger
 from alkit.studies import folder
@@ -90,7 +91,8 @@ def run_study(settings: Settings, out: Path, progress: CampaignProgress, *, jobs
         Campaign(config).check()
     folder.write_settings(out / "study.json", settings.described())
     (out / "logs").mkdir(exist_ok=True)
-    Tracker(configs[0].tracking.uri, configs[0].tracking.experiment)  # made once, before several want it
+    if configs[0].tracking.uri != NO_TRACKING:  # made once, before several want it
+        Tracker(configs[0].tracking.uri, configs[0].tracking.experiment)
     waiting = [
         _Job(arm, seed, settings, out)
         for (arm, seed), config in zip(pairs, configs, strict=True)

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from alkit.errors import ConfigError
+from alkit.properties import Quantity
 from alkit.reporting.events import (
     EVENTS,
     CampaignBegins,
@@ -88,6 +89,16 @@ def test_a_round_says_its_error_against_what_is_trivial():
         "element counts 0.873, bond counts 0.341"
     )
     assert str(RoundEvent(FOLDER, 1, METRICS, None, twin=True)).startswith("random twin, round 1: ")
+
+
+def test_nothing_but_an_energy_is_called_chemically_accurate():
+    said = str(RoundEvent(FOLDER, 1, METRICS, None, "D", None))
+    assert said == "round 1: 100 labels, test MAE 0.217 D; element counts 0.873, bond counts 0.341"
+    console = Console(file=io.StringIO(), width=80, record=True)
+    console.print(learning_curve([{"labels": 50, "mae": 0.5}], Quantity.of("dipole")))
+    shown = console.export_text()
+    assert "[Debye]" in shown
+    assert "chemical" not in shown
 
 
 def test_json_lines_parse_and_hold_every_attribute():
