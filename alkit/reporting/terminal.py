@@ -147,7 +147,7 @@ class PlainLines:
         self._timed = False  # commands that take seconds print their sentences alone
         self._stage: str = ""
         self._failures: str = ""
-        self._since = time.monotonic()
+        self._since = self._said = time.monotonic()
         self._steps: dict[str, tuple[float, StepsEvent]] = {}  # when they began, and the last one
         self._thread: threading.Thread | None = None
 
@@ -186,10 +186,14 @@ class PlainLines:
             self._steps[event.what] = began, event
 
     def _repeat(self) -> None:
-        while not self._ended.wait(self._every):
+        left = self._every
+        while not self._ended.wait(left):
             with self._lock:
-                if self._stage or self._steps:
-                    self._print(self._so_far())
+                left = self._every - (time.monotonic() - self._said)
+                if left <= 0:  # nothing was said for so long
+                    left = self._every
+                    if self._stage or self._steps:
+                        self._print(self._so_far())
 
     def _so_far(self) -> str:
         now = time.monotonic()
@@ -209,6 +213,7 @@ class PlainLines:
         return stage + "; ".join(part for part in parts if part)
 
     def _print(self, text: str, style: str | None = None) -> None:
+        self._said = time.monotonic()
         clock = f"{time.strftime('%H:%M:%S')}  " if self._timed else ""
         self._console.print(f"{clock}{text}", highlight=False, markup=False, style=style, soft_wrap=True)
 

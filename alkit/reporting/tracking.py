@@ -241,7 +241,8 @@ class Tracker:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
         except ImportError:
             raise ConfigError(
-                "tracking.system_metrics needs psutil, which is not installed: pip install psutil"
+                "tracking.system_metrics needs psutil, which is not installed: pip install "
+                "'alkit[system-metrics]'"
             ) from None
         with _reported():
             monitor = SystemMetricsMonitor(run, resume_logging=True, tracking_uri=self._uri)

@@ -189,8 +189,8 @@ def _baselines() -> Iterator[Finding]:
         try:
             baseline = create_baseline(BaselineSpec.of(name))
         except AlkitError as error:
-            said, _, fix = str(error).rpartition(": ")
-            yield Finding("baselines", name, "not here", said or str(error), fix if said else "")
+            said, install, rest = str(error).partition(": pip install")
+            yield Finding("baselines", name, "not here", said, f"{install}{rest}".removeprefix(": "))
             continue
         yield _tried("baselines", name, baseline.check, "pip install -U tblite")
 

@@ -40,7 +40,7 @@ def test_lines_then_json_then_quiet(tiny, write_config, tmp_path, capsys, monkey
         "campaign: tiny, alkit 0.1.0", f"folder: {tiny['folder']}", "level: GFN2-xTB energy [eV]",
         "tier: no baseline",
     ]  # fmt: skip
-    stages = [line for line in said if re.match(r"round \d, \w+(:| \()", line)]
+    stages = [line for line in said if re.match(r"round \d, \w+(: begins$| \()", line)]
     expected = [(0, "start"), (0, "train"), (0, "evaluate"), *((1, name) for name in STAGES)]
     assert [re.sub(r" \(.*", "", line) for line in stages] == [
         line for r, name in expected for line in (f"round {r}, {name}: begins", f"round {r}, {name}")
