@@ -48,7 +48,7 @@ def tags_of(state: RoundState) -> dict[str, str]:
         "alkit.tier": tier_of_config(config),
         "alkit.device": pick_device(config.surrogate.device),
         "alkit.host": platform.node(),
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
         "mlflow.source.git.commit": _commit(config.base),
     }
 
@@ -102,6 +102,13 @@ def datasets_of(ledger: Ledger, round_: int) -> dict[str, pandas.DataFrame]:
             smiles, values = [c.smiles for c, _ in rows], [value for _, value in rows]
             frames[role] = pandas.DataFrame({"smiles": smiles, name: values})
     return frames
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return ""
 
 
 @cache

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -78,10 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.showwarning = _show_warning
-    # What the log says stands on the terminal already; some libraries send everything there once more.
-    logging.getLogger("alkit").propagate = False
     try:
-        with interrupts.listening():
+        with interrupts.listening(), _log_kept_apart():
             app(args=arguments)
     except SystemExit as ending:
         if ending.code == _INTERRUPTED:  # Typer has turned a KeyboardInterrupt into this
@@ -95,6 +95,17 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         typer.echo(f"alkit: {_one_line(sentence)}", err=True)
         sys.exit(2)
+
+
+@contextmanager
+def _log_kept_apart() -> Iterator[None]:
+    """What the log says stands on the terminal already; some libraries send all logs there once more."""
+    log = logging.getLogger("alkit")
+    before, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.propagate = before
 
 
 def _end_as_interrupted() -> NoReturn:
