@@ -229,6 +229,21 @@ def test_steps_say_where_they_begin_and_end():
     assert [(e.done, e.total, e.ended) for e in heard] == [(0, 3, False), (2, 3, False), (2, 3, True)]
 
 
+def test_epochs_say_their_errors():
+    heard, out = [], io.StringIO()
+    lines = PlainLines(Console(file=out, width=80), every=0.05)
+    with CampaignProgress(listeners=[heard.append, lines]).epochs(4) as advance, lines:
+        advance(0, 0, {"val_MAE": 0.5})
+        advance(1, 0, {"val_MAE": 0.25, "val_forces_MAE": 0.125})
+        _until(lambda: "training, 2 of 4; MAE 0.2500 eV, 0.1250 eV/Å; " in out.getvalue())
+    assert [(event.done, event.note, event.ended) for event in heard] == [
+        (0, "", False),
+        (1, "MAE 0.5000 eV", False),
+        (2, "MAE 0.2500 eV, 0.1250 eV/Å", False),
+        (2, "", True),
+    ]
+
+
 def test_more_listeners_leave_the_others_alone():
     first, second = [], []
     progress = CampaignProgress(listeners=[first.append])
