@@ -131,7 +131,7 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Molecules per step.")] = _TRAINING.batch_size,
     lr: Annotated[float, typer.Option(help="First learning rate.")] = _TRAINING.lr,
     ema: Annotated[
-        float | None, typer.Option(help="Decay of averaged weights; 0: off, as without forces; else 0.99.")
+        float | None, typer.Option(help="Decay of averaged weights; 0 is off; 0.99 with forces, else 0.")
     ] = None,
     device: Annotated[Device, typer.Option(help="auto: a GPU if any.")] = _TRAINING.device,
     seed: Seed = 0,
