@@ -1,6 +1,6 @@
 """Energies and forces of one molecule, by alkit and by schnetpack's own training, on the same geometries.
 
-    python benchmarks/forces.py [--out runs/forces] [--epochs 200] [--members 1] [--ema 0.99]
+    python benchmarks/forces.py [--out runs/forces] [--epochs 200] [--members 1] [--ema 0.99] [--lr 1e-3]
 
 1,000 geometries of ethanol from Langevin dynamics with GFN2-xTB (500 K, 1 fs a step, a geometry every
 20 fs), as revised MD17 has them of PBE; they are computed once and kept in ``--out``. 400 train, 100
@@ -216,6 +216,7 @@ def main() -> None:
     parser.add_argument("--representation", choices=("schnet", "painn"), default="schnet")
     parser.add_argument("--members", type=int, default=1, help="networks of alkit")
     parser.add_argument("--ema", type=float, default=USUAL_FORCES_EMA, help="of alkit")
+    parser.add_argument("--lr", type=float, default=1e-3, help="of alkit")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
@@ -233,7 +234,7 @@ def main() -> None:
 
     def alkit(epochs: int) -> Row:
         how = TrainingSettings(
-            epochs=epochs, batch_size=BATCH, lr=1e-3, ema=given.ema, forces_weight=FORCES, device="cpu"
+            epochs=epochs, batch_size=BATCH, lr=given.lr, ema=given.ema, forces_weight=FORCES, device="cpu"
         )
         return of_alkit(frames, sets, settings, how, members=given.members, seed=given.seed)
 
