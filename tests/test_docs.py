@@ -246,11 +246,11 @@ def test_the_properties_of_the_docs():
     rows = [
         line.split("|")[1:5] for line in path.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"
     ]
-    heard = {
+    listed = {
         name: (unit.strip(), kind.strip())
         for names, _, unit, kind in rows
         for name in re.findall(r"`(\w+)`", names)
     }
-    assert {one.name: (one.unit, one.kind) for one in TABLE}.items() <= heard.items()
+    assert {one.name: (one.unit, one.kind) for one in TABLE}.items() <= listed.items()
     (block,) = _blocks(path, "yaml")
     check_config({"name": "x", "proposer": "generator"} | yaml.safe_load(block))
