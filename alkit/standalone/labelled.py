@@ -70,7 +70,7 @@ class Labelled:
             self.geometry, target = geometry or "mmff", column
         else:
             self.dataset = Dataset.open(data)
-            target = target or _only_energy(self.dataset)
+            target = target or _usual_property(self.dataset)
             self.smiles, (self.values, unit) = self.dataset.smiles, self.dataset.labels(target)
             self.kind = kind_of(target, self.dataset.properties[self.dataset.property_name(target)].kind)
             self.quantity = Quantity(short_name(target), unit, self.kind == "energy")
@@ -193,10 +193,11 @@ class Labelled:
             return error
 
 
-def _only_energy(dataset: Dataset) -> str:
-    """The energy that is meant where none is named: the data set's only one, or U0."""
+def _usual_property(dataset: Dataset) -> str:
+    """The property that is meant where none is named: the data set's only energy, its only one, or U0."""
     energies = [name for name, one in dataset.properties.items() if one.is_energy]
-    return energies[0] if len(energies) == 1 else USUAL_TARGET
+    named = energies or list(dataset.properties)
+    return named[0] if len(named) == 1 else USUAL_TARGET
 
 
 def _atoms_of(dataset: Dataset | None, target: str) -> tuple[tuple[int, float], ...]:

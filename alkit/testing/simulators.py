@@ -11,7 +11,7 @@ from alkit.engines import LocalEngine
 from alkit.molecules.conformers import embed
 from alkit.simulators import Label, SimulatorSpec, create_simulator
 
-_SAME = 1e-4  # eV, of a label computed twice
+_SAME = 1e-4  # in the unit of a label that is computed twice
 
 
 def check_simulator(
@@ -49,7 +49,7 @@ def check_simulator(
         assert isinstance(first, Label), f"{hint} {first}"
         assert isinstance(second, Label), f"{hint} {second}"
         assert abs(first.value - second.value) < _SAME, (
-            f"{kind}: {molecule.smiles} is {first.value:.6f} eV in one process and {second.value:.6f} in "
+            f"{kind}: {molecule.smiles} is {first.value:.6f} {first.level.unit} in one process and {second.value:.6f} in "
             "another; seed what is random by the molecule."
         )
         create_simulator(spec).label(molecule)
