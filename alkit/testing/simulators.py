@@ -49,8 +49,8 @@ def check_simulator(
         assert isinstance(first, Label), f"{hint} {first}"
         assert isinstance(second, Label), f"{hint} {second}"
         assert abs(first.value - second.value) < _SAME, (
-            f"{kind}: {molecule.smiles} is {first.value:.6f} {first.level.unit} in one process and {second.value:.6f} in "
-            "another; seed what is random by the molecule."
+            f"{kind}: {molecule.smiles} is {first.value:.6f} {first.level.unit} in one process and "
+            f"{second.value:.6f} in another; seed what is random by the molecule."
         )
         create_simulator(spec).label(molecule)
         assert np.array_equal(molecule.positions, start), (
