@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from alkit.campaign.tracked_values import (
 )
 from alkit.config.masking import masked
 from alkit.config.schema import CampaignConfig
-from alkit.reporting import campaign_report
 from alkit.reporting.tracking import Ending, Tracker
 from alkit.reporting.tracking_store import NO_TRACKING, ShownAt, absolute_uri, shown_at
 from alkit.storage import ledger_export
@@ -175,7 +175,7 @@ class TrackedRuns(CampaignRuns):
         """Write the last of these rounds."""
         parent, child, evaluated = self._of_campaign, self._of_round, rounds[-1]
         round_, values = evaluated.round, {k: v for k, v in evaluated.items() if k != "round"}
-        curves = campaign_report.training_curves(state.path("training.csv", round_=round_))
+        curves = training_curves(state.path("training.csv", round_=round_))
         last = max((epoch for epoch, _ in curves), default=0)
         self._steps = last, evaluated.labels or 0
         values |= counts_and_seconds(self._ledger, round_) | generator_shares(self._ledger, round_)
@@ -226,3 +226,19 @@ class TrackedRuns(CampaignRuns):
         if self._child is None:
             raise RuntimeError("open_round comes first")
         return self._child
+
+
+def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """Epoch and metrics, named ``member_k/…``, of a round's ``training.csv``."""
+    with path.open(newline="") as file:
+        return [
+            (
+                int(row["epoch"]),
+                {
+                    f"member_{row['member']}/{name}": float(value)
+                    for name, value in row.items()
+                    if name not in ("member", "epoch") and value
+                },
+            )
+            for row in csv.DictReader(file)
+        ]

@@ -1,6 +1,5 @@
 """The report of a campaign: plots, one HTML page to look at, and the table in the terminal."""
 
-import csv
 import json
 import math
 from collections import deque
@@ -279,22 +278,6 @@ def _half_width(metrics: Mapping[str, float]) -> float | None:
         return math.inf
     variance = max(0.0, metrics["rmse"] ** 2 - metrics["mae"] ** 2) / (n - 1)
     return float(student.ppf(0.975, n - 1)) * math.sqrt(variance)
-
-
-def training_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
-    """Epoch and metrics, named ``member_k/…``, of a round's ``training.csv``."""
-    with path.open(newline="") as file:
-        return [
-            (
-                int(row["epoch"]),
-                {
-                    f"member_{row['member']}/{name}": float(value)
-                    for name, value in row.items()
-                    if name not in ("member", "epoch") and value
-                },
-            )
-            for row in csv.DictReader(file)
-        ]
 
 
 def _draw(ledger: Ledger, metrics: Sequence[Mapping[str, float]], folder: Path) -> None:

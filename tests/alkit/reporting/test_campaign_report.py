@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import t as student
 
+from alkit.campaign.tracked_runs import training_curves
 from alkit.config.loading import check_config
 from alkit.reporting import campaign_report, plots
 from alkit.storage.ledger import Ledger
@@ -93,7 +94,7 @@ def test_fates_are_counted_by_round(tmp_path):
 
 def test_training_curves_are_read_back(tmp_path):
     (tmp_path / "training.csv").write_text("member,epoch,lr,val_MAE\n0,0,0.1,2.0\n1,3,0.05,\n")
-    assert campaign_report.training_curves(tmp_path / "training.csv") == [
+    assert training_curves(tmp_path / "training.csv") == [
         (0, {"member_0/lr": 0.1, "member_0/val_MAE": 2.0}),
         (3, {"member_1/lr": 0.05}),
     ]
