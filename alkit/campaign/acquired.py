@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from alkit.campaign.predictions import read_predictions
 from alkit.files import read_columns, replace_file
+from alkit.storage.round_files import ACQUIRED_FILE
 from surrogate.calibration import conformal_quantile
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
 
-ACQUIRED_FILE = "acquired_predictions.csv"
 LEVEL = 0.9  # of the intervals
 _NUMBERS = ("label", "prediction", "std", "half_width")  # in the unit of the labels
 

@@ -12,7 +12,7 @@ from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
 from alkit.baselines.base import create_baseline
 from alkit.campaign import target_set
 from alkit.campaign.acquired import LEVEL
-from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions, save_predictions
+from alkit.campaign.predictions import read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
 from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
@@ -22,6 +22,7 @@ from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.properties import is_energy
 from alkit.storage.ledger import Candidate
+from alkit.storage.round_files import PREDICTIONS_FILE
 from alkit.storage.words import SCREENED
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.low_rank import Covariance

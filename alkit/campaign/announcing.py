@@ -14,7 +14,6 @@ from alkit.campaign.result import Result
 from alkit.campaign.stages import stages_of
 from alkit.campaign.tracked_runs import campaign_shown_at
 from alkit.models.tiers import tier_of_config
-from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.events import (
     CampaignBegins,
     CampaignEnds,
@@ -27,6 +26,7 @@ from alkit.reporting.events import (
     counts_of,
 )
 from alkit.reporting.progress import CampaignProgress
+from alkit.reporting.verdicts import TWIN
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.settings import pick_device
 

@@ -31,8 +31,8 @@ from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, Tra
 from alkit.files import absolute
 from alkit.proposers.base import Proposer
 from alkit.reporting import campaign_report
-from alkit.reporting.campaign_report import TWIN
 from alkit.reporting.progress import CampaignProgress
+from alkit.reporting.verdicts import TWIN
 from alkit.simulators.base import Label, Simulator
 from alkit.storage.ledger import Ledger
 

@@ -15,6 +15,7 @@ from alkit.campaign.training import drawn_at_random, folds
 from alkit.files import replace_file
 from alkit.models import metrics as evaluation
 from alkit.models.graphs import baseline_energies
+from alkit.storage.round_files import TEST_FILE
 
 if TYPE_CHECKING:
     from surrogate import Prediction, Surrogate
@@ -44,7 +45,7 @@ def evaluate(state: RoundState) -> None:
     if state.config.surrogate.pretraining is not None:
         metrics["cheap_labels"] = float(pretraining.cheap_labels(state))
     state.ledger.add_metrics(state.round, metrics)
-    _write_predictions(state, "test_predictions.csv", smiles, truth, predicted)
+    _write_predictions(state, TEST_FILE, smiles, truth, predicted)
 
 
 def _validation(state: RoundState, ensemble: Surrogate) -> dict[str, float]:

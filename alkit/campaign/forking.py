@@ -13,7 +13,7 @@ from alkit.campaign.folder import LEDGER, open_campaign, write_campaign_file
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError
 from alkit.files import absolute, made
-from alkit.reporting.campaign_report import TWIN
+from alkit.reporting.verdicts import TWIN
 from alkit.storage.ledger import Ledger
 from alkit.storage.ledger_copy import copy_ledger
 

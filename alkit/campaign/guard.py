@@ -13,7 +13,7 @@ from alkit.acquisition.distances import standardise
 from alkit.campaign import target_set
 from alkit.campaign.proposing import acquired_molecules
 from alkit.files import read_columns
-from alkit.reporting import campaign_report
+from alkit.reporting import verdicts
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
@@ -38,7 +38,7 @@ def watch(state: RoundState, ensemble: Surrogate) -> dict[str, float]:
         found["validation_rise"] = rise
     if (outside := _outside(state, ensemble)) is not None:
         found["outside_target"] = outside
-    if said := campaign_report.guard_verdict([found]):
+    if said := verdicts.guard_verdict([found]):
         state.progress.say(f"guard: {said}", warning=True)
     return found
 

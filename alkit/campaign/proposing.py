@@ -22,13 +22,11 @@ from alkit.errors import CampaignError
 from alkit.files import replace_file
 from alkit.molecules.molecule import without_stereo
 from alkit.proposers.base import ProposalContext
+from alkit.storage.round_files import VALUES_FILE
 from alkit.storage.words import Origin
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
-
-
-_VALUES = "values.csv"
 
 
 def acquired_molecules(state: RoundState) -> list[str]:
@@ -88,12 +86,12 @@ def save_values(state: RoundState, pool: Pool, scores: list[Any]) -> None:
             rows.writerow(["smiles", "value"])
             rows.writerows(zip(pool.smiles, worth.tolist(), strict=True))
 
-    replace_file(state.path(_VALUES), write)
+    replace_file(state.path(VALUES_FILE), write)
 
 
 def values(state: RoundState, round_: int) -> dict[str, float]:
     """What the candidates of a round were worth, by canonical SMILES; nothing before the first."""
-    path = state.path(_VALUES, round_=round_)
+    path = state.path(VALUES_FILE, round_=round_)
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -11,16 +11,17 @@ import numpy as np
 
 from alkit.campaign.acquiring import question
 from alkit.campaign.folder import open_campaign
-from alkit.campaign.predictions import PREDICTIONS_FILE, read_predictions
+from alkit.campaign.predictions import read_predictions
 from alkit.campaign.result import Result
 from alkit.config.schema import CampaignConfig
 from alkit.errors import CampaignError
 from alkit.models.store import load_model, newest
 from alkit.properties import column
-from alkit.reporting import campaign_report
+from alkit.reporting import terminal_tables, verdicts
 from alkit.reporting.notebook import page
 from alkit.storage import ledger_export
 from alkit.storage.ledger import Ledger
+from alkit.storage.round_files import PREDICTIONS_FILE
 from alkit.storage.words import Role
 
 if TYPE_CHECKING:
@@ -154,10 +155,10 @@ class CampaignTables:
         if not (self.folder / "ledger.sqlite").is_file():
             return page(self.config.name, Result(self.folder, "", []).frame(), "It has not begun.")
         with self._reading() as ledger:
-            said = [campaign_report.status(ledger, self.config)]
+            said = [terminal_tables.status(ledger, self.config)]
             if metrics := ledger.metrics():
-                on = campaign_report.tier_of_campaign(self.config)
-                said.append(campaign_report.campaign_verdict(metrics, on, ledger.quantity))
+                on = verdicts.tier_of_campaign(self.config)
+                said.append(verdicts.campaign_verdict(metrics, on, ledger.quantity))
             return page(self.config.name, Result(self.folder, "", metrics).frame(), *said)
 
     @contextmanager

@@ -42,7 +42,7 @@ def campaign_run(
 
 def _print_result(out: Any, config: Any, result: Any) -> None:
     """How a run of a campaign ended."""
-    from alkit.reporting import campaign_report
+    from alkit.reporting import terminal_tables, verdicts
     from alkit.reporting.terminal import learning_curve
 
     if result.waiting:
@@ -50,11 +50,11 @@ def _print_result(out: Any, config: Any, result: Any) -> None:
         return
     ending = "was finished already" if result.already_finished else "finished"
     title, quantity = f"{result.folder.name} {ending}: {result.stopped_by}", result.quantity
-    out.print(campaign_report.rounds_table(result.metrics, title, quantity))
+    out.print(terminal_tables.rounds_table(result.metrics, title, quantity))
     if result.metrics:
-        on = campaign_report.tier_of_campaign(config)
+        on = verdicts.tier_of_campaign(config)
         out.print(learning_curve(result.metrics, quantity))
-        out.print(campaign_report.campaign_verdict(result.metrics, on, quantity))
+        out.print(verdicts.campaign_verdict(result.metrics, on, quantity))
         _print_more(out, config, result.metrics, result.folder, quantity)
     if result.already_finished:
         out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
@@ -66,20 +66,20 @@ def _print_result(out: Any, config: Any, result: Any) -> None:
 def campaign_status(folder: Folder) -> None:
     """Show how far a campaign is and what became of its candidates."""
     from alkit.campaign.asking import labels_to_come
-    from alkit.reporting import campaign_report
+    from alkit.reporting import terminal_tables
     from alkit.simulators.manual import MANUAL
 
     out, _ = open_console()
     config, ledger = open_folder(folder)
     waiting = labels_to_come(folder) if config.simulator.kind == MANUAL else 0
-    out.print(campaign_report.status(ledger, config), soft_wrap=True)
+    out.print(terminal_tables.status(ledger, config), soft_wrap=True)
     if waiting:
         out.print(_what_to_do(folder, waiting), soft_wrap=True)
     if metrics := ledger.metrics():
         quantity = ledger.quantity
-        out.print(campaign_report.rounds_table(metrics, "Rounds so far", quantity))
+        out.print(terminal_tables.rounds_table(metrics, "Rounds so far", quantity))
         _print_more(out, config, metrics, folder, quantity)
-    out.print(campaign_report.fates_table(ledger))
+    out.print(terminal_tables.fates_table(ledger))
     _print_mlflow(out, folder)
 
 
@@ -94,7 +94,7 @@ def campaign_ledger(
     last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
 ) -> None:
     """Show or export what happened to every candidate and every label."""
-    from alkit.reporting import campaign_report
+    from alkit.reporting import terminal_tables
     from alkit.storage import ledger_export
 
     console, _ = open_console()
@@ -104,8 +104,8 @@ def campaign_ledger(
         what = "candidates" if out.suffix.lower() in ledger_export.TABLES else "labels"
         console.print(f"{shown(out.resolve())}: {count} {what}.", soft_wrap=True)
         return
-    console.print(campaign_report.fates_table(ledger))
-    console.print(campaign_report.histories_table(ledger_export.rows(ledger, status=status), last))
+    console.print(terminal_tables.fates_table(ledger))
+    console.print(terminal_tables.histories_table(ledger_export.rows(ledger, status=status), last))
 
 
 @campaign.command("ask")
@@ -202,6 +202,26 @@ def campaign_report(folder: Folder) -> None:
     typer.echo(shown(campaign_report.write_report(ledger, config, folder)))
 
 
+@campaign.command("compare")
+def campaign_compare(
+    folders: Annotated[list[Path], typer.Argument(help="Campaign folders; the first is the reference.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write an HTML page with curves.")] = None,
+) -> None:
+    """Compare campaigns that exist: errors, labels saved, and a verdict in words."""
+    from alkit.files import refuse_existing
+    from alkit.studies import side_by_side
+
+    console, _ = open_console()
+    refuse_existing(out, "--out")
+    sides = side_by_side.read_sides(folders)
+    console.print(side_by_side.comparison_table(sides))
+    for sentence in side_by_side.verdict(sides):
+        console.print(sentence, soft_wrap=True)
+    if out is not None:
+        side_by_side.write_page(sides, out)
+        console.print(f"Page: {shown(out.resolve())}", soft_wrap=True)
+
+
 @campaign.command("validate")
 def campaign_validate(
     config: ConfigFile,
@@ -268,12 +288,12 @@ def _said(label: Any) -> str:
 
 def _print_more(out: Any, config: Any, metrics: Any, folder: Path, quantity: Any) -> None:
     """What else there is to say of a campaign: its twin, how far it has to go, what goes wrong."""
-    from alkit.reporting import campaign_report
+    from alkit.reporting import verdicts
     from alkit.reporting.levers import missing_lever
 
-    twin = campaign_report.twin_verdict(metrics, campaign_report.twin_metrics(folder), quantity.unit)
-    guard = campaign_report.guard_verdict(metrics)
-    forecast = campaign_report.forecast_of(config, metrics, quantity)
+    twin = verdicts.twin_verdict(metrics, verdicts.twin_metrics(folder), quantity.unit)
+    guard = verdicts.guard_verdict(metrics)
+    forecast = verdicts.forecast_of(config, metrics, quantity)
     lever = missing_lever(config, metrics)
     for said in (twin, forecast, lever, guard and f"Guard: {guard}."):
         if said:

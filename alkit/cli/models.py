@@ -146,7 +146,7 @@ def train(
     from alkit.config.loading import read_pretraining
     from alkit.models.store import load_model
     from alkit.models.tiers import tier_of_model
-    from alkit.reporting import campaign_report
+    from alkit.reporting import terminal_tables, verdicts
     from alkit.standalone.training import train_model
 
     console, progress = open_console()
@@ -186,9 +186,9 @@ def train(
     )
     ensemble, provenance = load_model(out)
     title, quantity = f"{out}: {metrics['test_size']} test molecules", provenance.quantity
-    console.print(campaign_report.rounds_table([metrics], title, quantity))
+    console.print(terminal_tables.rounds_table([metrics], title, quantity))
     on = tier_of_model(ensemble.settings, provenance)
-    console.print(campaign_report.campaign_verdict([metrics], on, quantity))
+    console.print(verdicts.campaign_verdict([metrics], on, quantity))
 
 
 def score(

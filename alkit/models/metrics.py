@@ -25,6 +25,19 @@ def error_sizes(errors: NDArray) -> dict[str, float]:
     }
 
 
+def mae_half_width(n: int, mae: float, rmse: float) -> float:
+    """Half the width of the 95 % interval (Student's t) of the MAE of ``n`` molecules, in its unit.
+
+    The MAE is the mean of the absolute errors, the squared RMSE the mean of their squares. Infinite for one
+    molecule.
+    """
+    from scipy.stats import t as student
+
+    if n < 2:
+        return float("inf")
+    return float(student.ppf(0.975, n - 1) * np.sqrt(max(0.0, rmse**2 - mae**2) / (n - 1)))
+
+
 def r_squared(truth: NDArray, predicted: NDArray) -> float:
     """Coefficient of determination; 0 where all labels agree, since nothing is there to explain."""
     spread = float(((truth - truth.mean()) ** 2).sum())

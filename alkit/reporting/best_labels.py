@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from alkit.acquisition.scores import heavy_atoms
 from alkit.config.schema import CampaignConfig
 from alkit.reporting import plots
+from alkit.reporting.page_parts import Plot, Table, number
 from alkit.storage.ledger import Candidate, Ledger, Role
 
 if TYPE_CHECKING:
@@ -40,18 +41,26 @@ class Front:
     best: NDArray[np.bool_]
     volumes: dict[int, float]
 
-    def rows(self) -> list[list[str]]:
-        """The molecules of the front as text: SMILES, round, values; in the order of the first objective."""
+    def table(self) -> Table:
+        """The molecules of the front, in the order of the first objective."""
         order = [k for k in np.argsort(self.values[:, 0]) if self.best[k]]
-        return [
-            [self.candidates[k].smiles, str(self.candidates[k].round), *(f"{v:.3f}" for v in self.values[k])]
+        rows = [
+            (self.candidates[k].smiles, str(self.candidates[k].round), *(f"{v:.3f}" for v in self.values[k]))
             for k in order
         ]
+        volumes = ", ".join(f"{round_}: {volume:.4g}" for round_, volume in self.volumes.items())
+        note = f"No label so far beats these in every wish. Volume dominated, by round: {volumes}."
+        return Table("Pareto front", ("molecule", "round", *self.headings), rows, texts=1, note=note)
 
-    def draw(self, path: Path) -> None:
-        """Every label by its first two objectives, coloured by round, and the front."""
+    def plot(self) -> Plot:
+        """Every label by its first two objectives, by round, and the front."""
         rounds = np.array([one.round for one in self.candidates])
-        plots.front(self.values, self.best, rounds, self.headings, path)
+        words = (
+            f"{number(len(self.candidates), 'label')} by {self.headings[0]} and {self.headings[1]}, of which "
+            f"{int(self.best.sum())} are on the Pareto front."
+        )
+        draw = partial(plots.front, self.values, self.best, rounds, self.headings)
+        return Plot("front", "What has been found", words, draw)
 
 
 def looks_for_highest(config: CampaignConfig) -> bool:
@@ -94,12 +103,6 @@ def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
         best=pareto.best(gains),
         volumes=_volumes(pareto, candidates, gains),
     )
-
-
-def draw_front(ledger: Ledger, config: CampaignConfig, path: Path) -> None:
-    """Draw the front of a campaign that has one."""
-    if front := front_of(ledger, config):
-        front.draw(path)
 
 
 def _volumes(pareto: Pareto, candidates: Sequence[Candidate], gains: NDArray[np.float64]) -> dict[int, float]:

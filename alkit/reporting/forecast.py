@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-_FEWEST_ROUNDS = 3
+FEWEST_ROUNDS = 3
 # What learning curves usually have, as the slope of their logarithms, and how far they are from it. The usual
 # slope counts as much as rounds whose logarithms of labels have this variance. Chosen on curves of QM9
 # (benchmarks/forecast.py, other draws): without it, rounds that lie close together say too much.
@@ -84,7 +84,7 @@ class _Curve:
     @classmethod
     def fit(cls, metrics: Sequence[Mapping[str, float]]) -> _Curve | None:
         """None for fewer than three rounds, or where errors do not fall."""
-        if len(metrics) < _FEWEST_ROUNDS:
+        if len(metrics) < FEWEST_ROUNDS:
             return None
         x = np.log([row["labels"] for row in metrics])
         y = np.log([max(row["validation_mae"], 1e-9) for row in metrics])

@@ -4,73 +4,102 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from alkit.reporting import plots
+from alkit.reporting import plot_style as look
+from alkit.reporting.page_parts import Plot
 from alkit.reporting.savings import Run, Saving
 
-_COLOURS = ("#8c8c8c", "#2563a8", "#d9722e", "#3a8f5c", "#8a4fa3", "#b03a48", "#1a9aa0", "#b8860b", "#5b5b8c")
 TITLES = {"mae": "MAE", "rmse": "RMSE", "q95": "q95", "max": "largest error"}
-_FEWEST_TICKS = 3
-_SHOWN = (0.2, 8.0)  # times, of the labels: an interval of two seeds may be far wider
-_TICKS = (50, 100, 200, 300, 500, 1000, 2000, 5000)
+_MOST_SAID = 6  # arms in the words below a plot; the table has them all
+_WRAPPED = 26  # characters of a name beside an axis
 
 
 def learning_curves(
-    runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], path: Path, unit: str = "eV"
-) -> Path:
-    """Each error against labels: the mean over seeds, and a band of one standard deviation.
+    runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], unit: str = "eV"
+) -> list[Plot]:
+    """A plot for each error.
 
     Args:
-        runs: of every arm, by its name. The first is grey.
+        runs: of every arm, by its name.
         unit: of the errors.
     """
-    figure, grid = plots.figure(len(metrics))
-    for axes, metric in zip(np.atleast_1d(grid), metrics, strict=True):
-        for k, (name, arm) in enumerate(runs.items()):
-            rounds = min(len(run.of("labels")) for run in arm)  # of all seeds
-            labels = np.mean([run.of("labels")[:rounds] for run in arm], axis=0)
-            curves = np.array([run.of(metric)[:rounds] for run in arm])
-            mean, colour = curves.mean(axis=0), _COLOURS[k % len(_COLOURS)]
-            axes.plot(labels, mean, color=colour, lw=1.8, label=name if metric == metrics[0] else None)
-            if len(arm) > 1:
-                spread = curves.std(axis=0, ddof=1)
-                axes.fill_between(labels, mean - spread, mean + spread, color=colour, alpha=0.13, lw=0)
-        axes.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{TITLES[metric]}, {unit}")
-        ticks = [n for n in _TICKS if labels[0] <= n <= labels[-1]]
-        if len(ticks) < _FEWEST_TICKS:
-            ticks = [round(n) for n in labels]
-        axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
-        axes.minorticks_off()
-        plots.plain_ticks(axes.yaxis)
-    return plots.finish(figure, path, columns=5 if max(map(len, runs)) < 30 else 2)
+    return [_learning_curve(runs, metric, unit) for metric in metrics]
 
 
-def savings(ratios: Mapping[str, Mapping[str, Saving]], reference: str, path: Path) -> Path:
+def savings(ratios: Mapping[str, Mapping[str, Saving]], reference: str) -> Plot:
     """Labels of the reference over those of each arm for the same error, with 95 % intervals.
 
     Args:
         ratios: by arm and metric.
     """
-    figure, axes = plots.figure()
-    places = np.arange(len(ratios))[::-1].astype(float)
+    said = "; ".join(
+        f"{name}: " + ", ".join(f"{TITLES[metric]} {one}" for metric, one in arm.items())
+        for name, arm in list(ratios.items())[:_MOST_SAID]
+    )
+    words = f"Labels of {reference} over the other's for the same error, with 95 % intervals. {said}."
+    return Plot("savings", "Labels saved", words, partial(_draw_savings, ratios, reference))
+
+
+def _learning_curve(runs: Mapping[str, Sequence[Run]], metric: str, unit: str) -> Plot:
+    last = {name: float(np.mean([run.of(metric)[-1] for run in arm])) for name, arm in runs.items()}
+    said = "; ".join(f"{name} {error:.3f} {unit}" for name, error in list(last.items())[:_MOST_SAID])
+    seeds = max(map(len, runs.values()))
+    band = f"; mean and band of one standard deviation over {seeds} seeds" if seeds > 1 else ""
+    words = f"{TITLES[metric]} on the test set against labels{band}. With all labels: {said}."
+    draw = partial(_draw_learning_curve, runs, metric, unit)
+    return Plot(f"learning_curve_{metric}", f"Learning curves, {TITLES[metric]}", words, draw)
+
+
+def _draw_learning_curve(runs: Mapping[str, Sequence[Run]], metric: str, unit: str, path: Path) -> None:
+    rows = (len(runs) + 1) // 2
+    drawn, axes = look.figure(height=look.HEIGHT + 0.18 * rows)
+    for k, (name, arm) in enumerate(runs.items()):
+        rounds = min(len(run.of("labels")) for run in arm)  # of all seeds
+        labels = np.mean([run.of("labels")[:rounds] for run in arm], axis=0)
+        curves = np.array([run.of(metric)[:rounds] for run in arm])
+        mean, style = curves.mean(axis=0), look.series(k)
+        marks = {"marker": style.marker, "markevery": max(1, rounds // 8), "ms": 5}
+        axes.plot(labels, mean, color=style.colour, ls=style.dash, lw=1.8, label=name, **marks)
+        if len(arm) > 1:
+            spread = curves.std(axis=0, ddof=1)
+            low = np.maximum(mean - spread, 0.05 * mean)  # the axis is logarithmic
+            axes.fill_between(labels, low, mean + spread, color=style.colour, alpha=0.13, lw=0)
+    axes.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{TITLES[metric]} on the test set, {unit}")
+    look.plain_ticks(axes.xaxis)
+    look.plain_ticks(axes.yaxis)
+    look.save_both(drawn, path, legend=2 if max(map(len, runs)) < _WRAPPED else 1)
+
+
+def _draw_savings(ratios: Mapping[str, Mapping[str, Saving]], reference: str, path: Path) -> None:
     metrics = list(next(iter(ratios.values())))
+    names = [textwrap.fill(name, _WRAPPED) for name in ratios]
+    lines = sum(max(2, name.count("\n") + 1) for name in names)
+    drawn, axes = look.figure(height=max(look.HEIGHT, 0.25 * lines + 1.4))
+    places = np.arange(len(ratios))[::-1].astype(float)
     for k, metric in enumerate(metrics):
-        found = [arm[metric] for arm in ratios.values()]
-        means = np.array([one.mean for one in found])
-        reach = np.nan_to_num(np.array([[one.mean - one.low, one.high - one.mean] for one in found]))
-        y = places + 0.27 - 0.18 * k
+        savings_ = [arm[metric] for arm in ratios.values()]
+        means = np.array([one.mean for one in savings_])
+        # One seed has no interval: its bar has no length.
+        reach = np.nan_to_num(np.array([[one.mean - one.low, one.high - one.mean] for one in savings_]))
+        style, y = look.series(k), places + 0.27 - 0.18 * k
         axes.errorbar(
-            means, y, xerr=reach.T, fmt="o", ms=5, capsize=2, color=_COLOURS[k + 1], label=TITLES[metric]
+            means,
+            y,
+            xerr=reach.T,
+            fmt=style.marker,
+            ms=5,
+            capsize=2,
+            color=style.colour,
+            label=TITLES[metric],
         )
-    axes.axvline(1.0, color=plots.GREY, lw=1)
-    axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios], fontsize="small")
-    said = f"labels of {reference}, over the other's, for the same error"
-    axes.set(xscale="log", xlabel=textwrap.fill(said, 45))
-    low, high = axes.get_xlim()
-    axes.set_xlim(max(low, _SHOWN[0]), min(high, _SHOWN[1]))
-    plots.plain_ticks(axes.xaxis)
-    axes.set_title("Labels saved", loc="left")
-    return plots.finish(figure, path, columns=4)
+    axes.axvline(1.0, color=look.INK, lw=1, ls="--")
+    axes.set_yticks(places, names)
+    axes.set_ylim(-0.6, len(ratios) - 0.4)
+    axes.set(xscale="log", xlabel=textwrap.fill(f"labels of {reference}, over the other's", 45))
+    look.plain_ticks(axes.xaxis)
+    axes.grid(visible=False, axis="y")
+    look.save_both(drawn, path, legend=4)

@@ -84,19 +84,3 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation over seeds; the deviation of a single seed is NaN."""
     numbers = np.asarray(values, dtype=np.float64)
     return float(numbers.mean()), float(numbers.std(ddof=1)) if len(numbers) > 1 else float("nan")
-
-
-def residuals_by(groups: Sequence[object], errors: NDArray) -> dict[object, tuple[int, float, float]]:
-    """Molecules, mean error and mean absolute error (eV) of each group, in the groups' order.
-
-    Args:
-        groups: ``n`` labels, such as the number of heavy atoms.
-        errors: ``(n,)`` eV, prediction less label.
-    """
-    errors = np.asarray(errors)
-    names = np.array([str(group) for group in groups])
-    residuals = {}
-    for group in sorted(set(groups)):  # type: ignore[type-var]
-        chosen = errors[names == str(group)]
-        residuals[group] = (len(chosen), float(chosen.mean()), float(np.abs(chosen).mean()))
-    return residuals

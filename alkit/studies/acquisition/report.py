@@ -11,6 +11,7 @@ from rich.table import Table
 
 from alkit.files import replace_file, write_text
 from alkit.reporting import html as pages
+from alkit.reporting.page_parts import Plot, tables_of
 from alkit.studies import curves
 from alkit.studies.acquisition import comparing
 from alkit.studies.acquisition.running import METRICS, Results
@@ -21,7 +22,6 @@ from alkit.studies.curves import TITLES
 def write_report(results: Results, folder: Path) -> Path:
     """Draw the plots and write ``results.csv`` and ``report.html``; returns the page's path."""
     (folder / "plots").mkdir(parents=True, exist_ok=True)
-    drawn = _drawn(results, folder / "plots")
     rows = comparing.rows(results)
 
     def write_csv(part: Path) -> None:
@@ -38,9 +38,8 @@ def write_report(results: Results, folder: Path) -> Path:
         scenario=SCENARIOS[results.settings.scenario],
         surrogate=f"{SURROGATES[results.settings.surrogate]} ({results.tier})",
         verdict=comparing.study_verdict(results),
-        headings=list(_cells(results, REFERENCE)),
-        rows=[_cells(results, one.title) for one in results.settings.all_functions],
-        drawings={path.stem: pages.data_uri(path) for path in drawn},
+        tables=tables_of([_cells(results, one.title) for one in results.settings.all_functions], "function"),
+        plots=[plot.shown(folder / "plots", redraw=True) for plot in _plots(results)],
     )
     replace_file(folder / "report.html", lambda path: write_text(path, html))
     return folder / "report.html"
@@ -87,14 +86,11 @@ def _target_cells(results: Results, function: str) -> dict[str, str]:
     return {f"labels to {level}": reached, f"labels saved to {level}": "" if ratio is None else str(ratio)}
 
 
-def _drawn(results: Results, folder: Path) -> list[Path]:
+def _plots(results: Results) -> list[Plot]:
     functions = results.settings.functions
     runs = {one.title: results.of(one.title) for one in results.settings.all_functions}
     ratios = {
         one.title: {metric: comparing.saving_of(results, one.title, metric) for metric in METRICS}
         for one in functions
     }
-    return [
-        curves.learning_curves(runs, METRICS, folder / "learning_curves.png"),
-        curves.savings(ratios, REFERENCE, folder / "savings.png"),
-    ]
+    return [*curves.learning_curves(runs, METRICS), curves.savings(ratios, REFERENCE)]

@@ -13,6 +13,7 @@ from rich.text import Text
 from alkit.files import replace_file, write_text
 from alkit.properties import column
 from alkit.reporting import html as pages
+from alkit.reporting.page_parts import tables_of
 from alkit.reporting.savings import Saving, compared, saving
 from alkit.studies import curves
 from alkit.studies.campaigns.running import METRICS, Results, Run
@@ -61,23 +62,16 @@ def arms_table(results: Results) -> Table:
 
 def write_report(results: Results, folder: Path) -> Path:
     """Draw the plots and write ``results.csv`` and ``report.html``; returns the page's path."""
-    plots = folder / "plots"
-    plots.mkdir(parents=True, exist_ok=True)
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
     ordered = [results.settings.reference, *(arm.name for arm in results.settings.others)]
-    drawn = [
-        curves.learning_curves(
-            {name: results.of(name) for name in ordered},
-            METRICS,
-            plots / "learning_curves.png",
-            _unit(results),
-        ),
+    plots = [
+        *curves.learning_curves({name: results.of(name) for name in ordered}, METRICS, _unit(results)),
         curves.savings(
             {
                 arm.name: {metric: saving_of(results, arm.name, metric) for metric in METRICS}
                 for arm in results.settings.others
             },
             results.settings.reference,
-            plots / "savings.png",
         ),
     ]
     replace_file(folder / "results.csv", lambda path: _write_rows(path, results))
@@ -87,11 +81,10 @@ def write_report(results: Results, folder: Path) -> Path:
         name=results.settings.campaign.stem,
         title=_title(results),
         verdict=verdict(results),
-        headings=list(rows[0]),
-        rows=rows,
+        tables=tables_of(rows, "campaign"),
         reference=results.settings.reference,
         seeds=results.settings.seeds,
-        drawings={path.stem: pages.data_uri(path) for path in drawn},
+        plots=[plot.shown(folder / "plots", redraw=True) for plot in plots],
     )
     replace_file(folder / "report.html", lambda path: write_text(path, html))
     return folder / "report.html"

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from rich import box
-from rich.table import Table
+from rich.table import Table as TerminalTable
 
 from alkit.files import replace_file, write_text
 from alkit.reporting import html as pages
+from alkit.reporting.page_parts import Table
 from alkit.studies.geometry import plots
 from alkit.studies.geometry.noise_floor import NoiseFloor
 from alkit.studies.geometry.running import Results
@@ -31,15 +32,17 @@ def write_report(
     Args:
         explanation: sentences for the original study.
     """
-    drawn = plots.draw(results, folder / "plots", floor=floor.mae if floor else None)
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    drawn = plots.study_plots(results, floor=floor.mae if floor else None)
+    rows = [row for size in results.settings.sizes for row in _rows(results, size)]
     html = pages.render(
         "study",
         settings=results.settings,
         level=results.level,
         verdict=study_verdict(results),
-        rows=[row for size in results.settings.sizes for row in _rows(results, size)],
-        comparisons=comparisons(results),
-        drawings={path.stem: pages.data_uri(path) for path in drawn},
+        tables=_tables(rows),
+        differences=_differences(results),
+        plots=[plot.shown(folder / "plots", redraw=True) for plot in drawn],
         floor=floor,
         left_out=results.left_out,
         explanation=explanation,
@@ -48,9 +51,39 @@ def write_report(
     return folder / "report.html"
 
 
-def arms_table(results: Results) -> Table:
+def _tables(rows: Sequence[dict[str, str]]) -> list[Table]:
+    """Errors of every arm and size, as tables narrow enough for a telephone."""
+    parts = {
+        "Errors, eV": {"MAE": "mae", "kcal/mol": "kcal", "± seeds": "spread", "RMSE": "rmse"},
+        "Fits": {"one network": "member", "MSE, eV²": "mse", "training, s": "seconds"},
+        "Prediction on label": {"R²": "r2", "slope": "slope", "intercept": "intercept"},
+        "MAE of trivial predictors, eV": {"mean": "mean", "elements": "elements", "bonds": "bonds"},
+    }
+    return [
+        Table(
+            title,
+            ("arm", "labels", *columns),
+            [(row["arm"], row["labels"], *(row[key] for key in columns.values())) for row in rows],
+            texts=1,
+        )
+        for title, columns in parts.items()
+    ]
+
+
+def _differences(results: Results) -> Table:
+    rows = [
+        (row["arms"], row["labels"], row["difference"], row["interval"], row["apart"])
+        for row in comparisons(results)
+    ]
+    headings = ("difference of MAE", "labels", "eV", "95 % interval", "leaves out zero")
+    return Table("Differences", headings, rows, texts=1)
+
+
+def arms_table(results: Results) -> TerminalTable:
     """Errors of every arm and size, mean over seeds, as a terminal table."""
-    shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title=f"Test errors, eV ({results.level})")
+    shown = TerminalTable(
+        box=box.SIMPLE_HEAD, title_justify="left", title=f"Test errors, eV ({results.level})"
+    )
     for heading in ("labels", "arm", "MAE", "± seeds", "RMSE", "R²", "slope", "elements", "bonds"):
         shown.add_column(heading, justify="left" if heading == "arm" else "right")
     for size in results.settings.sizes:

@@ -8,7 +8,7 @@ import pytest
 
 from alkit.campaign import acquired
 from alkit.campaign.campaign import Campaign, open_campaign
-from alkit.reporting.campaign_report import acquired_verdict
+from alkit.reporting.verdicts import acquired_verdict
 
 
 def test_widened_intervals_hold_what_is_drawn_alike() -> None:

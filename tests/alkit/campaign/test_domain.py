@@ -18,7 +18,7 @@ from alkit.config.domain import DomainConfig
 from alkit.config.loading import changes, check_config, load_config
 from alkit.errors import ConfigError
 from alkit.molecules.enumeration import seed_molecules
-from alkit.reporting.campaign_report import fates_table
+from alkit.reporting.terminal_tables import fates_table
 from alkit.storage.ledger import Ledger
 
 SEEDS = seed_molecules()[:400]

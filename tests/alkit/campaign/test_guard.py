@@ -8,7 +8,7 @@ import pytest
 from alkit.campaign import guard
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.molecules.enumeration import seed_molecules
-from alkit.reporting.campaign_report import guard_verdict
+from alkit.reporting.verdicts import guard_verdict
 
 
 class State:

@@ -11,7 +11,7 @@ from alkit.config.loading import check_config
 from alkit.errors import ConfigError
 from alkit.models.prediction import predict_smiles
 from alkit.models.store import load_model
-from alkit.reporting.campaign_report import tier_of_campaign
+from alkit.reporting.verdicts import tier_of_campaign
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from alkit.config.loading import changes, check_config
 from alkit.errors import CampaignError, ConfigError
 from alkit.models.store import load_model
 from alkit.molecules.molecule import without_stereo
-from alkit.reporting.campaign_report import tier_of_campaign
+from alkit.reporting.verdicts import tier_of_campaign
 
 SECTION = {"level": "gfn2", "minus": "gfn1", "molecules": 25, "epochs": 3}
 

@@ -17,7 +17,7 @@ from alkit.datasets import Dataset, ImportOptions, import_files
 from alkit.errors import CampaignError, ConfigError
 from alkit.models.store import load_model
 from alkit.molecules.enumeration import seed_molecules
-from alkit.reporting import campaign_report
+from alkit.reporting import verdicts
 from alkit.storage.ledger_export import export
 
 pytestmark = pytest.mark.campaign
@@ -57,12 +57,13 @@ def test_a_campaign_looks_for_the_largest_gaps(flat, tmp_path) -> None:
     assert "gap_eV=" in (tmp_path / "gaps.extxyz").read_text()
     page = (result.folder / "report.html").read_text()
     assert "kcal" not in page.split("</style>")[1].split("<details>")[0]
-    assert "chemical" not in page
-    assert "highest label" in page
+    assert "chemical accuracy" not in page
+    assert "chemically accurate" not in page
+    assert "Highest label" in page
     surrogate, provenance = load_model(result.folder)
     assert surrogate.settings.pooling == "attention"
     assert (provenance.energy, provenance.target, provenance.unit) == ("scalar", "gap", "eV")
-    said = campaign_report.campaign_verdict(result.metrics, quantity=result.quantity)
+    said = verdicts.campaign_verdict(result.metrics, quantity=result.quantity)
     assert "chemical" not in said
     assert list(Campaign.open(result.folder).labels())[3] == "gap_eV"
     assert Campaign.open(result.folder).predict(["CCO"]).columns[1] == "prediction_eV"
@@ -177,6 +178,6 @@ def test_of_a_property_without_an_aim_nothing_is_chemically_accurate(tiny) -> No
         {"labels": n, "validation_mae": 10 / n, "mae": 10 / n, "round": k}
         for k, n in enumerate((50, 100, 200))
     ]
-    assert campaign_report.forecast_of(config, rows, Quantity.of("gap")) == ""
+    assert verdicts.forecast_of(config, rows, Quantity.of("gap")) == ""
     aimed = check_config(tiny | {"target": "gap", "stop": {"rounds": 1, "target_mae": 0.01}})
-    assert "0.01 eV" in campaign_report.forecast_of(aimed, rows, Quantity.of("gap"))
+    assert "0.01 eV" in verdicts.forecast_of(aimed, rows, Quantity.of("gap"))

@@ -40,7 +40,7 @@ def test_the_front_of_a_campaign_with_two_wishes(tiny, tmp_path) -> None:
     gains = front.values * [-1, 1]
     beaten = [((gains >= row).all(axis=1) & (gains > row).any(axis=1)).any() for row in gains]
     assert front.best.tolist() == [not one for one in beaten]
-    assert [row[0] for row in front.rows()] == [
+    assert [row[0] for row in front.table().rows] == [
         smiles[k] for k in np.argsort(front.values[:, 0]) if front.best[k]
     ]
     start = np.array([one.round == 0 for one in front.candidates])
@@ -50,7 +50,7 @@ def test_the_front_of_a_campaign_with_two_wishes(tiny, tmp_path) -> None:
     assert front.volumes[1] >= front.volumes[0]
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Pareto front" in page
-    assert front.rows()[0][0] in page
+    assert front.table().rows[0][0] in page
     assert (tmp_path / "run" / "plots" / "front.png").stat().st_size > 10_000
     (tmp_path / "run" / "plots" / "front.png").unlink()
     write_report(ledger, with_two, tmp_path / "run")

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 from alkit.campaign.tracked_runs import training_curves
 from alkit.config.loading import check_config
-from alkit.reporting import campaign_report, plots
+from alkit.reporting import campaign_report, terminal_tables, verdicts
 from alkit.storage.ledger import Ledger
 
 METRICS = {
@@ -26,42 +26,55 @@ def test_a_ledger_without_rounds_still_has_a_report(tmp_path):
     html = campaign_report.write_report(
         ledger, check_config({"name": "x", "proposer": "generator"}), tmp_path
     ).read_text()
-    assert "no round has been evaluated yet" in html
+    assert "No round has been evaluated yet" in html
     assert "<img" not in html
 
 
 def test_what_the_numbers_mean():
-    good = campaign_report.campaign_verdict([METRICS])
+    good = verdicts.campaign_verdict([METRICS])
     assert "120 labels" in good
     assert "3.0 times below counting elements" in good
-    assert campaign_report.campaign_verdict([METRICS | {"mae": 0.7}]).startswith(
+    assert verdicts.campaign_verdict([METRICS | {"mae": 0.7}]).startswith(
         "The surrogate is trained and saved, and no better than counting elements: its test MAE is 0.700 eV"
     )
-    assert "(chemically accurate)" in campaign_report.campaign_verdict([METRICS | {"mae": 0.0433}])
+    assert "(chemically accurate)" in verdicts.campaign_verdict([METRICS | {"mae": 0.0433, "rmse": 0.0433}])
     delta = METRICS | {"baseline_xtb": 0.3}
-    assert "1.5 times below the baseline with element counts" in campaign_report.campaign_verdict([delta])
-    assert campaign_report.campaign_verdict([delta | {"mae": 0.4}]).startswith(
+    assert "1.5 times below the baseline with element counts" in verdicts.campaign_verdict([delta])
+    assert verdicts.campaign_verdict([delta | {"mae": 0.4}]).startswith(
         "The surrogate is trained and saved, and no better than the baseline"
     )
 
 
-def test_few_test_molecules_give_an_interval():
+def test_what_the_aim_takes_is_said_by_validation_errors_alone():
+    config = check_config({"name": "x", "proposer": "generator"})
+    rounds = [METRICS | {"labels": n, "validation_mae": 20 / n, "mae": 0.001} for n in (100, 200, 400, 800)]
+    assert "takes about" in verdicts.labels_to_aim(config, rounds[:3])
+    assert "from the third round on" in verdicts.labels_to_aim(config, rounds[:2])
+    assert "0.025 eV, has reached the aim of 0.04336 eV" in verdicts.labels_to_aim(config, rounds)
+    rising = [row | {"validation_mae": 0.1 * k} for k, row in enumerate(rounds, 1)]
+    assert "do not fall" in verdicts.labels_to_aim(config, rising)
+    assert verdicts.labels_to_aim(config, []) == ""
+
+
+def test_the_interval_follows_the_number_of_test_molecules():
     few = METRICS | {"test_size": 10, "mae": 0.04, "rmse": 0.05}
-    said = campaign_report.campaign_verdict([few])
+    said = verdicts.campaign_verdict([few])
     half = student.ppf(0.975, 9) * np.sqrt(0.05**2 - 0.04**2) / 3
     assert f"0.040 eV on 10 test molecules, 95 % interval {0.04 - half:.3f} to {0.04 + half:.3f} eV" in said
     assert "chemically accurate" not in said
-    assert "within chemical accuracy, of which" in said
-    sure = campaign_report.campaign_verdict([few | {"mae": 0.02, "rmse": 0.02}])
+    assert "within chemical accuracy, but its interval is not" in said
+    sure = verdicts.campaign_verdict([few | {"mae": 0.02, "rmse": 0.02}])
     assert "(chemically accurate)" in sure
-    one = campaign_report.campaign_verdict([few | {"test_size": 1}])
+    one = verdicts.campaign_verdict([few | {"test_size": 1}])
     assert "0.040 eV on 1 test molecule (" in one
     assert "inf" not in one + said + sure
-    assert "interval" not in campaign_report.campaign_verdict([few | {"test_size": 30}])
+    many = few | {"test_size": 1000}
+    half = student.ppf(0.975, 999) * np.sqrt((0.05**2 - 0.04**2) / 999)
+    assert f"95 % interval {0.04 - half:.3f} to {0.04 + half:.3f} eV" in verdicts.campaign_verdict([many])
 
 
 def test_table_shows_both_units():
-    table = campaign_report.rounds_table([METRICS | {"round": 0}], "x")
+    table = terminal_tables.rounds_table([METRICS | {"round": 0}], "x")
     assert list(table.columns[2].cells) == ["eV", "kcal/mol"]
     assert list(table.columns[3].cells) == ["0.200", "4.6"]
 
@@ -70,7 +83,7 @@ def test_table_shows_both_units():
 def test_the_table_fits_a_terminal(more):
     console = Console(width=80, file=io.StringIO())
     console.print(
-        campaign_report.rounds_table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x")
+        terminal_tables.rounds_table([METRICS | {"round": 12, "labels": 12000, "max": 12.345} | more], "x")
     )
     printed = console.file.getvalue()
     assert "…" not in printed
@@ -83,7 +96,7 @@ def test_fates_are_counted_by_round(tmp_path):
         ledger.add_candidates(round_, ["C"])
         ledger.mark(ledger.candidates()[-1].id, "rejected", reason="repeated")
     ledger.add_candidates(2, ["CC"], status="labelled")
-    table = campaign_report.fates_table(ledger)
+    table = terminal_tables.fates_table(ledger)
     assert [list(column.cells) for column in table.columns] == [
         ["labelled", "rejected"],
         ["", "repeated"],
@@ -98,17 +111,3 @@ def test_training_curves_are_read_back(tmp_path):
         (0, {"member_0/lr": 0.1, "member_0/val_MAE": 2.0}),
         (3, {"member_1/lr": 0.05}),
     ]
-
-
-@pytest.mark.parametrize("spread", [0.0, 0.1])
-def test_plots_are_drawn_from_any_numbers(tmp_path, spread):
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=20)
-    predicted, std = truth + spread * rng.normal(size=20), np.full(20, 0.1) + spread * rng.random(20)
-    plots.learning_curve([METRICS], tmp_path / "a.png")
-    plots.parity(truth, predicted, std, tmp_path / "b.png")
-    plots.uncertainty(truth, predicted, std, tmp_path / "c.png")
-    plots.calibration(np.linspace(0, 1, len(std)), predicted - truth, std, tmp_path / "e.png")
-    plots.molecules(["CCO", "C#C"], ["one", "two"], tmp_path / "d.png")
-    for name in "abcde":
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 from sklearn import metrics
 
-from alkit.studies.statistics import mean_interval, paired_bootstrap, regression_metrics, residuals_by
+from alkit.studies.statistics import mean_interval, paired_bootstrap, regression_metrics
 
 
 @given(st.integers(3, 60), st.integers(0, 2**31 - 1))
@@ -78,10 +78,6 @@ def test_arms_that_are_alike_are_seldom_called_apart(seeds: int, of_seeds: float
     assert wrong / studies < 0.085  # 5 % and nearly three standard errors
 
 
-def test_residuals_and_spread() -> None:
-    found = residuals_by([9, 8, 9, 10], np.array([0.1, -0.2, 0.3, 0.0]))
-    assert list(found) == [8, 9, 10]
-    assert found[9] == (2, pytest.approx(0.2), pytest.approx(0.2))
-    assert found[8] == (1, pytest.approx(-0.2), pytest.approx(0.2))
+def test_spread() -> None:
     assert mean_interval([1.0, 3.0]) == (2.0, pytest.approx(np.sqrt(2)))
     assert np.isnan(mean_interval([1.0])[1])

@@ -10,7 +10,7 @@ import yaml
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.cli.app import main
 from alkit.errors import CampaignError, ConfigError
-from alkit.reporting import campaign_report
+from alkit.reporting import verdicts
 from alkit.reporting.progress import CampaignProgress
 from alkit.studies.campaigns import report
 from alkit.studies.campaigns.running import run_study
@@ -114,7 +114,7 @@ def test_a_campaign_that_fails_is_named_and_the_others_end(campaign, tmp_path) -
 def test_a_random_twin_runs_beside_and_is_shown(campaign, tmp_path) -> None:
     config = yaml.safe_load(campaign.read_text()) | {"twin": "random"}
     result = Campaign(config).run()
-    twin = campaign_report.twin_metrics(result.folder)
+    twin = verdicts.twin_metrics(result.folder)
     assert [row.round for row in twin] == [row.round for row in result.metrics] == [0, 1]
     assert twin[0].mae == result.metrics[0].mae  # the same start
     own, ledger = open_campaign(result.folder / "twin")
@@ -125,6 +125,6 @@ def test_a_random_twin_runs_beside_and_is_shown(campaign, tmp_path) -> None:
         c.smiles for c in other.candidates(role="test")
     ]
     assert "random twin" in (result.folder / "report.html").read_text()
-    assert "Its random twin has" in campaign_report.twin_verdict(result.metrics, twin)
+    assert "Its random twin has" in verdicts.twin_verdict(result.metrics, twin)
     alone = Campaign(config | {"twin": None, "folder": str(tmp_path / "alone"), "acquisition": "random"})
     assert [row.mae for row in alone.run().metrics] == [row.mae for row in twin]
