@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
@@ -91,11 +93,18 @@ def save(drawn: Figure, path: Path, *, legend: int = 0) -> Path:
     for text in drawn.findobj(Text):
         text.set_fontsize(FONT)
         text.set_color(INK)
-    facecolor = "none" if path.suffix == ".svg" else "white"
-    # Text stays text, and two runs write one and the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        replace_file(path, lambda part: drawn.savefig(part, dpi=_DPI, facecolor=facecolor, metadata=metadata))
+    # `savefig` lays a figure out twice and draws it twice; these do both once, in half the time.
+    drawn.dpi = _DPI
+    if path.suffix == ".svg":
+        drawn.set_facecolor("none")
+        # Text stays text, and two runs write one and the same file.
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
+            replace_file(path, lambda part: FigureCanvasSVG(drawn).print_svg(part, metadata={"Date": None}))
+    elif path.suffix == ".png":
+        drawn.set_facecolor("white")
+        replace_file(path, FigureCanvasAgg(drawn).print_png)
+    else:
+        replace_file(path, lambda part: drawn.savefig(part, facecolor="white"))
     return path
 
 
