@@ -15,7 +15,7 @@ GROUPS = {
     "ester": "[CX3](=O)[OX2][#6;!$(C=[O,N])]",
     "amide": "[CX3](=O)[NX3]",
     "amine": "[NX3;!$(N~[!#6;!#1]);!$(N[#6]=[O,N,S]);!$(N[CX2])]",
-    "imine": "[CX3]=[NX2;!$(N~[!#6;!#1])]",
+    "imine": "[CX3;!$(C[NX3])]=[NX2;!$(N~[!#6;!#1])]",
     "oxime": "[CX3]=[NX2][OX2]",
     "amidine": "[NX3][CX3]=[NX2]",
     "nitrile": "[CX2]#[NX1]",
