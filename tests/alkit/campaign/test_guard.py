@@ -1,6 +1,7 @@
 """alkit.campaign.guard: what says that a campaign goes astray."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import pytest
 from alkit.campaign import guard
 from alkit.campaign.campaign import Campaign, open_campaign
 from alkit.molecules.enumeration import seed_molecules
+from alkit.properties import ENERGY
 from alkit.reporting.verdicts import guard_verdict
 
 
 class State:
     """Rounds whose files lie in a folder."""
+
+    ledger = SimpleNamespace(quantity=ENERGY)
 
     def __init__(self, folder, round_):
         self.folder, self.round = folder, round_
