@@ -59,7 +59,7 @@ def test_a_level_less_itself_is_refused() -> None:
     of(level="gfn2").check()
     of(level="gfn2").check(GFN1 + GFN2)
     of(level="gfn2", minus="gfn1").check(GFN2)
-    with pytest.raises(ConfigError, match=r"GFN2-xTB .* less itself, which is 0; give another level"):
+    with pytest.raises(ConfigError, match=r"learns gfn2 less itself, which is 0; give another level"):
         of(level="gfn2").check(GFN2)
 
 
