@@ -10,6 +10,11 @@ from alkit.errors import ConfigError
 from alkit.standalone.doctor import examine
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no text of a cell is cut by a line's end
+
+
 def _doctor(capsys, *arguments: str) -> tuple[int, str]:
     code = 0
     try:
