@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -131,9 +131,11 @@ def _serving(arguments: list[str], page: str, environment: dict[str, str] | None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+    # MLflow starts uvicorn by its name, so that the environment of this Python must be active.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *arguments, str(port)],
-        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"} | (environment or {}),
+        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path} | (environment or {}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -151,7 +153,8 @@ def _serving(arguments: list[str], page: str, environment: dict[str, str] | None
                 time.sleep(0.2)
         yield address
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -413,8 +413,8 @@ def test_validate_tries_three_labels_and_keeps_none(alkit, tmp_path, tiny, write
     assert all(re.fullmatch(r"\S+: -\d+\.\d+ eV, GFN2-xTB energy \[eV\]", line) for line in labels)
     assert "is a valid campaign" in last
     assert sorted(tmp_path.rglob("*")) == before
-    refused = ("campaign", "validate", config, "--try", "--set", "simulator.settings={max_iterations: 1}")
-    refused(alkit(*refused), "None of 3 molecules has a label", "scf_not_converged")
+    no_label = ("campaign", "validate", config, "--try", "--set", "simulator.settings={max_iterations: 1}")
+    refused(alkit(*no_label), "None of 3 molecules has a label", "scf_not_converged")
 
 
 def test_labels_of_an_sd_file_begin_at_its_geometries(alkit, tmp_path):
