@@ -39,6 +39,8 @@ def shares() -> dict[str, float]:
     lines: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     root = Path.cwd()
     for name in coverage.get_data().measured_files():
+        if not name.endswith(".py"):  # a page's template, which Jinja runs as Python
+            continue
         path = Path(name).relative_to(root)
         package = "/".join(path.parts[: min(2, len(path.parts) - 1)])
         _, statements, _, missing, _ = coverage.analysis2(name)
