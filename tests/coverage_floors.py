@@ -13,6 +13,7 @@ from coverage import Coverage
 FLOORS = {
     "alkit": 93,
     "alkit/acquisition": 97,
+    "alkit/baselines": 80,  # AIMNet2, which is an extra, runs nothing here
     "alkit/campaign": 93,
     "alkit/cli": 86,
     "alkit/config": 96,
