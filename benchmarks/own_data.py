@@ -45,11 +45,12 @@ ROW = re.compile(r"^\s*0\s+(\d+)\s+eV\s+([\d.]+)\s+.*?([\d.]+)\s+([\d.]+)\s+([\d
 
 
 class Case(NamedTuple):
-    """A file, and what its owner says of it."""
+    """A file, what its owner says of it, and of the training."""
 
     name: str
     file: str
     says: tuple[str, ...]
+    trains: tuple[str, ...] = ()
 
 
 class Row(NamedTuple):
@@ -147,8 +148,8 @@ def write_files(work: Path, qm9: Path | None, schnetpack: Path | None, count: in
     return [
         Case("CSV, Hartree totals", "totals.csv", (*totals, "--level", level)),
         Case("SDF, a property", "energies.sdf", (*sdf, *gfn2)),
-        Case("extxyz, energies and forces", "shaken.extxyz", ("--kind", "total", *gfn2)),
-        Case("schnetpack's own_md.db", str(own), ("--kind", "total", *gfn2)),
+        Case("extxyz, energies and forces", "shaken.extxyz", ("--kind", "total", *gfn2), ("--forces",)),
+        Case("schnetpack's own_md.db", str(own), ("--kind", "total", *gfn2), ("--forces",)),
     ]
 
 
@@ -166,7 +167,7 @@ def report_of(case: Case, work: Path) -> Row:
     start, name = time.perf_counter(), re.sub(r"\W+", "_", Path(case.file).stem)
     print(run(work, "data", "import", case.file, "--to", f"{name}_imported.db", *case.says).splitlines()[0])
     run(work, "data", "info", f"{name}_imported.db")
-    said = run(work, "train", f"{name}_imported.db", "--out", f"{name}_model")
+    said = run(work, "train", f"{name}_imported.db", "--out", f"{name}_model", *case.trains)
     print(said, flush=True)
     found = ROW.search(said)
     assert found, said
