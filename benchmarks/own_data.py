@@ -148,7 +148,7 @@ def write_files(work: Path, qm9: Path | None, schnetpack: Path | None, count: in
     return [
         Case("CSV, Hartree totals", "totals.csv", (*totals, "--level", level)),
         Case("SDF, a property", "energies.sdf", (*sdf, *gfn2)),
-        Case("extxyz, energies and forces", "shaken.extxyz", ("--kind", "total", *gfn2), ("--forces",)),
+        Case("extxyz, energies and forces", "shaken.extxyz", ("--kind", "total", *gfn2)),
         Case("schnetpack's own_md.db", str(own), ("--kind", "total", *gfn2), ("--forces",)),
     ]
 
