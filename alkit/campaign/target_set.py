@@ -41,7 +41,12 @@ def listed(state: RoundState) -> list[str]:
 
 def known(state: RoundState) -> list[str]:
     """Those of `listed` that the loop may learn from and choose; none where it knows their distribution."""
-    return [] if distribution(state) else listed(state)
+    return [] if _is_distribution(state) else listed(state)
+
+
+def _is_distribution(state: RoundState) -> bool:
+    section = state.config.target_set
+    return section is not None and section.known == "distribution"
 
 
 def distribution(state: RoundState) -> Marginals | None:
@@ -49,8 +54,7 @@ def distribution(state: RoundState) -> Marginals | None:
 
     Test molecules are not in it.
     """
-    section = state.config.target_set
-    if section is None or section.known != "distribution":
+    if not _is_distribution(state):
         return None
     tested = held_out_graphs(state.ledger.known().values())
     return Marginals.of([one for one in listed(state) if without_stereo(one) not in tested])
@@ -62,7 +66,7 @@ def draw(state: RoundState) -> list[str]:
     The same ones in every round but for those that were labelled or failed since, which others replace.
     """
     section = state.config.target_set
-    if section is None or section.kind == "pool" or section.known == "distribution":
+    if section is None or section.kind == "pool" or _is_distribution(state):
         return []
     molecules = listed(state) if section.file else state.molecules.seeds
     taken, held_out = settled(state.ledger), held_out_graphs(state.ledger.known().values())
@@ -115,7 +119,7 @@ def offered(state: RoundState, n: int, rows: NDArray[np.int64] | None) -> NDArra
     section, every = state.config.target_set, np.arange(n)
     if section is None or section.candidates or section.kind == "pool":
         return every
-    if rows is None or section.known == "distribution":
+    if rows is None or _is_distribution(state):
         return every
     if not len(left := np.setdiff1d(every, rows)):
         raise CampaignError(
