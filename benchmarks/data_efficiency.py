@@ -67,7 +67,7 @@ class Row:
     inputs: bool = True
     members: int = 5
     model: dict[str, Any] = field(default_factory=dict)
-    geometry: str = "dataset"  # or gfn2: from the stereo SMILES alone
+    geometry: str = "dataset"  # or made from the stereo SMILES alone
 
 
 ROWS = {
@@ -87,6 +87,8 @@ ROWS = {
     "semi-empirical, PaiNN": Row("painn", GFN, model={"gaussians": 20}),
     "pretrained, PaiNN": Row("painn", ["aimnet2"], model={"gaussians": 20}),
     "pretrained, no DFT geometry": Row("kernel", ["aimnet2"], geometry="gfn2"),
+    "pretrained, AIMNet2 geometry": Row("kernel", ["aimnet2"], geometry="aimnet2"),
+    "pretrained, xtb geometry": Row("kernel", ["aimnet2"], geometry="xtb"),
     "semi-empirical, no DFT geometry": Row("kernel", GFN, geometry="gfn2"),
 }
 # One lever at a time: what each of these rows changes in the first one.

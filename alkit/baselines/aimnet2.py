@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
 
 from alkit.baselines.base import Baseline, Reading
 from alkit.errors import ConfigError, LabelError
@@ -84,6 +86,14 @@ class _AIMNet2(Baseline):
     def _device(self) -> str:
         return pick_device("auto")
 
+    def energy_and_forces(self, molecule: Molecule) -> tuple[float, np.ndarray]:
+        """Energy in eV, counted as in `read`, and forces, ``(n, 3)`` eV/Å. Raises as `read` does."""
+        if (problem := self._problem(molecule)) is not None:
+            raise problem
+        out = self._evaluate([molecule])
+        free = sum(self.atoms[int(z)] for z in molecule.numbers)
+        return float(out["energy"][0]) - free, out["forces"][0].double().cpu().numpy()
+
     def read(self, molecule: Molecule) -> Reading:
         """Raises `LabelError` "unsupported_element", "unpaired_electrons" or "not_finite"."""
         (found,) = self.read_all([molecule])
@@ -114,7 +124,8 @@ class _AIMNet2(Baseline):
             return LabelError("unpaired_electrons", f"{molecule.smiles}: AIMNet2 is for closed shells")
         return None
 
-    def _batch(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
+    def _evaluate(self, molecules: Sequence[Molecule]) -> dict[str, Any]:
+        """What the networks say of molecules of one size; they compute the forces themselves."""
         import torch
 
         positions = np.array([molecule.positions for molecule in molecules], dtype=np.float32)
@@ -125,7 +136,11 @@ class _AIMNet2(Baseline):
             "charge": torch.zeros(len(molecules)),
         }
         with torch.no_grad():
-            out = self._network({name: value.to(self._device) for name, value in given.items()})
+            found: dict[str, Any] = self._network({key: one.to(self._device) for key, one in given.items()})
+        return found
+
+    def _batch(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
+        out = self._evaluate(molecules)
         energies, charges = out["energy"].double().cpu().numpy(), out["charges"].double().cpu().numpy()
         found: list[Reading | LabelError] = []
         for molecule, energy, charge in zip(molecules, energies, charges, strict=True):
@@ -143,6 +158,26 @@ class _AIMNet2(Baseline):
                 f"baseline {self.inputs}: ethanol has {energy:.4f} eV here, and must have {self.known:.4f} eV"
             )
         return f"ethanol {energy:.4f} eV, as expected ({self.known:.4f} eV); weights {self.path}"
+
+
+class AIMNet2Calculator(Calculator):
+    """One of the ensembles as an ASE calculator, for relaxing one molecule."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+    def __init__(self, network: Baseline, molecule: Molecule):
+        super().__init__()
+        assert isinstance(network, _AIMNet2)
+        self._network, self._molecule = network, molecule
+
+    def calculate(
+        self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Any = all_changes
+    ) -> None:
+        """Called by ASE; energy in eV, forces in eV/Å."""
+        super().calculate(atoms, properties, system_changes)
+        here = replace(self._molecule, positions=atoms.get_positions())
+        energy, forces = self._network.energy_and_forces(here)
+        self.results = {"energy": energy, "forces": forces}
 
 
 class B973c(_AIMNet2):

@@ -7,9 +7,13 @@ from typing import Literal
 
 Learning = Literal["direct", "delta"]
 Embedding = Literal["etkdg", "mmff"]  # geometries that RDKit makes from a SMILES
-SmilesGeometry = Literal["etkdg", "mmff", "xtb", "gfn2"]  # geometries that alkit makes from a SMILES
-ModelGeometry = Literal["mmff", "etkdg", "xtb", "gfn2", "dataset"]  # what a surrogate can be trained on
-Geometry = Literal["etkdg", "mmff", "xtb", "gfn2", "dataset", "given"]
+SmilesGeometry = Literal[
+    "etkdg", "mmff", "xtb", "gfn2", "aimnet2"
+]  # geometries that alkit makes from a SMILES
+ModelGeometry = Literal[
+    "mmff", "etkdg", "xtb", "gfn2", "aimnet2", "dataset"
+]  # what a surrogate can be trained on
+Geometry = Literal["etkdg", "mmff", "xtb", "gfn2", "aimnet2", "dataset", "given"]
 Engine = Literal["local", "parsl", "dask"]
 Features = Literal["embeddings", "soap"]
 Energy = Literal["atomization", "total"]

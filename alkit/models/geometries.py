@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ase import Atoms
-from ase.calculators.calculator import CalculationFailed
+from ase.calculators.calculator import CalculationFailed, Calculator
 
+from alkit.baselines.aimnet2 import AIMNet2Calculator
+from alkit.baselines.base import BaselineSpec, create_baseline
 from alkit.config.words import SmilesGeometry
 from alkit.errors import DataError, LabelError
 from alkit.molecules.bonds import same_bond_graph
@@ -21,13 +23,15 @@ from alkit.threads import one_thread
 
 FROM_SMILES = get_args(SmilesGeometry)
 """Geometry sources that need the SMILES alone."""
-XTB_RELAXED = ("xtb", "gfn2")
-"""Those that need GFN2-xTB."""
+RELAXED = ("xtb", "gfn2", "aimnet2")
+"""Those that relax a molecule, and need a method that computes forces."""
+AIMNET2 = BaselineSpec.of("aimnet2-wb97m")
+"""The AIMNet2 that relaxes: its functional has dispersion, which folds a molecule."""
 
 # Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less
 # than 1 meV in energy.
 _FMAX, _MAX_STEPS, _MAX_ITERATIONS = 0.02, 300, 250
-_RELAXED = 3  # conformers, the lowest by a single point
+_TRIED = 3  # conformers that are relaxed, the lowest by a single point
 
 
 def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
@@ -36,15 +40,16 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
     Args:
         smiles: canonical or not.
         geometry: ``etkdg`` or ``mmff`` (see `alkit.molecules.conformers`); ``xtb``: the lowest MMFF94
-            conformer relaxed with GFN2-xTB; ``gfn2``: the lowest of all by GFN2-xTB, relaxed with it.
+            conformer relaxed with GFN2-xTB; ``gfn2``: the lowest of all by GFN2-xTB, relaxed with it;
+            ``aimnet2``: the same by AIMNet2 (ωB97M-D3).
         seed: the campaign's.
         conformers: of which the lowest is taken.
 
     Raises:
-        ConfigError: xtb needs a binding of GFN2-xTB, and none is installed.
+        ConfigError: GFN2-xTB or AIMNet2 is needed, and not installed.
         DataError: the SMILES is none that alkit covers, or no such source.
-        LabelError: ``embed_failed``, ``mmff_failed``, and for xtb and gfn2 ``unsupported_element``,
-            ``scf_not_converged``, ``not_relaxed`` or ``identity_changed``.
+        LabelError: ``embed_failed``, ``mmff_failed``, and where it is relaxed ``unsupported_element``,
+            ``unpaired_electrons``, ``scf_not_converged``, ``not_relaxed`` or ``identity_changed``.
     """
     if geometry not in FROM_SMILES:
         raise DataError(
@@ -52,7 +57,7 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
         )
     if geometry == "xtb":
         return _relaxed(embed(smiles, seed=seed, conformers=conformers), geometry)[1]
-    if geometry == "gfn2":
+    if geometry in ("gfn2", "aimnet2"):
         return _lowest(minima(smiles, seed=seed, conformers=conformers), geometry)
     return embed(smiles, geometry=geometry, seed=seed, conformers=conformers)
 
@@ -71,18 +76,32 @@ class Placing:
 
     @property
     def slow(self) -> bool:
-        """Whether a molecule is relaxed by xTB, which takes longer than a worker does to start."""
-        return self.geometry in XTB_RELAXED
+        """Whether a molecule is relaxed, which takes longer than a worker does to start."""
+        return self.geometry in RELAXED
 
     def __call__(self, smiles: str) -> Molecule:
         """Raises as `make_geometry` does."""
         return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
 
 
+def require(geometry: str) -> None:
+    """Load what computes the forces of a geometry that is relaxed.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if geometry == "aimnet2":
+        create_baseline(AIMNET2)
+    elif geometry in RELAXED:
+        require_binding(f"geometry {geometry}")
+
+
 def _lowest(conformers: list[Molecule], geometry: str) -> Molecule:
     """Relax those that are lowest by a single point; the lowest that keeps its bonds."""
+    if len(conformers) > 1:
+        conformers = sorted(conformers, key=lambda molecule: _energy(molecule, geometry))[:_TRIED]
     found, problems = [], list[LabelError]()
-    for molecule in sorted(conformers, key=_energy)[:_RELAXED] if len(conformers) > 1 else conformers:
+    for molecule in conformers:
         try:
             found.append(_relaxed(molecule, geometry))
         except LabelError as error:
@@ -92,25 +111,28 @@ def _lowest(conformers: list[Molecule], geometry: str) -> Molecule:
     return min(found, key=lambda pair: pair[0])[1]
 
 
-def _energy(molecule: Molecule) -> float:
+def _energy(molecule: Molecule, geometry: str) -> float:
     """eV; infinite where the calculation fails, so that such a conformer comes last."""
     try:
         with one_thread():
-            return _atoms(molecule).get_potential_energy()
+            return _atoms(molecule, geometry).get_potential_energy()
     except CalculationFailed:
         return math.inf
 
 
-def _atoms(molecule: Molecule) -> Atoms:
-    atoms = Atoms(molecule.numbers, molecule.positions)
-    atoms.calc = XTBSimulator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS).new_calculator()
-    return atoms
+def _atoms(molecule: Molecule, geometry: str) -> Atoms:
+    calculator: Calculator
+    if geometry == "aimnet2":
+        calculator = AIMNet2Calculator(create_baseline(AIMNET2), molecule)
+    else:
+        calculator = XTBSimulator(method="GFN2-xTB", max_iterations=_MAX_ITERATIONS).new_calculator()
+    return Atoms(molecule.numbers, molecule.positions, calculator=calculator)
 
 
 def _relaxed(molecule: Molecule, geometry: str) -> tuple[float, Molecule]:
     """The energy in eV at the minimum that a conformer belongs to, and the molecule there."""
-    require_binding(f"geometry {geometry}")
-    atoms = _atoms(molecule)
+    require(geometry)
+    atoms = _atoms(molecule, geometry)
     try:
         with one_thread():
             relax(atoms, fmax=_FMAX, max_steps=_MAX_STEPS)

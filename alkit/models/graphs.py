@@ -14,12 +14,11 @@ from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import CallAll, Readings, call_here, read_all
 from alkit.config.schema import CampaignConfig
 from alkit.errors import ConfigError, DataError, LabelError
-from alkit.models.geometries import XTB_RELAXED, Placing
+from alkit.models.geometries import Placing, require
 from alkit.models.pooling import pooling_of
 from alkit.molecules.conformers import CONFORMERS
 from alkit.molecules.molecule import Molecule
 from alkit.properties import kind_of
-from alkit.simulators.bindings import require_binding
 from surrogate.settings import Input, ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -124,8 +123,8 @@ class GraphBuilder:
         Raises:
             ConfigError: a baseline, or the binding that geometries need, is not there.
         """
-        if self.settings.mode == "3d" and self.geometry in XTB_RELAXED:
-            require_binding(f"geometry {self.geometry}")
+        if self.settings.mode == "3d":
+            require(self.geometry)
         for spec in self.needed:
             create_baseline(spec)
 

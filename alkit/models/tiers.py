@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alkit.baselines.base import BaselineSpec, create_baseline, specs_of, tier_of
+from alkit.models.geometries import AIMNET2
 from alkit.models.graphs import model_settings
 from alkit.models.pretraining import Pretraining
 
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
     from surrogate.settings import ModelSettings
 
 
+_RELAXED_BY = {"xtb": BaselineSpec.of("gfn2"), "gfn2": BaselineSpec.of("gfn2"), "aimnet2": AIMNET2}
+
+
 def tier(
-    settings: ModelSettings, baselines: Sequence[BaselineSpec], pretraining: Pretraining | None = None
+    settings: ModelSettings,
+    baselines: Sequence[BaselineSpec],
+    pretraining: Pretraining | None = None,
+    geometry: str = "",
 ) -> str:
     """What a model of these settings knows: the tier of all cheap levels that it has met, and how.
 
     Args:
         baselines: that it learns on top of, or sees.
         pretraining: what its networks have learned first.
+        geometry: where its molecules' positions come from; a method that relaxes them is one it has met.
     """
     seen = settings.baseline or set(settings.inputs) - {"chemistry", "xtb"}
     how, specs = _of_baselines(settings, baselines), list(baselines) if seen else []
@@ -32,6 +40,8 @@ def tier(
         specs += pretraining.needed
     if "xtb" in settings.inputs:
         specs.append(BaselineSpec.of("gfn2"))
+    if settings.mode == "3d" and (relaxer := _RELAXED_BY.get(geometry)) is not None:
+        how, specs = [*how, f"sees geometries relaxed by {_names([relaxer])}"], [*specs, relaxer]
     return f"{tier_of(specs)}: {', '.join(how)}" if how else "no baseline"
 
 
@@ -39,12 +49,12 @@ def tier_of_config(config: CampaignConfig) -> str:
     """The tier of the models of a campaign."""
     section = config.surrogate
     first = Pretraining.of(section.pretraining) if section.pretraining else None
-    return tier(model_settings(config), specs_of(section.baseline), first)
+    return tier(model_settings(config), specs_of(section.baseline), first, section.geometry)
 
 
 def tier_of_model(settings: ModelSettings, provenance: Provenance) -> str:
     """The tier of a saved model; those of earlier revisions do not name it."""
-    return provenance.tier or tier(settings, provenance.baselines)
+    return provenance.tier or tier(settings, provenance.baselines, geometry=provenance.geometry)
 
 
 def _of_baselines(settings: ModelSettings, baselines: Sequence[BaselineSpec]) -> list[str]:

