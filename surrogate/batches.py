@@ -1,6 +1,7 @@
 """From graphs to the batches that networks read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ LEFT_OUT = "left_out"  # of which members: they validate on the molecule, the ot
 # What surrogate.stack reads: the fields of `convolution.Pairs`, and the rows of pairs that have their own.
 MOLECULES, POINTERS, PARTNERS = "molecules", "pointers", "partners"
 STARTS, WEIGHTS = "starts", "weights"
-ROW_DISTANCES, ROW_INPUTS = "row_distances", "row_inputs"
+KNOTS, ROW_DISTANCES, ROW_INPUTS = "knots", "row_distances", "row_inputs"
+_FEW_ROWS = 500  # about as many as there are knots: a table twice as long
 _keys = schnetpack.properties
 # What `surrogate.forces` needs: both atoms of every pair, and the vector from the first to the second.
 FIRSTS, SECONDS, VECTORS = _keys.idx_i, _keys.idx_j, _keys.Rij
@@ -34,7 +36,8 @@ class GraphDataset(Dataset):
 
     What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
     is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
-    that batches are cut at once.
+    that batches are cut at once. The numbers of atoms and pairs stay on the host: all sizes are known there,
+    and no batch waits for a GPU.
 
     Args:
         targets: ``(n,)`` in units of the ensemble's scale.
@@ -59,7 +62,7 @@ class GraphDataset(Dataset):
         self.targets = None if targets is None else torch.as_tensor(np.asarray(targets), dtype=torch.float32)
         if not self.graphs:
             return  # there is nothing to cut
-        self._sizes = torch.tensor([len(graph) for graph in self.graphs], dtype=torch.int64)
+        self._atoms_of = _Stretches([len(graph) for graph in self.graphs])
         self._atoms = {
             _keys.Z: _joined([graph.numbers for graph in self.graphs]),
             ATOM_INPUTS: _joined([graph.atom_inputs for graph in self.graphs]),
@@ -68,40 +71,57 @@ class GraphDataset(Dataset):
             self._atoms[FORCES] = _joined(forces).float()
         firsts = _joined([graph.receivers for graph in self.graphs])
         seconds = _joined([graph.senders for graph in self.graphs])
-        lengths = torch.tensor([len(graph.senders) for graph in self.graphs], dtype=torch.int64)
+        lengths = [len(graph.senders) for graph in self.graphs]
+        self._rows_of: _Stretches | None = None
         vectors = _joined([graph.vectors for graph in self.graphs])
         inputs = _joined([graph.pair_inputs for graph in self.graphs])
         if settings.representation == "painn":
             self._pairs = {FIRSTS: firsts, SECONDS: seconds, VECTORS: vectors, PAIR_INPUTS: inputs}
         else:
             once = firsts < seconds
-            owners = torch.repeat_interleave(lengths)[once]
-            lengths = torch.bincount(owners, minlength=len(self.graphs))
+            owners = torch.repeat_interleave(torch.tensor(lengths))[once]
+            lengths = torch.bincount(owners, minlength=len(self.graphs)).tolist()
             self._pairs = {"firsts": firsts[once], PARTNERS: seconds[once]}
+            atoms = firsts[once] + self._atoms_of.starts[owners]
+            self._atoms["pairs"] = torch.bincount(atoms, minlength=self._atoms_of.total)
             if sloped or forces is not None:
                 self._pairs[VECTORS] = vectors[once]
             else:
-                self._read_filters(vectors[once].norm(dim=1), inputs[once], settings)
-        self._lengths = lengths
+                self._read_filters(vectors[once].norm(dim=1), inputs[once], owners, settings)
+        self._pairs_of = _Stretches(lengths)
 
     def to(self, device: torch.device) -> "GraphDataset":
         """The same, moved to where its batches are cut."""
         for name, value in vars(self).items():
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor | _Stretches):
                 setattr(self, name, value.to(device))
             elif isinstance(value, dict):
                 setattr(self, name, {key: tensor.to(device) for key, tensor in value.items()})
         return self
 
-    def _read_filters(self, distances: Tensor, inputs: Tensor, settings: ModelSettings) -> None:
-        places = knots(settings.cutoff, settings.gaussians)
-        starts, weights = interpolation(distances, places)
+    def _read_filters(
+        self, distances: Tensor, inputs: Tensor, owners: Tensor, settings: ModelSettings
+    ) -> None:
+        """Where pairs find their filters; ``owners``: the molecule of each pair.
+
+        Pairs that see more than a distance have rows below the knots: if they are few, every batch has them
+        all; otherwise a molecule has its own, one after the other.
+        """
+        self._knots = knots(settings.cutoff, settings.gaussians)
+        starts, weights = interpolation(distances, self._knots)
         own = inputs.any(dim=1)
         rows = torch.cat([distances[own, None], inputs[own]], dim=1)
-        self._rows, which = rows.unique(dim=0, return_inverse=True)
-        starts[own] = len(places) + which
+        few, which = rows.unique(dim=0, return_inverse=True)
+        if len(few) > _FEW_ROWS:
+            named = torch.cat([owners[own, None].to(rows.dtype), rows], dim=1)
+            each, which = named.unique(dim=0, return_inverse=True)
+            counts = torch.bincount(each[:, 0].long(), minlength=len(self.graphs))
+            self._rows_of, few = _Stretches(counts.tolist()), each[:, 1:]
+            which = which - self._rows_of.starts[owners[own]]
+            self._pairs["own"] = own
+        self._rows = few
+        starts[own] = len(self._knots) + which
         weights[own] = torch.eye(STENCIL)[0]
-        self._knots = len(places)
         self._pairs |= {STARTS: starts, WEIGHTS: weights}
 
     def __len__(self) -> int:
@@ -112,35 +132,81 @@ class GraphDataset(Dataset):
 
     def batch(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """One disconnected graph of many molecules, and their targets."""
-        chosen = torch.as_tensor(indices, device=self._sizes.device)
-        sizes, lengths = self._sizes[chosen], self._lengths[chosen]
-        atoms, pairs = _ranges(self._sizes, chosen), _ranges(self._lengths, chosen)
-        batch = {name: values[atoms] for name, values in self._atoms.items()}
-        batch |= {_keys.n_atoms: sizes, _keys.idx_m: torch.repeat_interleave(sizes)}
-        cut = {name: values[pairs] for name, values in self._pairs.items()}
-        shifts = torch.repeat_interleave(sizes.cumsum(0) - sizes, lengths)
+        chosen = torch.as_tensor(indices)
+        atoms, pairs = self._atoms_of.cut(chosen), self._pairs_of.cut(chosen)
+        batch = {name: values[atoms.places] for name, values in self._atoms.items()}
+        batch |= {_keys.n_atoms: atoms.lengths, _keys.idx_m: atoms.owners}
+        cut = {name: values[pairs.places] for name, values in self._pairs.items()}
+        shifts = atoms.begins[pairs.owners]
         for name in cut.keys() & {"firsts", PARTNERS, FIRSTS, SECONDS}:
             cut[name] += shifts
         if "firsts" in cut:
             firsts = cut.pop("firsts")
-            counts = torch.bincount(firsts, minlength=len(atoms))
-            batch |= {POINTERS: _pointers(counts), MOLECULES: _pointers(sizes)}
+            batch |= {POINTERS: _pointers(batch.pop("pairs")), MOLECULES: _pointers(atoms.lengths)}
             if VECTORS in cut:
                 batch |= {FIRSTS: firsts, SECONDS: cut[PARTNERS]} | _each_its_row(cut[PARTNERS])
             else:
-                batch |= self._own_rows(cut[STARTS])
+                batch |= self._table_rows(chosen, cut, pairs.owners)
         if self.targets is not None:
-            batch[TARGET] = self.targets[chosen]
+            batch[TARGET] = self.targets[atoms.chosen]
         if self.left_out is not None:
-            batch[LEFT_OUT] = self.left_out[chosen]
+            batch[LEFT_OUT] = self.left_out[atoms.chosen]
         return batch | cut
 
-    def _own_rows(self, starts: Tensor) -> dict[str, Tensor]:
-        """The rows that a batch needs; ``starts`` is changed to where its pairs find them."""
-        own = starts >= self._knots
-        used, which = (starts[own] - self._knots).unique(return_inverse=True)
-        starts[own] = self._knots + which
-        return {ROW_DISTANCES: self._rows[used, 0], ROW_INPUTS: self._rows[used, 1:]}
+    def _table_rows(self, chosen: Tensor, cut: dict[str, Tensor], owners: Tensor) -> dict[str, Tensor]:
+        """Knots and further rows of a batch's table; the pairs' starts are changed to where they lie."""
+        rows = self._rows
+        if self._rows_of is not None:
+            stretches = self._rows_of.cut(chosen)
+            rows = rows[stretches.places]
+            cut[STARTS] += cut.pop("own") * stretches.begins[owners]
+        return {KNOTS: self._knots, ROW_DISTANCES: rows[:, 0], ROW_INPUTS: rows[:, 1:]}
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Stretches of a few molecules, put one after the other.
+
+    Attributes:
+        chosen: ``(b,)``, the molecules.
+        lengths: ``(b,)``, how long the stretch of each is.
+        begins: ``(b,)``, where it begins among them.
+        places: ``(n,)``, where their items lie in the whole.
+        owners: ``(n,)``, which of the ``b`` each item is of.
+    """
+
+    chosen: Tensor
+    lengths: Tensor
+    begins: Tensor
+    places: Tensor
+    owners: Tensor
+
+
+class _Stretches:
+    """Where the items of each molecule lie, of stretches one after the other.
+
+    How long they are is known on the host too, so that no size of a result has to be asked of a GPU.
+    """
+
+    def __init__(self, lengths: Sequence[int]):
+        self._on_host = torch.tensor(lengths, dtype=torch.int64)
+        self.lengths = self._on_host
+        self.starts = self.lengths.cumsum(0) - self.lengths
+        self.total = int(self._on_host.sum())
+
+    def to(self, device: torch.device) -> "_Stretches":
+        self.lengths, self.starts = self.lengths.to(device), self.starts.to(device)
+        return self
+
+    def cut(self, chosen: Tensor) -> _Cut:
+        """Those of ``(b,)`` molecules, in their order; ``chosen`` lies on the host."""
+        count = int(self._on_host[chosen].sum())
+        chosen = chosen.to(self.lengths.device, non_blocking=True)
+        lengths = self.lengths[chosen]
+        begins = lengths.cumsum(0) - lengths
+        owners = torch.repeat_interleave(lengths, output_size=count)
+        shifts = (self.starts[chosen] - begins)[owners]
+        return _Cut(chosen, lengths, begins, shifts + torch.arange(count, device=shifts.device), owners)
 
 
 def _joined(parts: Sequence[NDArray]) -> Tensor:
@@ -156,14 +222,6 @@ def _each_its_row(pairs: Tensor) -> dict[str, Tensor]:
 
 def _pointers(counts: Tensor) -> Tensor:
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-
-
-def _ranges(lengths: Tensor, chosen: Tensor) -> Tensor:
-    """Where the items of the chosen stretches lie, of stretches one after the other."""
-    starts, kept = (lengths.cumsum(0) - lengths)[chosen], lengths[chosen]
-    shifts = starts - (kept.cumsum(0) - kept)
-    places = torch.repeat_interleave(shifts, kept)
-    return places + torch.arange(len(places), device=places.device)
 
 
 def collate(graphs: Sequence[Graph]) -> dict[str, Tensor]:

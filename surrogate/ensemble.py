@@ -193,7 +193,7 @@ class Ensemble:
         """Energies in eV.
 
         Args:
-            device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
+            device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             on_batch: called with the number of molecules of every batch that is done.
 
         Raises:
@@ -231,8 +231,8 @@ class Ensemble:
                 sources = [] if gp is None else [gp(atoms[0], batch[MOLECULE_OF_ATOM], len(data), mean=mean)]
                 if "variance" in names:
                     sources.append(variances(members, atoms, batch))
-            arrays = [source.double().cpu().numpy() for source in sources]
-            return outputs.flatten(0, 1).double().cpu().numpy(), embedded.cpu().numpy(), arrays
+            arrays = [source.cpu().double().numpy() for source in sources]
+            return outputs.flatten(0, 1).cpu().double().numpy(), embedded.cpu().numpy(), arrays
 
         outputs_of = []
         try:
@@ -279,10 +279,10 @@ class Ensemble:
                     data = GraphDataset(graphs[start : start + batch_size], self.settings, sloped=True)
                     batch = {key: value.to(place) for key, value in data.batch(range(len(data))).items()}
                     heads, _, forces = evaluate_forces(members, batch)
-                    mean = heads.mean(dim=(0, 1)).double().cpu().numpy()
+                    mean = heads.mean(dim=(0, 1)).cpu().double().numpy()
                     energies[start : start + batch_size] += self.scale * mean
                     ends = np.cumsum([len(graph) for graph in data.graphs])[:-1]
-                    found += np.split(self.scale * forces.mean(dim=0).double().cpu().numpy(), ends)
+                    found += np.split(self.scale * forces.mean(dim=0).cpu().double().numpy(), ends)
         finally:
             for member in self.members:
                 member.cpu()

@@ -1,6 +1,7 @@
 """Settings of the model and of its training; plain data, so reading them loads neither torch nor RDKit."""
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, get_args
@@ -16,7 +17,7 @@ Uncertainty = Literal["ensemble", "gp", "variance"]
 References = Literal["elements", "mean", "none"]
 Precision = Literal["32", "64", "bf16"]
 Freeze = Literal["none", "embedding", "representation"]
-Device = Literal["auto", "cpu", "cuda"]
+_DEVICE = r"auto|cpu|cuda(:\d+)?|mps"
 USUAL_FORCES_WEIGHT = 0.99  # as schnetpack's experiments on MD17 have it
 USUAL_FORCES_EMA = 0.99  # energies jump from step to step where their weight is small
 FEWEST_FOLDS = 3  # with two a member would learn from half of the labels
@@ -24,23 +25,44 @@ _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256} 
 
 
 def pick_device(name: str) -> str:
-    """``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+    """The device that a name stands for: ``cpu``, ``cuda``, ``cuda:1`` (the second GPU) or ``mps`` (Apple's).
+    ``auto`` takes a GPU where there is one.
 
     Raises:
         SurrogateError: no such device, or a GPU is asked for and there is none.
     """
-    _check_choice("device", name, get_args(Device))
-    if name == "cuda" and not _has_gpu():
-        raise SurrogateError("device is 'cuda', but torch finds no GPU here; 'auto' or 'cpu' would do.")
-    return "cuda" if name != "cpu" and _has_gpu() else "cpu"
+    check_device(name)
+    if name == "cpu":
+        return name
+    gpus = _gpus()
+    if name == "auto":
+        return gpus[0] if gpus else "cpu"
+    if name not in gpus:
+        there = f"the GPUs here are {', '.join(gpus)}" if gpus else "torch finds no GPU here"
+        raise SurrogateError(f"device is {name!r}, but {there}; 'auto' or 'cpu' would do.")
+    return name
+
+
+def check_device(name: str) -> None:
+    """Whether this is the name of a device, here or on another machine.
+
+    Raises:
+        SurrogateError: it is not.
+    """
+    if not re.fullmatch(_DEVICE, name):
+        raise SurrogateError(
+            f"device is {name!r}; it is 'auto', 'cpu', 'cuda', 'cuda:1' and so on, or 'mps'."
+        )
 
 
 @cache
-def _has_gpu() -> bool:
-    """Whether torch finds one; looking takes it a tenth of a second each time."""
+def _gpus() -> tuple[str, ...]:
+    """Names of those that torch finds; looking takes it a tenth of a second each time."""
     import torch
 
-    return torch.cuda.is_available()
+    if count := torch.cuda.device_count():
+        return ("cuda", *(f"cuda:{i}" for i in range(count)))
+    return ("mps",) if torch.backends.mps.is_available() else ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +194,7 @@ class TrainingSettings:
             (Howard and Ruder, https://doi.org/10.18653/v1/P18-1031); 1 is off.
         forces_weight: of the squared error of forces (eV/Å) in the loss; that of energies (eV) has the rest
             of 1. 0: energies alone are learned; 0.99 is usual.
-        device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``.
+        device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     """
 
     epochs: int = 200
@@ -190,10 +212,10 @@ class TrainingSettings:
     freeze: Freeze = "none"
     depth_decay: float = 1.0
     forces_weight: float = 0.0
-    device: Device = "auto"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
-        _check_choice("device", self.device, get_args(Device))
+        check_device(self.device)
         _check_choice("references", self.references, get_args(References))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_choice("freeze", self.freeze, get_args(Freeze))

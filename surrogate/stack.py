@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from surrogate.batches import (
     ATOM_INPUTS,
+    KNOTS,
     MOLECULES,
     PARTNERS,
     POINTERS,
@@ -23,8 +24,8 @@ from surrogate.batches import (
     WEIGHTS,
 )
 from surrogate.compat import schnetpack
-from surrogate.convolution import STENCIL, Pairs, convolve, knots
-from surrogate.schnet import attention, heads_by_schnetpack, network_of
+from surrogate.convolution import STENCIL, Pairs, convolve
+from surrogate.schnet import attention, network_of
 
 _keys = schnetpack.properties
 _SMALLEST = 1e-8  # variance; keeps logarithms finite
@@ -41,10 +42,8 @@ def evaluate_heads(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Te
     """Outputs ``(s, h, b)`` of all heads, and last atom features ``(s, n, features)``."""
     if hasattr(network_of(members[0]), "mixing"):  # PaiNN
         vectors = batch[VECTORS].expand(len(members), -1, -1)
-        each = [
-            heads_by_schnetpack(one, batch | {VECTORS: v}) for one, v in zip(members, vectors, strict=True)
-        ]
-        return torch.stack([energies for energies, _ in each]), torch.stack([atoms for _, atoms in each])
+        each = [one.representation(batch | {VECTORS: v}) for one, v in zip(members, vectors, strict=True)]
+        return _heads(members, torch.stack([found["scalar_representation"] for found in each]), batch)
     return stacked(members, batch)
 
 
@@ -89,6 +88,11 @@ def stacked(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, T
         # The first of these is linear in what is known of atoms, which is far less than there are atoms.
         sent = _dense(into, atoms) if depth else _described(_dense(into, known), batch)
         atoms = atoms + _through([block.f2out for block in blocks], convolve(sent, table, pairs))
+    return _heads(members, atoms, batch)
+
+
+def _heads(members: Sequence[Any], atoms: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """``(s, h, b)`` outputs of the heads on ``(s, n, features)`` atom features, and these."""
     heads = [member.output_modules[0] for member in members]
     energies = _through([head.outnet for head in heads], atoms)
     return _aggregated(heads, energies, atoms, batch).transpose(1, 2), atoms
@@ -128,13 +132,12 @@ def _rows(networks: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Te
         distances = batch[VECTORS].expand(len(networks), -1, -1).norm(dim=-1)
         return radial(distances), first.cutoff_fn(distances)
     inputs = batch[ROW_INPUTS]
-    places = knots(float(first.cutoff), radial.n_rbf).to(inputs.device)
-    distances = torch.cat([places, batch[ROW_DISTANCES]])
+    distances = torch.cat([batch[KNOTS], batch[ROW_DISTANCES]])
     basis = radial(distances).expand(len(networks), -1, -1)
     if inputs.shape[1]:
         weights = _each(networks, lambda network: network.radial_basis.linear.weight)
         added = inputs @ weights.transpose(1, 2)
-        basis = basis + functional.pad(added, (0, 0, len(places), 0))
+        basis = basis + functional.pad(added, (0, 0, len(batch[KNOTS]), 0))
     return basis, first.cutoff_fn(distances)
 
 

@@ -141,10 +141,16 @@ class _Task(pl.LightningModule):
         return optimizers
 
     def on_train_epoch_start(self) -> None:
-        self.sums = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in _SUMMED}
+        # Summed where the numbers are: none is fetched before the epoch ends.
+        self.sums = {name: torch.zeros(len(self.members), **self._exact) for name in _SUMMED}
 
-    def training_step(self, batch: dict[str, Tensor], _: int) -> None:
-        learning = [k for k, run in enumerate(self.runs) if not run.stopped]
+    @property
+    def _exact(self) -> dict[str, Any]:
+        return {"device": self.device, "dtype": exact(self.device)}
+
+    def losses(self, batch: dict[str, Tensor], learning: list[int]) -> tuple[Tensor, Tensor]:
+        """``(s,)`` losses of these members, and what is to be made small: no member's depends on another's
+        weights."""
         members: list[Any] = [self.members[k] for k in learning]
         weight, forces = self._settings.forces_weight, None
         if weight:
@@ -156,43 +162,54 @@ class _Task(pl.LightningModule):
         if forces is not None:
             of_atoms = ((forces - batch[FORCES]) ** 2).mean(dim=2)
             losses = losses + weight * _means(of_atoms, batch, learning, MOLECULE_OF_ATOM)
-        optimizers: Any = self.optimizers()  # one alone comes without a list
-        chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
-        for optimizer in chosen:
-            optimizer.zero_grad()
-        total = losses.sum()  # no member's loss depends on another's weights
+        total = losses.sum()
         if heads.shape[1] > 1:
             total = total + _means(_unlikelihood(heads, squares), batch, learning).sum() * (1 - weight)
         if len(members[0].output_modules) > 1:  # heads that learn the variance, and leave all else alone
             variance = variances(members, atoms, batch)
             likelihood = variance.log() + squares.detach() / variance
             total = total + _means(likelihood, batch, learning).sum() / 2
+        return losses.detach(), total
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> None:
+        learning = [k for k, run in enumerate(self.runs) if not run.stopped]
+        optimizers: Any = self.optimizers()  # one alone comes without a list
+        chosen = [optimizers[k] for k in learning] if len(self.runs) > 1 else [optimizers]
+        for optimizer in chosen:
+            optimizer.zero_grad()
+        losses, total = self.losses(batch, learning)
         self.manual_backward(total)
         for k, optimizer in zip(learning, chosen, strict=True):
             nn.utils.clip_grad_norm_(self.members[k].parameters(), self._settings.gradient_clip)
             optimizer.step()
-        self.sums["loss"][learning] += losses.detach().double().cpu()
-        self.sums["batches"][learning] += 1
+        for k, loss in zip(learning, losses, strict=True):
+            self.sums["loss"][k] += loss
+            self.sums["batches"][k] += 1
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         members = list(self.members)
         if self._settings.forces_weight:
             heads, _atoms, forces = evaluate_forces(members, batch)
-            outputs, wrong = heads.mean(dim=1), (forces - batch[FORCES]).double()
+            outputs, wrong = heads.mean(dim=1), (forces - batch[FORCES]).to(exact(self.device))
             tested = torch.ones_like(wrong)
             if LEFT_OUT in batch:
                 tested = tested * batch[LEFT_OUT][batch[MOLECULE_OF_ATOM]].T[..., None]
             wrong = wrong * tested
-            self.sums["components"] += tested.sum(dim=(1, 2)).cpu()
-            self.sums["force_squares"] += (wrong**2).sum(dim=(1, 2)).cpu()
-            self.sums["force_sizes"] += wrong.abs().sum(dim=(1, 2)).cpu()
+            self.sums["components"] += tested.sum(dim=(1, 2))
+            self.sums["force_squares"] += (wrong**2).sum(dim=(1, 2))
+            self.sums["force_sizes"] += wrong.abs().sum(dim=(1, 2))
         else:
             outputs = evaluate_members(members, batch)[0]
-        errors = (outputs - batch[TARGET]).double()
+        errors = (outputs - batch[TARGET]).to(exact(self.device))
         if LEFT_OUT in batch:
             errors = errors * batch[LEFT_OUT].T
-        self.sums["squares"] += (errors**2).sum(dim=1).cpu()
-        self.sums["sizes"] += errors.abs().sum(dim=1).cpu()
+        self.sums["squares"] += (errors**2).sum(dim=1)
+        self.sums["sizes"] += errors.abs().sum(dim=1)
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The widest numbers that a device computes with: Apple's have 32 bits."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _unlikelihood(heads: Tensor, squares: Tensor) -> Tensor:
@@ -281,14 +298,15 @@ class _SingleProcess(LightningEnvironment):
 
 
 def _trainer(settings: TrainingSettings, callbacks: list[Callback]) -> pl.Trainer:
+    device = torch.device(pick_device(settings.device))
     alone = _SingleProcess()
     alone.set_global_rank(0)  # Lightning has read it from the environment when it was imported
     return pl.Trainer(
         plugins=[alone],
         num_nodes=1,
         max_epochs=settings.epochs,
-        accelerator=pick_device(settings.device),
-        devices=1,
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
         precision=_PRECISIONS[settings.precision],
         callbacks=callbacks,
         logger=False,

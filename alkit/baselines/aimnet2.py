@@ -92,7 +92,7 @@ class _AIMNet2(Baseline):
             raise problem
         out = self._evaluate([molecule])
         free = sum(self.atoms[int(z)] for z in molecule.numbers)
-        return float(out["energy"][0]) - free, out["forces"][0].double().cpu().numpy()
+        return float(out["energy"][0]) - free, out["forces"][0].cpu().double().numpy()
 
     def read(self, molecule: Molecule) -> Reading:
         """Raises `LabelError` "unsupported_element", "unpaired_electrons" or "not_finite"."""
@@ -141,7 +141,7 @@ class _AIMNet2(Baseline):
 
     def _batch(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
         out = self._evaluate(molecules)
-        energies, charges = out["energy"].double().cpu().numpy(), out["charges"].double().cpu().numpy()
+        energies, charges = out["energy"].cpu().double().numpy(), out["charges"].cpu().double().numpy()
         found: list[Reading | LabelError] = []
         for molecule, energy, charge in zip(molecules, energies, charges, strict=True):
             free = sum(self.atoms[int(z)] for z in molecule.numbers)

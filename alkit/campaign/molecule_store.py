@@ -117,7 +117,7 @@ class MoleculeStore:
 
         Args:
             smiles: canonical.
-            advance: called with the number of molecules that are done.
+            advance: called with the number of molecules whose geometry is done.
             also: baselines that are wanted beside those.
 
         Returns:
@@ -129,10 +129,10 @@ class MoleculeStore:
         for key, problem in self._placed(smiles):
             if problem is not None:
                 failed[key] = problem
-            if advance and (problem is not None or not specs):
+            if advance:
                 advance(1)
-        left = [key for key in smiles if key not in failed] if specs else []
-        return failed | self._read(left, specs, advance)
+        left = [key for key in smiles if key not in failed]
+        return failed | self._read(left, specs)
 
     def _placed(self, smiles: Sequence[str]) -> Iterator[tuple[str, LabelError | DataError | None]]:
         """Every molecule as it is placed, by the engine's workers: an embedding may take for ever."""
@@ -154,25 +154,21 @@ class MoleculeStore:
             yield key, None
 
     def _read(
-        self,
-        smiles: Sequence[str],
-        specs: tuple[BaselineSpec, ...],
-        advance: Callable[[int], None] | None = None,
+        self, smiles: Sequence[str], specs: tuple[BaselineSpec, ...]
     ) -> dict[str, LabelError | DataError]:
         """Compute baselines of placed molecules; those that have none."""
         failed: dict[str, LabelError | DataError] = {}
-        if not specs:
-            return failed
         wanted = [key for key in smiles if any((key, spec) not in self._readings for spec in specs)]
-        if advance and len(wanted) < len(smiles):
-            advance(len(smiles) - len(wanted))
-        rows = read_all(
-            specs,
-            [self.molecule(key) for key in wanted],
-            call_all=lambda function, items: self._engine().call_all(function, items),
-            cache=self._cache(),
-            advance=advance,
-        )
+        if not wanted:
+            return failed
+        with self._progress.steps("baselines", len(wanted)) as advance:
+            rows = read_all(
+                specs,
+                [self.molecule(key) for key in wanted],
+                call_all=lambda function, items: self._engine().call_all(function, items),
+                cache=self._cache(),
+                advance=advance,
+            )
         for key, row in zip(wanted, rows, strict=True):
             if isinstance(row, Exception):
                 failed[key] = row

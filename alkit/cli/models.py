@@ -12,7 +12,6 @@ from alkit.errors import ConfigError
 from surrogate.settings import (
     USUAL_FORCES_EMA,
     USUAL_FORCES_WEIGHT,
-    Device,
     Layout,
     Mode,
     ModelSettings,
@@ -133,7 +132,9 @@ def train(
     ema: Annotated[
         float | None, typer.Option(help="Decay of averaged weights; 0 is off; 0.99 with forces, else 0.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="auto: a GPU if any.")] = _TRAINING.device,
+    device: Annotated[
+        str, typer.Option(help="auto: a GPU if any; cpu, cuda, cuda:1, mps.")
+    ] = _TRAINING.device,
     seed: Seed = 0,
     smiles_column: SmilesColumn = None,
     delimiter: Delimiter = None,

@@ -13,12 +13,11 @@ from alkit.config.masking import masked
 from alkit.config.proposer import GeneratorConfig, MixConfig, PoolConfig, ProposerConfig, SingleProposerConfig
 from alkit.config.simulator import SimulatorConfig
 from alkit.config.start import StartConfig
-from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section, as_text
+from alkit.config.types import DeviceName, NotTruth, PositiveFloat, PositiveInt, Section, as_text
 from alkit.config.words import Features, KnownAs, Learning, ModelGeometry, PoolingChoice, TargetSet
 from alkit.properties import NAME_PATTERN, is_energy, known, short_name
 from surrogate.settings import (
     FEWEST_FOLDS,
-    Device,
     Freeze,
     Layout,
     Mode,
@@ -140,7 +139,7 @@ class SurrogateConfig(Section):
     uncertainty: Annotated[tuple[Uncertainty, ...], Field(min_length=1)] = Field(
         _MODEL.uncertainty, description="The members' spread, a GP on the last layer, a head for variances."
     )
-    device: Device = Field(_TRAINING.device, description="auto: a GPU where there is one.")
+    device: DeviceName = Field(_TRAINING.device, description="auto: a GPU if any; or cpu, cuda, cuda:1, mps.")
 
     @model_validator(mode="before")
     @classmethod

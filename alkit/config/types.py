@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from surrogate.settings import check_device
 
 
 def no_truth(value: Any) -> Any:
@@ -16,10 +18,16 @@ def as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+def device(value: str) -> str:
+    check_device(value)  # raises a ValueError
+    return value
+
+
 # Python takes `true` for 1. Numbers in quotes are taken for floats alone: YAML reads 1e-3 as text.
 NotTruth = BeforeValidator(no_truth)
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), NotTruth]
+DeviceName = Annotated[str, AfterValidator(device)]
 
 
 class Section(BaseModel):

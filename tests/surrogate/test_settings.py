@@ -75,7 +75,7 @@ def test_model_settings_that_cannot_be(given: dict, sentence: str) -> None:
         ({"references": "dft"}, "references is 'dft'; it is 'elements', 'mean' or 'none'."),
         ({"precision": "16"}, "precision is '16'; it is '32', '64' or 'bf16'."),
         ({"freeze": "all"}, "freeze is 'all'; it is 'none', 'embedding' or 'representation'."),
-        ({"device": "gpu"}, "device is 'gpu'; it is 'auto', 'cpu' or 'cuda'."),
+        ({"device": "gpu"}, "device is 'gpu'; it is 'auto', 'cpu', 'cuda', 'cuda:1' and so on, or 'mps'."),
     ],
 )
 def test_training_settings_that_cannot_be(given: dict, sentence: str) -> None:
