@@ -43,8 +43,11 @@ class Game:
         self._optimizer = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=(0.5, 0.99))
 
     def play(self) -> tuple[float, float, float]:
-        """One update of each side; returns the critic's distance, and the shares of draws that are known and
-        that are strange."""
+        """Update each side once.
+
+        Returns:
+            The critic's distance, the share of draws that are known, and the share that is strange.
+        """
         tokens, nodes, bonds = draw_tokens(self.generator, self.language, self._count, self.random)
         fake = self._one_hot(nodes, bonds)
         distance = [self._teach_critic(fake) for _ in range(_CRITIC_STEPS)][-1]

@@ -30,9 +30,13 @@ _SHOWN = 3
 class GraphSet:
     """M molecules as dense graphs.
 
-    `nodes` `(M, N)`, `bonds` `(M, N, N)` as in the module's docstring, `sizes` `(M,)` heavy atoms, `weights`
-    `(M,)` relative sampling weights that sum to 1, `smiles` canonical and without stereo, `molecules` the
-    RDKit molecules, aromaticity perceived.
+    Attributes:
+    nodes: `(M, N)`, as in the module's docstring.
+    bonds: `(M, N, N)`, likewise.
+    sizes: `(M,)` heavy atoms.
+    weights: `(M,)` relative sampling weights that sum to 1.
+    smiles: canonical and without stereo.
+    molecules: RDKit's, aromaticity perceived.
     """
 
     nodes: np.ndarray
@@ -46,15 +50,18 @@ class GraphSet:
 def read_training_set(
     smiles: Sequence[str], settings: GeneratorSettings, weights: Sequence[float] | None = None
 ) -> GraphSet:
-    """Check and convert a training set; stereochemistry is dropped, repeats are merged and their weights
-    added.
+    """Check and convert a training set.
 
-    Raises
-    ------
-    GeneratorError
-        SMILES that RDKit cannot read; charged, fragmented, radical or isotope-labelled molecules; elements
-        outside the alphabet; too many heavy atoms; fewer than 20 different molecules of positive weight; bad
-        weights.
+    Stereochemistry is dropped. Repeated molecules are merged and their weights added.
+
+    Args:
+        smiles: at least 20 different molecules of positive weight.
+        settings: elements and largest size.
+        weights: relative sampling weights, one a SMILES; equal by default.
+
+    Raises:
+        GeneratorError: SMILES that RDKit cannot read; charged, fragmented, radical or isotope-labelled
+            molecules; elements outside the alphabet; too many heavy atoms; too few molecules; bad weights.
     """
     if isinstance(smiles, str):
         raise GeneratorError("The training set is one text; give a list of SMILES.")

@@ -1,21 +1,21 @@
 """Molecules as sequences of tokens, of which every prefix is a molecule.
 
 A molecule is written in a depth-first walk over its heavy atoms. The walk keeps a path of atoms from the
-first one to the present one. Tokens, V in all, for E elements and at most N atoms:
+first one to the present one. There are V tokens, for E elements and at most N atoms:
 
 - 0: the end;
 - 1: one step back along the path;
-- 2 + 3 e + o - 1: a new atom of element e, bound to the present one with order o; it becomes the present one
-  (of the first atom o is 1);
+- 2 + 3 e + o - 1: a new atom of element e, bound to the present one with order o. It becomes the present one.
+  For the first atom, o is 1;
 - 2 + 3 E + 3 (r - 3) + o - 1: a bond of order o that closes a ring of r atoms with the path.
 
 In such a walk every bond that is not walked leads back to the path, so all molecules can be written. A token
-is allowed while valences, the number of atoms and the path have room for it; hydrogens fill what is left.
-So every sequence of allowed tokens is a connected molecule with intact valences: nothing has to be thrown
-away. Words similar to these: SELFIES (https://doi.org/10.1088/2632-2153/aba947).
+is allowed while valences, the number of atoms and the path have room for it; hydrogens fill what is left. So
+every sequence of allowed tokens is a connected molecule with intact valences: nothing has to be thrown away.
+SELFIES (https://doi.org/10.1088/2632-2153/aba947) has similar words.
 
-Beside the tokens a network sees what there is of the molecule so far (`Language.width` numbers): element,
-free valence and bond of every atom on the path, and counts of atoms, elements and pi bonds.
+Beside the tokens a network sees what there is of the molecule so far (`Language.width` numbers). That is
+element, free valence and bond of every atom on the path, and counts of atoms, elements and pi bonds.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ def _compiled(function: Any) -> Any:
 
 @dataclass(frozen=True)
 class Language:
-    """The tokens for molecules of at most `max_atoms` heavy atoms, with a valence for each element; 0 keeps
-    an element out."""
+    """The tokens for molecules of at most `max_atoms` heavy atoms.
+
+    Each element has a valence; 0 keeps the element out.
+    """
 
     max_atoms: int
     valences: tuple[int, ...]
@@ -73,8 +75,14 @@ class Language:
         return tokens[:, : int((tokens != NOTHING).sum(axis=1).max())]
 
     def read(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is allowed at each of B sequences' tokens, `(B, L, V)` bool, and the molecule before each,
-        `(B, L, width)` float32."""
+        """Read what each token could have been, and the molecule before it.
+
+        Args:
+            tokens: `(B, L)`.
+
+        Returns:
+            The allowed tokens `(B, L, V)`, bool, and the molecules `(B, L, width)`, float32.
+        """
         allowed = np.zeros((*tokens.shape, self.tokens), dtype=bool)
         seen = np.zeros((*tokens.shape, self.width), dtype=np.float32)
         _read(tokens, *self._limits(), allowed, seen)
@@ -102,6 +110,7 @@ class Writer:
 
     @property
     def done(self) -> bool:
+        """Whether all molecules have ended."""
         return bool(self._done.all())
 
     def add(self, tokens: np.ndarray) -> None:

@@ -1,9 +1,10 @@
-"""How good a set of sampled molecules is: valid, unique, novel, and of what make-up.
+"""How good a set of sampled molecules is: valid, unique, novel, and similar in make-up.
 
-Definitions follow MOSES (10.3389/fphar.2020.565644): `unique` is a share of the valid ones, `novel` of the
-unique ones; `valid_unique_novel` is their product, the share of all draws that are new, different molecules.
-Among all molecules of a kind novelty can mean drift: the make-up beside the training set's, and the
-synthetic accessibility (SA score, 10.1186/1758-2946-1-8, from 1, easy, to 10), tell.
+Definitions follow MOSES (https://doi.org/10.3389/fphar.2020.565644): `unique` is a share of the valid ones,
+`novel` of the unique ones. `valid_unique_novel` is their product, the share of all draws that are new,
+different molecules. Among all molecules of a kind novelty can mean drift. Two numbers show it: the make-up
+beside the training set's, and the synthetic accessibility (SA score, https://doi.org/10.1186/1758-2946-1-8,
+from 1, easy, to 10).
 """
 
 from __future__ import annotations
@@ -30,24 +31,25 @@ def summary(
 ) -> dict[str, Any]:
     """Compare sampled SMILES with the training set's.
 
-    Parameters
-    ----------
-    novel_against
-        What is not novel, as canonical SMILES without stereo; the training set by default.
+    Args:
+        sampled: SMILES as the generator drew them.
+        training: SMILES of the training set; all must be readable.
+        novel_against: molecules that are not novel, as canonical SMILES without stereo; the training set by
+            default.
 
-    Returns
-    -------
-    dict
-        `count`; the fractions `valid`, `unique`, `novel` and `valid_unique_novel`, 0 to 1; `means`, for each
-        of heavy atoms, rings, smallest ring, unsaturation (rings plus pi bonds), SA score and the shares of
-        elements and bonds the pair (mean of the valid samples, mean of the training set); `distance`, for
-        the whole-number descriptors the total variation distance between the two histograms, 0 (equal) to 1
-        (disjoint).
+    Returns:
+        `count`; the fractions `valid`, `unique`, `novel` and `valid_unique_novel`, 0 to 1; `means` and
+        `distance`.
 
-    Raises
-    ------
-    GeneratorError
-        Either list is empty, or a training SMILES cannot be read.
+        `means` has pairs (mean of the valid samples, mean of the training set). They are of heavy atoms,
+        rings, smallest ring, unsaturation (rings plus pi bonds), SA score and the shares of elements and
+        bonds.
+
+        `distance` has, for whole-number descriptors, the total variation distance between the two histograms,
+        0 (equal) to 1 (disjoint).
+
+    Raises:
+        GeneratorError: either list is empty, or a training SMILES cannot be read.
     """
     if not sampled or not training:
         raise GeneratorError("A summary compares two sets; give at least one SMILES of each.")

@@ -1,10 +1,15 @@
 """The networks of the GAN: a writer of tokens, and readers of graphs.
 
-Shapes: B molecules in a batch, L tokens, N nodes, E elements, T = E + 1 node classes (class 0 is "no atom"),
-3 bond orders (no bond is the zero vector).
+Shapes: B molecules in a batch, L tokens, N nodes, E elements. There are T = E + 1 node classes (class 0 is
+"no atom") and 3 bond orders (no bond is the zero vector).
 
-Sources: WGAN-GP (arXiv:1704.00028), R-GCN (arXiv:1703.06103), minibatch standard deviation
-(arXiv:1710.10196), closed walks as node features (arXiv:2110.07875), GRU (arXiv:1406.1078).
+Sources:
+
+- WGAN-GP (https://doi.org/10.48550/arXiv.1704.00028),
+- R-GCN (https://doi.org/10.48550/arXiv.1703.06103),
+- minibatch standard deviation (https://doi.org/10.48550/arXiv.1710.10196),
+- closed walks as node features (https://doi.org/10.48550/arXiv.2110.07875),
+- GRU (https://doi.org/10.48550/arXiv.1406.1078).
 """
 
 from __future__ import annotations
@@ -100,10 +105,11 @@ class GraphCritic(nn.Module):
         )
 
     def forward(self, nodes: Tensor, bonds: Tensor) -> Tensor:
-        """`nodes` `(B, N, T)`, `bonds` `(B, N, N, 3)` to scores `(B,)`; higher is more like the training set.
+        """Scores `(B,)` of `nodes` `(B, N, T)` and `bonds` `(B, N, N, 3)`.
 
-        The scores of a batch depend on the whole batch through the standard deviation of its embeddings: a
-        generator that repeats itself gives itself away even when each of its molecules is plausible.
+        A higher score is more like the training set. The scores of a batch depend on the whole batch through
+        the standard deviation of its embeddings. So a generator that repeats itself gives itself away even
+        when each of its molecules is plausible.
         """
         embedding = self.reader(nodes, bonds)
         deviation = torch.sqrt(embedding.var(dim=0, unbiased=False) + 1e-6)

@@ -1,9 +1,9 @@
 """Ring patterns of molecules: what a training set has shown to be possible.
 
-Bonds that break no valence can still make a molecule that no one could: a triple bond in a small ring, a
-double bond at a bridgehead. Nothing about chemistry is written down here. A pattern is familiar that a
-training molecule has. Molecules with others are not drawn: 96 to 98 % then keep their bonds when GFN2-xTB
-relaxes them, against 88 % without this (docs/decisions/016).
+Bonds that break no valence can still make an impossible molecule: a triple bond in a small ring, a double
+bond at a bridgehead. Nothing about chemistry is written down here. A pattern that a training molecule has is
+familiar, and molecules with other patterns are not drawn. So 96 to 98 % of them keep their bonds when
+GFN2-xTB relaxes them; without this it is 88 % (docs/decisions/016).
 """
 
 from __future__ import annotations

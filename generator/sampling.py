@@ -47,8 +47,11 @@ def draw_tokens(
 def read_back(
     nodes: np.ndarray, bonds: np.ndarray, elements: Sequence[str], familiar: frozenset[str]
 ) -> list[tuple[str, bool]]:
-    """Canonical SMILES of B graphs, "" where RDKit does not take one for a neutral molecule, and whether it
-    is strange: whether it has a ring pattern that is not familiar."""
+    """Canonical SMILES of B graphs, and whether each is strange.
+
+    The SMILES is "" where RDKit does not take the graph for a neutral molecule. A molecule is strange if it
+    has a ring pattern that is not familiar.
+    """
     readings = []
     with rdBase.BlockLogs():
         for one, its_bonds in zip(nodes, bonds, strict=True):

@@ -23,31 +23,26 @@ _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence
 class GeneratorSettings:
     """What the generator can draw and how it learns.
 
-    Parameters
-    ----------
-    max_atoms
-        Largest number of heavy atoms, 2 to 64.
-    elements
-        Symbols of the heavy atoms that may occur, each with at least one neutral valence in RDKit's table.
-    hidden
-        Width of the networks.
-    batch_size
-        Molecules per update, at least 8: the critic looks at the spread of a batch. Adversarial updates take
-        twice as many.
-    learning_rate, adversarial_rate
-        Adam's step sizes for likelihood and for adversarial updates, above 0 and at most 1.
-    critic_weight, novelty_weight, strangeness_weight, divergence_weight
-        What a draw is rewarded for in adversarial updates: the critic's opinion of it, not being a training
-        molecule, having no ring pattern that no training molecule has, and staying near the generator of the
-        likelihood updates; 0 or more each.
-    likely_share
-        Share of draws, 0 to 1, that come from the generator of the likelihood updates; none where draws are
-        steered.
+    The four weights say what rewards a draw in adversarial updates; each is 0 or more.
 
-    Raises
-    ------
-    GeneratorError
-        A value is out of its range; the message says which and what would be right.
+    Args:
+        max_atoms: largest number of heavy atoms, 2 to 64.
+        elements: symbols of the heavy atoms that may occur, each with at least one neutral valence in RDKit's
+            table.
+        hidden: width of the networks.
+        batch_size: molecules per update, at least 8: the critic looks at the spread of a batch. Adversarial
+            updates take twice as many.
+        learning_rate: Adam's step size for likelihood, above 0 and at most 1.
+        adversarial_rate: Adam's step size for adversarial updates, above 0 and at most 1.
+        critic_weight: rewards the critic's opinion of the draw.
+        novelty_weight: rewards a draw that is no training molecule.
+        strangeness_weight: rewards a draw without ring patterns that no training molecule has.
+        divergence_weight: rewards a draw near the generator of the likelihood updates.
+        likely_share: share of draws, 0 to 1, that come from the generator of the likelihood updates; none
+            where draws are steered.
+
+    Raises:
+        GeneratorError: a value is out of its range; the message says which and what would be right.
     """
 
     max_atoms: int = 9

@@ -28,12 +28,16 @@ Values = dict[str, float]
 def check_values(
     values: Mapping[str, float] | None, steering: float, settings: GeneratorSettings
 ) -> Values | None:
-    """The values to steer by, or None.
+    """Check the values to steer by; None without steering.
 
-    Raises
-    ------
-    GeneratorError
-        A strength that is no number of 0 or more, or values that are missing, not finite, or all the same.
+    Args:
+        values: by canonical SMILES; higher is better.
+        steering: the strength, 0 or more.
+        settings: elements and sizes that the generator knows.
+
+    Raises:
+        GeneratorError: a strength that is no number of 0 or more, or values that are missing, not finite, or
+            all the same.
     """
     strength = steering if isinstance(steering, int | float) and not isinstance(steering, bool) else math.nan
     if not 0.0 <= strength < math.inf:
@@ -94,6 +98,10 @@ class Steering:
         return cls(head, strength, float(spearmanr(predicted, worth[held_out])[0]), len(held_out))
 
     def __call__(self, nodes: Tensor, bonds: Tensor, repeated: Tensor) -> Tensor:
+        """Rewards of B draws, in standard deviations of the head's values times the strength.
+
+        A draw that repeats a molecule loses a fixed reward and never gains one.
+        """
         values: Tensor = self.head(nodes, bonds)
         worth = (values - values.mean()) / (values.std() + 1e-6)
         return self.strength * torch.where(repeated, worth.clamp(max=0.0) - _REPEAT, worth)

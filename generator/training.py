@@ -1,12 +1,13 @@
 """GraphGAN: training, sampling and saving.
 
-Training has two parts. First the likelihood of the training molecules, each written in a new random order
-every time, is raised: this takes a generator to the distribution of the training set, and no molecule is
-forgotten (mode collapse). Then it plays against a critic (WGAN-GP, arXiv:1704.00028): drawn tokens have no
-gradient, so the critic's opinion is a reward (REINFORCE, as SeqGAN has it, arXiv:1609.05473), beside
-others: not to repeat what is known, what steering asks for, and not to go far from where it started
-(Kullback-Leibler divergence, arXiv:1611.02796). The second part starts from the first each time, so that it
-cannot drift away over the rounds of a campaign (docs/decisions/016).
+Training has two parts. The first raises the likelihood of the training molecules, each written in a new
+random order every time. This takes a generator to the distribution of the training set, and no molecule is
+forgotten (mode collapse). Then it plays against a critic (WGAN-GP,
+https://doi.org/10.48550/arXiv.1704.00028). Drawn tokens have no gradient, so the critic's opinion is a reward
+(REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for new molecules, for
+what steering asks, and for staying near the start (Kullback-Leibler divergence,
+https://doi.org/10.48550/arXiv.1611.02796). The second part starts from the first each time, so that it cannot
+drift away over the rounds of a campaign (docs/decisions/016).
 """
 
 from __future__ import annotations
@@ -49,13 +50,17 @@ _BLOWN_UP = 1e6
 class TrainingHistory:
     """What one call of `fit` did.
 
-    `steps` updates kept in this call, of both parts, and `total_steps` over the model's life; `seconds` of
-    wall time; per update of the first part `likelihood` (nats per molecule, negative), of the second `critic`
-    (estimated Wasserstein distance), `known` (share of draws that are training molecules) and `strange`
-    (share with a ring pattern that no training molecule has); `steering` the rank correlation of the reward
-    head with values it was not trained on, NaN without steering, and `steered` whether it was better than
-    chance, so that draws were steered; `warning` says why training stopped early,
-    or is None.
+    Attributes:
+        steps: updates kept in this call, of both parts.
+        total_steps: updates over the model's life.
+        seconds: wall time.
+        likelihood: nats per molecule (negative), one value an update of the first part.
+        critic: estimated Wasserstein distance, one value an update of the second part.
+        known: share of draws that are training molecules, likewise.
+        strange: share of draws with a ring pattern that no training molecule has, likewise.
+        steering: rank correlation of the reward head with values it was not trained on; NaN without steering.
+        steered: whether that was better than chance, so that draws were steered.
+        warning: why training stopped early, or None.
     """
 
     steps: int
@@ -73,12 +78,9 @@ class TrainingHistory:
 class GraphGAN:
     """A generator of small neutral molecules, learned from SMILES.
 
-    Parameters
-    ----------
-    settings
-        See `GeneratorSettings`.
-    seed
-        Seed of the initial weights.
+    Args:
+        settings: elements, sizes and rates.
+        seed: of the initial weights.
     """
 
     def __init__(self, settings: GeneratorSettings, *, seed: int) -> None:
@@ -226,21 +228,17 @@ class GraphGAN:
     def stream(
         self, n: int, *, seed: int, unique: bool = False, novel_against: Collection[str] = ()
     ) -> Iterator[str]:
-        """Canonical SMILES as they are drawn; the same for the same seed.
+        """Draw canonical SMILES one by one; the same for the same seed.
 
-        Parameters
-        ----------
-        n
-            How many; fewer come where 50 draws for each do not give so many that are unique and novel.
-        unique
-            No molecule twice.
-        novel_against
-            Canonical SMILES without stereo that are left out; `known` has all that were trained on.
+        Args:
+            n: how many; fewer come where 50 draws for each do not give so many that are unique and novel.
+            seed: of the draws.
+            unique: no molecule twice.
+            novel_against: canonical SMILES without stereo that are left out; `known` has all training
+                molecules.
 
-        Raises
-        ------
-        GeneratorError
-            `n` is not a whole number of at least 1, or the model has not been trained.
+        Raises:
+            GeneratorError: `n` is not a whole number of at least 1, or the model has not been trained.
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise GeneratorError(f"n is {n!r}; give a whole number of at least 1.")
@@ -279,12 +277,10 @@ class GraphGAN:
 
     @classmethod
     def load(cls, path: Path) -> GraphGAN:
-        """Read what `save` wrote; no code in the file is run.
+        """Read a file of `save`; no code in it is run.
 
-        Raises
-        ------
-        GeneratorError
-            There is no such file, or it is not a generator of this format.
+        Raises:
+            GeneratorError: there is no such file, or it is not a generator of this format.
         """
         if not Path(path).is_file():
             raise GeneratorError(f"There is no generator file {path}; give a file written by GraphGAN.save.")

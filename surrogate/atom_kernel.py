@@ -47,6 +47,7 @@ def surroundings(graph: Graph, numbers: tuple[int, ...]) -> NDArray[np.float32]:
     """``(n, d)`` of a molecule's atoms, each row of length 1; kept while the graph lives.
 
     Args:
+        graph: one molecule.
         numbers: elements that the model is built for.
 
     Raises:
@@ -203,9 +204,13 @@ def kernel(
     *,
     mean: bool = False,
 ) -> NDArray[np.float64]:
-    """``(rows, columns)``: the kernel between molecules.
+    """Compare molecules: their ``(rows, columns)`` kernel.
 
     Args:
+        first: atoms of the molecules in rows, by element.
+        rows: number of the first molecules.
+        second: atoms of the molecules in columns, by element.
+        columns: number of the second molecules.
         lengths: of the Gaussians in surroundings and in inputs.
         mean: over pairs of atoms, and not their sum.
     """

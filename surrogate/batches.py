@@ -34,10 +34,10 @@ MOLECULE_OF_ATOM = _keys.idx_m
 class GraphDataset(Dataset):
     """Graphs with their targets, or without, as one long list of atoms and one of pairs.
 
-    What batches need of every pair is found once, and a batch is cut out by index: for SchNet, how its filter
-    is read from a table (`surrogate.convolution`); for PaiNN, its vector. Every item is its own index, so
-    that batches are cut at once. The numbers of atoms and pairs stay on the host: all sizes are known there,
-    and no batch waits for a GPU.
+    What batches need of every pair is found once, and a batch is cut out by index. For SchNet that is how a
+    pair's filter is read from a table (`surrogate.convolution`), for PaiNN its vector. Every item is its own
+    index, so that batches are cut at once. The numbers of atoms and pairs stay on the host. So all sizes are
+    known there, and no batch waits for a GPU.
 
     Args:
         targets: ``(n,)`` in units of the ensemble's scale.
@@ -225,7 +225,7 @@ def _pointers(counts: Tensor) -> Tensor:
 
 
 def collate(graphs: Sequence[Graph]) -> dict[str, Tensor]:
-    """schnetpack's own input dictionary of many molecules, without positions or cells."""
+    """Make schnetpack's own input dictionary of many molecules, without positions or cells."""
     sizes = np.array([len(graph) for graph in graphs])
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return {

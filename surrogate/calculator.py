@@ -36,6 +36,16 @@ class EnsembleCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
+        """Compute what ASE asks for: energy and ``energy_std`` (eV), forces ``(n, 3)`` (eV/Å).
+
+        Args:
+            atoms: one isolated molecule.
+            properties: ASE's names; all three are computed whatever they are.
+            system_changes: what ASE says has changed since the last call.
+
+        Raises:
+            SurrogateError: a periodic cell, or a molecule that the model was not built for.
+        """
         super().calculate(atoms, properties or ["energy"], system_changes)
         molecule: Any = self.atoms  # ASE's own copy
         if molecule.pbc.any():

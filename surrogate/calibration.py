@@ -24,16 +24,15 @@ _EXPONENT_PRIOR = 4.0  # log-likelihood that an exponent costs when it is 1 off
 class Calibration:
     """From raw measures of uncertainty to standard deviations and intervals.
 
-    ``std = scale · Π (source / typical source)^exponent``, over the spread of an ensemble's members
-    ("ensemble") and other sources by name: the distance of a Gaussian process ("gp", `surrogate.last_layer`),
-    the deviation that a second head has learned ("variance"). The exponents say how much each of them tells
-    of errors: near 0 where it tells nothing.
+    ``std = scale · Π (source / typical source)^exponent``, over sources by name. "ensemble" is the spread of
+    the members, "gp" the distance of a Gaussian process (`surrogate.last_layer`), "variance" what a second
+    head has learned. An exponent says how much its source tells of errors: near 0 where it tells nothing.
 
     The spread of two or three members is itself so noisy that it is often near zero by chance. It is
     therefore moderated towards the typical one (Smyth, Stat. Appl. Genet. Mol. Biol. 3, 3 (2004),
-    https://doi.org/10.2202/1544-6115.1027): ``spread² = (w · typical² + (s − 1) · var) / (w + s − 1)``
-    for ``s`` members. Errors have heavy tails, so the fit is that of a Student t distribution, and the scale
-    makes the mean squared error of the validation molecules what ``std`` says.
+    https://doi.org/10.2202/1544-6115.1027). For ``s`` members, ``spread² = (w · typical² + (s − 1) · var) /
+    (w + s − 1)``. Errors have heavy tails, so the fit is that of a Student t distribution. The scale makes
+    ``std`` agree with the mean squared error of the validation molecules.
 
     Attributes:
         scale: eV, standard deviation of a typical molecule.
@@ -57,8 +56,14 @@ class Calibration:
     def fit(
         cls, errors: NDArray, samples: NDArray, others: Mapping[str, NDArray] | None = None
     ) -> "Calibration":
-        """Fit on ``(n,)`` errors of the mean (eV), ``(s, n)`` predictions (eV) and ``(n,)`` other sources; of
-        one member alone the others are all there is."""
+        """Fit scale, exponents and the t distribution to validation errors.
+
+        Args:
+            errors: ``(n,)`` of the mean, eV.
+            samples: ``(s, n)`` predictions, eV; those of one member alone have no spread, and only the others
+                count.
+            others: ``(n,)`` other sources of uncertainty, by name.
+        """
         errors, samples = np.asarray(errors, dtype=np.float64), np.asarray(samples, dtype=np.float64)
         named = {name: np.asarray(values, dtype=np.float64) for name, values in (others or {}).items()}
         typical = {name: float(np.sqrt(np.mean(values**2))) for name, values in named.items()}
@@ -92,10 +97,10 @@ class Calibration:
         """Half-width of the central interval that holds a new error with probability ``level``, over ``std``.
 
         Split conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018),
-        https://doi.org/10.1080/01621459.2017.1307116): whatever the errors' distribution, for molecules drawn
-        as the ``n`` validation molecules were the interval covers at least ``level`` and at most ``1/(n +
-        1)`` more. That is exact for scores of molecules that chose nothing; the validation molecules have
-        also stopped the training and fitted the few numbers here, which costs a little of it where they are
+        https://doi.org/10.1080/01621459.2017.1307116) holds for any distribution of errors. For molecules
+        drawn as the ``n`` validation molecules were, the interval covers at least ``level`` and at most
+        ``1/(n + 1)`` more. That is exact for scores of molecules that chose nothing. The validation molecules
+        have also stopped the training and fitted the few numbers here, which costs a little where they are
         few.
 
         Infinite where they are too few for ``level``; without any it is the t distribution's, and promises
@@ -137,6 +142,7 @@ def conformal_quantile(scores: Sequence[float], level: float) -> float:
 
     Args:
         scores: ascending.
+        level: share of new scores below the result, 0 to 1.
     """
     rank = int(np.ceil(level * (len(scores) + 1)))
     return float(scores[rank - 1]) if 0 < rank <= len(scores) else float("inf")

@@ -1,7 +1,7 @@
 """SchNet's continuous-filter convolution, with every filter read from a table.
 
-A filter depends on the distance alone, so it need not be computed for every pair of every molecule: it is
-computed at equally spaced distances, the knots, and a pair's filter is interpolated from the four around it
+A filter depends on the distance alone, so it need not be computed for every pair of every molecule. It is
+computed at equally spaced distances, the knots. A pair's filter is interpolated from the four around it
 (cubic Lagrange polynomials: the error falls with the fourth power of the spacing). Pairs whose filter sees
 more than a distance, such as a bond order, have a row of their own below the knots. A pair is listed once and
 serves both of its atoms.
@@ -58,8 +58,7 @@ def knots(cutoff: float, gaussians: int) -> Tensor:
 
 
 def interpolation(distances: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """First row and ``(p, STENCIL)`` weights by which filters at ``(p,)`` distances are read off the
-    knots."""
+    """First row and ``(p, STENCIL)`` weights that read filters at ``(p,)`` distances off the knots."""
     steps = distances.double() / float(places[1] - places[0])
     starts = (steps.long() - 1).clamp(0, len(places) - STENCIL)
     t = steps - starts
@@ -74,6 +73,7 @@ def convolve(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
     Args:
         atoms: ``(s, n, f)`` features of ``n`` atoms in ``s`` networks.
         table: ``(s, k, f)`` filters.
+        pairs: the neighbours of every atom.
 
     Returns:
         ``(s, n, f)``; gradients, and gradients of gradients, reach ``atoms`` and ``table``.
@@ -95,8 +95,11 @@ def convolve_by_torch(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """Linear in atoms and in the table. Both derivatives are sums of the same two kinds again, so that
-    forces, which are gradients, have gradients too."""
+    """Linear in atoms and in the table.
+
+    Both derivatives are sums of the same two kinds again, so that forces, which are gradients, have gradients
+    too.
+    """
 
     @staticmethod
     def forward(ctx: Any, atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
@@ -148,8 +151,11 @@ def _sum_neighbours(atoms: Tensor, table: Tensor, pairs: Pairs) -> Tensor:
 
 
 def _table_gradient(atoms: Tensor, gradient: Tensor, length: int, pairs: Pairs) -> Tensor:
-    """Calls add to tables of their own, which are summed in order. How many there are must not depend on the
-    number of threads. A table as long as the list of pairs is divided by features instead."""
+    """Sum the tables that each call adds to, in order.
+
+    How many there are must not depend on the number of threads. A table as long as the list of pairs is
+    divided by features instead.
+    """
     networks, _, width = atoms.shape
     calls = max(_CALLS // networks, 1)
     if len(pairs.partners) < calls * length:

@@ -43,8 +43,10 @@ OnMember = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(eq=False, repr=False)
 class Ensemble:
-    """Members differ in their first weights (Lakshminarayanan et al., NeurIPS 2017,
-    https://doi.org/10.48550/arXiv.1612.01474); they are trained side by side on the same batches."""
+    """Networks that differ in their first weights, trained side by side on the same batches.
+
+    Deep ensembles: Lakshminarayanan et al., NeurIPS 2017, https://doi.org/10.48550/arXiv.1612.01474.
+    """
 
     settings: ModelSettings
     references: AtomReferences
@@ -76,9 +78,10 @@ class Ensemble:
         """Train every member, then calibrate the spread on the validation molecules.
 
         Args:
-            training, validation: graphs and ``(n,)`` labels in eV, and forces in eV/Å where the training
-                settings have a weight for them. Validation labels stop the training and calibrate; count them
-                as labels.
+            settings: of every network.
+            training_settings: of the optimiser.
+            training: graphs and ``(n,)`` labels in eV, and forces in eV/Å where they have a weight.
+            validation: likewise; they stop the training and calibrate, so count them as labels.
             members: 1 alone has no spread; without a Gaussian process its standard deviations are NaN.
             seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
             left_out: ``(n, members)``, in place of a validation set: which members each training molecule is
@@ -91,9 +94,9 @@ class Ensemble:
             on_epoch: called with member, epoch and metrics.
 
         Raises:
-            SurrogateError: no members, an empty set, elements outside the settings, labels or forces that are
-                not finite, forces asked for and not given, or of a model without a slope, both a validation
-                set and folds or neither, or a warm start from too few members or from another architecture.
+            SurrogateError: no members, an empty set, other elements, values that are not finite, or forces
+                that are missing or impossible. Also both a validation set and folds or neither, or a warm
+                start that does not fit.
         """
         if members < 1:
             raise SurrogateError(f"members is {members}; an ensemble has 1 at least, and from 2 on a spread.")
@@ -153,7 +156,9 @@ class Ensemble:
         """Energies of the labelled molecules in eV, each by the members that it was left out of.
 
         Args:
-            graphs, left_out: as `fit` was given them.
+            graphs: the training molecules of `fit`.
+            left_out: ``(n, members)``, as in `fit`.
+            device: ``auto``, ``cpu`` or ``cuda``.
 
         Raises:
             SurrogateError: ``left_out`` is not that of these molecules and members.
@@ -190,9 +195,11 @@ class Ensemble:
         device: str = "auto",
         on_batch: Callable[[int], None] | None = None,
     ) -> Prediction:
-        """Energies in eV.
+        """Predict energies in eV.
 
         Args:
+            graphs: ``n`` molecules.
+            batch_size: molecules computed at a time.
             device: ``auto`` takes a GPU where there is one; or ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             on_batch: called with the number of molecules of every batch that is done.
 
@@ -212,8 +219,7 @@ class Ensemble:
         device: str = "auto",
         on_batch: Callable[[int], None] | None = None,
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]], NDArray[np.float32]]:
-        """Samples ``(s, n)`` in eV, sources of uncertainty beside their spread (``gp`` ``(n,)``, ``variance``
-        ``(s, n)``), embeddings ``(n, d)``."""
+        """``(s, n)`` samples (eV), sources ``gp (n,)`` and ``variance (s, n)``, ``(n, d)`` embeddings."""
         check_inputs(self.settings, graphs)
         offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
         place = torch.device(pick_device(device))
@@ -259,8 +265,7 @@ class Ensemble:
     def forces(
         self, graphs: Sequence[Graph], *, batch_size: int = 64, device: str = "auto"
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Energies ``(n,)`` in eV and the forces on the atoms of each molecule, ``(atoms, 3)`` in eV/Å, means
-        over the members.
+        """Energies ``(n,)`` (eV) and forces of each molecule ``(atoms, 3)`` (eV/Å), means over members.
 
         The energy is computed without tables, at every pair's own distance, so that the forces are exactly
         its negative slope.
@@ -289,8 +294,7 @@ class Ensemble:
         return energies, found
 
     def save(self, folder: Path) -> None:
-        """Write ``ensemble.json`` and one weights file per member; the JSON comes last, so that a folder with
-        it is complete."""
+        """Write ``ensemble.json`` and one weights file per member; a folder with the JSON is complete."""
         folder.mkdir(parents=True, exist_ok=True)
         for k, member in enumerate(self.members):
             write_weights(member.state_dict(), folder / f"member_{k}.pt")

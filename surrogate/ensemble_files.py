@@ -1,5 +1,7 @@
 """The description and weights of a saved ensemble: what is read, and what is refused as damaged."""
 
+import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate.calibration import SPREAD, Calibration
 from surrogate.errors import SurrogateError
@@ -53,6 +56,7 @@ def check_calibration(calibration: Calibration, references: AtomReferences, at_h
 
 
 def read_calibration(description: dict[str, Any], form: int) -> Calibration:
+    """Read the calibration of ``ensemble.json``, also in the older ``form`` with the spread alone."""
     if form < FORMAT:  # there was the spread alone, and no scores of the validation molecules
         typical = float(np.sqrt(description["typical"])) or 1.0  # 0: never calibrated
         return Calibration(description["scale"] * typical, {SPREAD: typical}, weight=description["weight"])
@@ -85,6 +89,20 @@ def read_described(folder: Path, readers: Mapping[str, Callable[..., Model]]) ->
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise SurrogateError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
     raise SurrogateError(f"{path} has format {version}; this version reads up to format {FORMAT}.")
+
+
+def read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
+    """The arrays that a description with this hash was written beside."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
+    except OSError as error:
+        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise SurrogateError(f"{path} is damaged: it is not what was written with its ensemble.json.")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def element_numbers(settings: ModelSettings) -> list[int]:

@@ -58,6 +58,7 @@ def to_schnetpack(
     """One member as a plain schnetpack potential with energy (eV) and forces (eV/Å), positions in Å.
 
     Args:
+        ensemble: SchNet networks in 3D mode.
         member: counted from 0.
         atom_energies: eV by atomic number; with them the energies are total ones, without them atomization
             energies, as alkit has them.

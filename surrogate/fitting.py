@@ -36,19 +36,39 @@ class Surrogate(Protocol):
     calibration: Calibration
 
     @property
-    def references(self) -> AtomReferences: ...
+    def references(self) -> AtomReferences:
+        """Energies of single atoms (eV) that are subtracted from labels."""
+        ...
+
     @property
-    def members(self) -> Sequence[Any]: ...
+    def members(self) -> Sequence[Any]:
+        """Networks; a kernel has none."""
+        ...
+
     @property
-    def histories(self) -> list[Any]: ...
+    def histories(self) -> list[Any]:
+        """Learning curves, one a member."""
+        ...
+
     def predict(
         self, graphs: Sequence[Graph], *, device: str = "auto", on_batch: Callable[[int], None] | None = None
-    ) -> Prediction: ...
+    ) -> Prediction:
+        """Predict ``(n,)`` energies with standard deviations, eV."""
+        ...
+
     def out_of_fold(
         self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
-    ) -> Prediction: ...
-    def gain(self, errors: NDArray, samples: NDArray) -> float: ...
-    def save(self, folder: Path) -> None: ...
+    ) -> Prediction:
+        """Predict the training molecules by what has not seen them, eV."""
+        ...
+
+    def gain(self, errors: NDArray, samples: NDArray) -> float:
+        """How much smaller, as a factor, errors of all members are than those out of fold."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model's files into a folder."""
+        ...
 
 
 def chosen_representation(settings: ModelSettings, labels: int) -> Representation:
@@ -59,11 +79,15 @@ def chosen_representation(settings: ModelSettings, labels: int) -> Representatio
 
 
 def folds_for(settings: ModelSettings, groups: Sequence[Hashable], members: int) -> NDArray[np.bool_]:
-    """``(n, folds)``, the folds that `fit_surrogate` takes: a kernel leaves out one molecule at a time, which
-    costs it nothing; networks as many as their members can.
+    """Leave molecules out in ``(n, folds)`` folds, as `fit_surrogate` takes them.
+
+    A kernel leaves out one molecule at a time, which costs it nothing. Networks have as many folds as their
+    members can.
 
     Args:
+        settings: the representation decides.
         groups: of each molecule; what is of one group, such as stereoisomers, is in one fold.
+        members: of the ensemble.
 
     Raises:
         SurrogateError: too few members or molecules.

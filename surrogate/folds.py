@@ -88,8 +88,18 @@ def check_spread(left_out: NDArray, settings: ModelSettings) -> None:
 def unseen(
     samples: NDArray, sources: Mapping[str, NDArray], left_out: NDArray[np.bool_], heads: int = 1
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """What the members that have not seen a molecule say of it: ``(m, n)`` of all ``(s, n)`` samples, and
-    their other sources of uncertainty: ``(n,)``, of all members as if it had not been seen, or ``(m, n)``."""
+    """What the members that have not seen a molecule predict of it.
+
+    Args:
+        samples: ``(s, n)`` of all members.
+        sources: their other sources of uncertainty.
+        left_out: ``(n, members)``.
+        heads: of each member.
+
+    Returns:
+        Samples ``(m, n)``, and sources. A source is ``(m, n)``, or ``(n,)`` of all members as if none had
+        seen the molecule.
+    """
     fewest = int(left_out.sum(axis=1).min())
     members = np.argsort(~left_out, axis=1, kind="stable")[:, :fewest].T
     others = {
@@ -114,13 +124,14 @@ def _of(members: NDArray[np.intp], values: NDArray) -> NDArray[np.float64]:
 def gain_of_all(errors: NDArray, samples: NDArray, members: int, heads: int = 1) -> float:
     """How much smaller, as a factor, errors of the mean of all members are than those of a few.
 
-    The mean squared error of a mean of ``m`` members is ``b + v / m`` with their variance ``v``, so that more
-    of them take a part of it. That of a single one is not known, and taken for a quarter of ``b + v``.
+    The mean squared error of a mean of ``m`` members with variance ``v`` is ``b + v / m``, so more members
+    take a part of it. That of a single one is not known, and taken for a quarter of ``b + v``.
 
     Args:
         errors: ``(n,)`` of the mean of the few, eV.
         samples: ``(m, n)``, their predictions, eV; ``(m * heads, n)`` of several heads each.
         members: of the whole ensemble.
+        heads: of each member.
     """
     samples = samples.reshape(-1, heads, samples.shape[1]).mean(axis=1)
     few, size = len(samples), float(np.mean(np.square(errors)))

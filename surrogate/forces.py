@@ -29,6 +29,7 @@ def evaluate_forces(
     """Outputs ``(s, h, b)`` of all heads, last atom features ``(s, n, features)`` and forces ``(s, n, 3)``.
 
     Args:
+        members: ``s`` networks of one architecture with ``h`` heads.
         batch: of a `surrogate.batches.GraphDataset` that is ``sloped``.
         learning: whether gradients of the results are wanted.
 
@@ -127,6 +128,8 @@ def centre(
     do not see it.
 
     Args:
+        members: networks, changed in place.
+        graphs: ``n`` molecules that the energies belong to.
         errors: ``(s * h, n)``, labels less outputs of each member's heads, over the scale.
         left_out: ``(n, s)``, which members have not learned from a molecule.
     """

@@ -106,15 +106,17 @@ def graph_3d(
         numbers: ``(n,)`` atomic numbers.
         positions: ``(n, 3)`` Å.
         cutoff: Å.
-        charges, bond_orders: ``(n,)`` e and ``(n, n)``, of a cheap calculation in this geometry; both become
-            inputs of atoms (charge, its square, valence: the sum of bond orders) and pairs (bond order).
+        charges: ``(n,)`` e, of a cheap calculation in this geometry; an input of atoms, with its square.
+        bond_orders: ``(n, n)`` of the same calculation; inputs of pairs, and their sum, the valence, of
+            atoms.
         inputs: further ones of atoms ``(n, k)``, pairs ``(n, n, m)`` and the molecule ``(j,)``, of one cheap
             calculation each.
-        baselines, baseline_level: eV; energies of cheap calculations, and the level of their mean.
+        baselines: energies of cheap calculations, eV.
+        baseline_level: the level of theory of their mean.
 
     Raises:
-        SurrogateError: fewer than two atoms, shapes that disagree, numbers that are not finite, one of
-            charges and bond orders without the other, or bond orders that are not symmetric.
+        SurrogateError: fewer than two atoms, shapes that disagree, or numbers that are not finite. Also one
+            of charges and bond orders without the other, or bond orders that are not symmetric.
     """
     numbers = np.asarray(numbers, dtype=np.int64)
     positions = _finite("positions", positions, (len(numbers), 3), "Å")
@@ -158,10 +160,11 @@ def graph_2d(smiles: str, *, cutoff: float, layout: str = "topological", chemist
     rings and centres do not change it.
 
     Args:
+        smiles: the molecule; hydrogens need not be written.
         cutoff: Å.
-        layout: ``topological``: the length in Å of the shortest path over bonds, each as long as the sum of
-            its atoms' covalent radii, shortened by bond order; ``depiction``: distances in RDKit's flat
-            drawing, scaled to Å.
+        layout: ``topological`` distances are lengths of the shortest paths over bonds. A bond is as long as
+            its atoms' covalent radii, shortened by bond order. ``depiction`` distances are those of RDKit's
+            flat drawing, scaled to Å.
         chemistry: further inputs. Atoms: degree, hydrogens, formal charge, mass, ring membership,
             hybridization, aromaticity, ring sizes. Bonds: order, conjugation, ring sizes, E/Z stereo.
 

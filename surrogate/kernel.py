@@ -1,8 +1,8 @@
 """A Gaussian process for few labels: no label is set apart, and no network is trained.
 
-The energy beyond references and baseline is a sum over atoms (`surrogate.atom_kernel`), plus a linear part on
-numbers of the molecule, plus what each element adds. With sizes by the marginal likelihood and errors by
-leaving out each label in turn, in closed form, every label is learned from.
+The energy beyond references and baseline is a sum of three parts: of atoms (`surrogate.atom_kernel`), of
+elements, and linear in numbers of the molecule. Every label is learned from. The marginal likelihood gives
+sizes; leaving out each label in turn gives errors, in closed form.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from surrogate.ensemble_files import (
     FORMAT,
     check_calibration,
     element_numbers,
+    read_arrays,
     read_calibration,
     write_described,
 )
@@ -104,6 +105,8 @@ class KernelModel:
         """Fit to all labels; calibrate on those that are left out in turn.
 
         Args:
+            settings: inputs, baseline and elements.
+            training_settings: a kernel takes the kind of atom references from them.
             training: graphs and ``(n,)`` labels, eV.
             left_out: ``(n, folds)``, which fold each molecule leaves with; each by itself by default.
             drawn: ``(n,)``, the molecules that were drawn at random; they alone calibrate. Where not all are,
@@ -161,6 +164,7 @@ class KernelModel:
         """Energies in eV; ``samples`` are joint draws in pairs about the mean.
 
         Args:
+            graphs: ``n`` molecules with positions.
             device: for the sake of one signature; a kernel runs on the processor.
             on_batch: called with the number of molecules that are done.
 
@@ -199,7 +203,9 @@ class KernelModel:
         """Energies of the training molecules in eV, each by a process that has not seen its fold.
 
         Args:
-            graphs, left_out: as `fit` was given them.
+            graphs: the training molecules of `fit`.
+            left_out: ``(n, folds)``.
+            device: not used.
 
         Raises:
             SurrogateError: they are others.
@@ -219,8 +225,10 @@ class KernelModel:
         return 1.0
 
     def _optimism(self, errors: NDArray) -> float:
-        """How much larger errors must be than leaving out one by one says, as a factor: lengths and sizes
-        have seen all labels, and leaving out a fifth shows where that counts."""
+        """The factor by which errors are larger than leaving out one by one says.
+
+        Lengths and sizes have seen all labels; leaving out a fifth shows where that counts.
+        """
         n = len(errors)
         fifths = [np.arange(n)[k::_FIFTHS] for k in range(_FIFTHS)]
         others, _ = leave_out(self._inverse, self._weights, fifths)
@@ -260,8 +268,10 @@ class KernelModel:
         return covariance(self.sizes, atoms, (raw**2).sum(axis=1), counts)
 
     def _draws(self, described: Described, raw: NDArray, cross: NDArray, n: int) -> NDArray[np.float64]:
-        """``(s, n)`` eV: joint draws less the mean, by Matheron's rule: a draw of the prior by random waves
-        (Rahimi and Recht, NIPS 2007), less what it would be predicted as."""
+        """``(s, n)`` eV: joint draws less the mean, by Matheron's rule.
+
+        A draw of the prior by random waves (Rahimi and Recht, NIPS 2007), less its own prediction.
+        """
         rng = np.random.default_rng(_SEED)
         ours, theirs = np.zeros((_PAIRS, len(self.rests))), np.zeros((_PAIRS, n))
         for number in self.descriptor.numbers:
@@ -338,7 +348,7 @@ class KernelModel:
         references = AtomReferences.of(description["references"])
         calibration = read_calibration(description["calibration"], description["format"])
         check_calibration(calibration, references, {"gp"})
-        arrays = _read_arrays(folder / "kernel.npz", description["arrays"])
+        arrays = read_arrays(folder / "kernel.npz", description["arrays"])
         numbers = tuple(element_numbers(settings))
         standard = Standard.from_dict(description["standard"])
         training = {z: AtomsOf(*(arrays[f"{name}_{z}"] for name in _OF_ATOMS)) for z in numbers}
@@ -361,20 +371,6 @@ class KernelModel:
             arrays["rests"],
             calibration,
         )
-
-
-def _read_arrays(path: Path, digest: str) -> dict[str, NDArray]:
-    """The arrays that a description with this hash was written beside."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise SurrogateError(f"{path} is missing; the model is not complete.") from None
-    except OSError as error:
-        raise SurrogateError(f"{path} cannot be read ({error.strerror}).") from None
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise SurrogateError(f"{path} is damaged: it is not what was written with its ensemble.json.")
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 _OF_ATOMS = ("places", "inputs", "molecules")

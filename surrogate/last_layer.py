@@ -22,11 +22,11 @@ _SAMPLE = 500  # atoms that the width of the kernel is found from
 class LastLayerGP:
     """Posterior standard deviation of a Gaussian process on the last atom features of a trained network.
 
-    A molecule's energy is a sum over its atoms, so its kernel with another is the sum of a squared
-    exponential over all pairs of their atoms, as in kernel regression on local environments (Bartók et al.,
+    A molecule's energy is a sum over its atoms. So its kernel with another molecule is the sum of a squared
+    exponential over all pairs of their atoms. That is kernel regression on local environments (Bartók et al.,
     Phys. Rev. B 87, 184115 (2013), https://doi.org/10.1103/PhysRevB.87.184115). Random Fourier features
-    (Rahimi and Recht, NeurIPS 2007) stand for the kernel: training is one pass over the labelled molecules,
-    and what a prediction costs does not depend on how many these are.
+    (Rahimi and Recht, NeurIPS 2007) stand for the kernel. Training is one pass over the labelled molecules,
+    and the cost of a prediction does not depend on their number.
 
     Attributes:
         shift, width: ``(f,)``, mean and standard deviation of the training atoms' features.
@@ -79,6 +79,7 @@ class LastLayerGP:
         Args:
             atoms: ``(n, f)``.
             molecules: ``(n,)`` number of each atom's molecule, below ``count``.
+            count: molecules.
             mean: as `fit` was given it.
         """
         pooled = self._pooled(atoms, molecules, count, mean=mean)

@@ -38,9 +38,13 @@ def covariance(sizes: Sizes, atoms: NDArray, linear: NDArray, counts: NDArray) -
 def fit_sizes(
     rests: NDArray, atoms: NDArray, linear: NDArray, counts: NDArray, *, most_noise: float = np.inf
 ) -> tuple[float, Sizes]:
-    """The penalised negative logarithm of the marginal likelihood at its least, nats, and the sizes there.
+    """Find sizes at the least penalised negative log marginal likelihood (nats), and that likelihood.
 
     Args:
+        rests: ``(n,)`` eV, labels less references and baseline.
+        atoms: ``(n, n)`` kernel of atoms.
+        linear: ``(n, n)`` kernel of the linear part.
+        counts: ``(n, n)`` kernel of element counts.
         most_noise: eV, upper bound of the noise.
     """
     spread = float(np.std(rests)) + 0.01
@@ -81,6 +85,7 @@ def leave_out(
     Args:
         inverse: of the covariance with noise.
         weights: the inverse times the rests.
+        folds: rows of each fold.
     """
     errors, deviations = np.zeros(len(weights)), np.zeros(len(weights))
     for rows in folds:

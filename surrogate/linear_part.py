@@ -34,8 +34,10 @@ class Linear:
 
 
 def whole_numbers(graphs: Sequence[Graph]) -> NDArray[np.float64]:
-    """``(n, j)``: inputs of the molecule, and how far each baseline is from their mean: so are weights of
-    baselines learned, drawn to equal ones."""
+    """``(n, j)``: inputs of the molecule, and how far each baseline is from their mean.
+
+    So weights of baselines are learned, and drawn to equal ones.
+    """
     apart = [np.array(graph.baselines[1:]) - graph.baseline for graph in graphs]
     whole = [np.concatenate([graph.whole_inputs, one]) for graph, one in zip(graphs, apart, strict=True)]
     return np.array(whole, dtype=np.float64).reshape(len(graphs), -1)

@@ -10,9 +10,11 @@ _BINS = 10
 
 
 def ence(errors: NDArray, std: NDArray, bins: int = _BINS) -> float:
-    """Expected normalized calibration error: in bins of equal size by ``std``, how far the root mean squared
-    error is from the root mean variance, over the latter (Levi et al., Sensors 22, 5540 (2022),
-    https://doi.org/10.3390/s22155540)."""
+    """Expected normalized calibration error, in bins of equal size by ``std``.
+
+    It is how far the root mean squared error is from the root mean variance, over the latter. Levi et al.,
+    Sensors 22, 5540 (2022), https://doi.org/10.3390/s22155540.
+    """
     order = np.argsort(std, kind="stable")
     deviations = []
     for part in np.array_split(order, min(bins, len(order))):
@@ -24,11 +26,14 @@ def ence(errors: NDArray, std: NDArray, bins: int = _BINS) -> float:
 def miscalibration_area(
     errors: NDArray, std: NDArray, probability: Callable[[NDArray], NDArray] | None = None
 ) -> float:
-    """Area between the line of perfect calibration and the shares of errors inside central intervals, over
-    all levels (Tran et al., Mach. Learn.: Sci. Technol. 1, 025006 (2020),
-    https://doi.org/10.1088/2632-2153/ab7e1a). 0 is perfect, 0.5 the worst.
+    """Area between perfect calibration and the shares of errors inside central intervals, over all levels.
+
+    0 is perfect, 0.5 the worst (Tran et al., Mach. Learn.: Sci. Technol. 1, 025006 (2020),
+    https://doi.org/10.1088/2632-2153/ab7e1a).
 
     Args:
+        errors: ``(n,)`` eV.
+        std: ``(n,)`` eV.
         probability: of absolute errors over ``std`` below its argument; by default of a normal distribution.
     """
     levels, shares = calibration_curve(errors, std, probability)
@@ -63,15 +68,16 @@ def sharpness(std: NDArray) -> float:
 
 
 def rejection_curve(errors: NDArray, std: NDArray) -> NDArray[np.float64]:
-    """``(n,)`` mean absolute error of the ``k`` molecules with the smallest ``std``, for ``k`` from 1 to
-    n."""
+    """``(n,)`` mean absolute error of the ``k`` molecules with the smallest ``std``, ``k`` from 1 to n."""
     sizes = np.abs(errors)[np.argsort(std, kind="stable")]
     return np.cumsum(sizes) / np.arange(1, len(sizes) + 1)
 
 
 def rejection_gain(errors: NDArray, std: NDArray) -> float:
-    """Area between the rejection curve and the mean error, over that of an oracle that knows the errors: 1 is
-    perfect, 0 no better than random order."""
+    """Area between the rejection curve and the mean error, over that of an oracle that knows the errors.
+
+    1 is perfect, 0 no better than random order.
+    """
     sizes = np.abs(errors)
     gain = sizes.mean() - rejection_curve(errors, std).mean()
     best = sizes.mean() - rejection_curve(errors, sizes).mean()

@@ -59,9 +59,11 @@ def _head(settings: ModelSettings, key: str, outputs: int) -> nn.Module:
 
 
 class AttentionHead(nn.Module):
-    """A molecule's value as a weighted mean of its atoms', with weights that are learned: schnetpack's
-    ``Atomwise`` with a second network, whose softmax over the atoms weighs them (Lee et al., ICML 2019,
-    https://doi.org/10.48550/arXiv.1810.00825)."""
+    """A molecule's value as a weighted mean of its atoms', with weights that are learned.
+
+    It is schnetpack's ``Atomwise`` with a second network, whose softmax over the atoms weighs them (Lee et
+    al., ICML 2019, https://doi.org/10.48550/arXiv.1810.00825).
+    """
 
     aggregation_mode = "attention"
 
@@ -73,6 +75,7 @@ class AttentionHead(nn.Module):
         self.gate[-1].register_parameter("bias", None)  # a softmax does not see it
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add the ``(molecules,)`` values to schnetpack's dictionary, from ``(n, f)`` features of atoms."""
         atoms = inputs["scalar_representation"]
         molecules, count = inputs[_keys.idx_m], len(inputs[_keys.n_atoms])
         weights = attention(self.gate(atoms)[None], molecules, count)[0]
@@ -87,6 +90,7 @@ def attention(gates: Tensor, molecules: Tensor, count: int) -> Tensor:
     Args:
         gates: ``(s, n, 1)``.
         molecules: ``(n,)``, which molecule each atom is of.
+        count: of molecules.
     """
     index = molecules[None, :, None].expand_as(gates)
     shape = (len(gates), count, 1)
@@ -142,7 +146,7 @@ class _RadialBasis(nn.Module):
 
 
 def network_of(model: Any) -> Any:
-    """schnetpack's representation, from inside what hands it further inputs."""
+    """The representation of schnetpack inside the module that adds further inputs."""
     return getattr(model.representation, "network", model.representation)
 
 
@@ -157,14 +161,16 @@ def layers(model: Any) -> list[nn.Module]:
 
 
 def by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """schnetpack's own forward pass, which also has gradients of gradients.
+    """The forward pass of schnetpack itself, which also has gradients of gradients.
 
     Args:
+        model: one network.
         batch: schnetpack's input dictionary, as `surrogate.batches.collate` makes it.
 
     Returns:
-        ``(b,)`` network outputs (times the ensemble's scale: eV beyond atom references and baseline), means
-        over several heads, and the ``(n, features)`` last atom features, from which these compute the energy.
+        ``(b,)`` network outputs, means over several heads; times the ensemble's scale they are eV beyond
+        references and baseline. And the ``(n, features)`` last atom features, from which the outputs are
+        computed.
     """
     energies, atoms = heads_by_schnetpack(model, batch)
     return energies.mean(dim=0), atoms

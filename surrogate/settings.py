@@ -71,30 +71,30 @@ class ModelSettings:
 
     Args:
         mode: ``3d`` convolves over interatomic distances; ``2d`` over those of a drawing, from SMILES alone.
-        representation: ``schnet``; ``painn``, whose messages also see directions; ``kernel``, a Gaussian
-            process for few labels; ``committee``, kernel and SchNet together; ``auto``, by the number of
-            labels. All but schnet in 3D only.
+        representation: ``schnet``. Or, in 3D only: ``painn``, whose messages also see directions; ``kernel``,
+            a Gaussian process for few labels; ``committee``, kernel and SchNet together; ``auto``, by the
+            number of labels.
         layout: of 2D mode: ``topological`` distances (shortest paths over bonds), or the flat RDKit
             ``depiction``.
-        inputs: further inputs of atoms and pairs: ``chemistry`` (2D: what the SMILES says of atoms and
-            bonds), ``xtb`` (3D: charges and bond orders of a GFN2-xTB single point), or (3D) all that a
-            baseline says of atoms: ``gfn1``, ``gfn2``, ``aimnet2-b973c``, ``aimnet2-wb97m``.
+        inputs: further inputs of atoms and pairs. ``chemistry`` (2D) is what the SMILES says of atoms and
+            bonds. ``xtb`` (3D) is charges and bond orders of a GFN2-xTB single point. ``gfn1``, ``gfn2``,
+            ``aimnet2-b973c`` and ``aimnet2-wb97m`` (3D) are all that a baseline says of atoms.
         baseline: level of theory whose energy at the input geometry is subtracted from labels and added to
-            predictions; empty: labels are learned directly.
+            predictions. If it is empty, labels are learned directly.
         features: width of the atom features and of the filters.
         interactions: number of interaction blocks.
         gaussians: radial basis functions between 0 and ``cutoff``.
         cutoff: Å; pairs farther apart do not interact.
         elements: symbols the model is built for; any other is refused.
-        heads: outputs of one network. Several differ in the last layer alone, and are trained by the
-            likelihood of the labels under their mean and spread: a shallow ensemble (Kellner and Ceriotti,
-            https://doi.org/10.48550/arXiv.2402.16621).
+        heads: outputs of one network. Several are a shallow ensemble
+            (https://doi.org/10.48550/arXiv.2402.16621). They differ in the last layer alone, and the
+            likelihood of the labels under their mean and spread trains them.
         pooling: how a molecule's value comes from its atoms': ``sum`` for an extensive property, such as an
-            energy; ``mean``, or a weighted mean whose weights are learned (``attention``, of networks alone),
-            for an intensive one.
-        uncertainty: sources of the uncertainty estimate: the spread of the ``ensemble``, a Gaussian process
-            (``gp``) on the last atom features, a second head that learns the ``variance`` of errors, or
-            several, each weighted by how well it ranks the validation errors.
+            energy. An intensive one takes ``mean``, or ``attention`` (networks alone), a weighted mean whose
+            weights are learned.
+        uncertainty: sources of the uncertainty estimate. ``ensemble`` is the spread of members. ``gp`` is a
+            Gaussian process on the last atom features. ``variance`` is a second head that learns the variance
+            of errors. Several are each weighted by how well they rank the validation errors.
     """
 
     mode: Mode = "3d"
@@ -239,6 +239,7 @@ class TrainingSettings:
             )
 
     def as_dict(self) -> dict[str, Any]:
+        """All settings by name, as JSON can hold them."""
         return asdict(self)
 
 

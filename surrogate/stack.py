@@ -32,8 +32,11 @@ _SMALLEST = 1e-8  # variance; keeps logarithms finite
 
 
 def evaluate_members(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Outputs ``(s, b)``, the mean of several heads, and last atom features ``(s, n, features)`` of ``s``
-    networks of one architecture."""
+    """Evaluate ``s`` networks of one architecture.
+
+    Returns:
+        Outputs ``(s, b)``, the mean of several heads, and last atom features ``(s, n, features)``.
+    """
     outputs, atoms = evaluate_heads(members, batch)
     return outputs.mean(dim=1), atoms
 
@@ -50,9 +53,8 @@ def evaluate_heads(members: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Te
 def variances(members: Sequence[Any], atoms: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """``(s, b)`` variances of the outputs' errors, as the second heads have learned them.
 
-    A molecule's comes from its atoms' as its value does. The features are taken as they are: the heads that
-    learn to tell errors have no part in making them (Nix and Weigend, ICNN 1994,
-    https://doi.org/10.1109/ICNN.1994.374138).
+    A molecule's comes from its atoms' as its value does. The features are taken as they are: the heads of
+    errors have no part in making them (Nix and Weigend, ICNN 1994, https://doi.org/10.1109/ICNN.1994.374138).
     """
     heads, atoms = [member.output_modules[1] for member in members], atoms.detach()
     each = functional.softplus(_through([head.outnet for head in heads], atoms))
@@ -124,8 +126,11 @@ def _described(known: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 
 def _rows(networks: Sequence[Any], batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Radial basis ``(s, k, gaussians)`` and cutoff function ``(k,)`` of the rows of the filter tables; or
-    ``(s, k)``, of the vectors ``(s, k, 3)`` by which each network sees the pairs."""
+    """Radial basis ``(s, k, gaussians)`` and cutoff function of the rows of the filter tables.
+
+    The cutoff function is ``(k,)``; or ``(s, k)``, of the vectors ``(s, k, 3)`` by which each network sees
+    the pairs.
+    """
     first = networks[0]
     radial = getattr(first.radial_basis, "distances", first.radial_basis)
     if VECTORS in batch:

@@ -16,8 +16,9 @@ _FEWEST = 2  # molecules for each element, to tell what is left from what was fi
 
 @dataclass(frozen=True, eq=False)
 class AtomReferences:
-    """Energy per element (eV) whose sum over a molecule is subtracted before training and added after; or,
-    of an intensive property, a value per element whose mean over its atoms is.
+    """Energy per element (eV) whose sum over a molecule is subtracted before training and added after.
+
+    For an intensive property it is a value per element whose mean over the atoms is subtracted.
 
     The fit is a ridge regression on element counts, drawn towards one shared energy per atom instead of
     towards zero: an element that the sample lacks, or has once, gets that shared value and never blows up.
@@ -96,11 +97,12 @@ def _counted(numbers: Sequence[int], graphs: Sequence[Graph], *, mean: bool) -> 
 
 
 def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray, *, mean: bool = False) -> float:
-    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero. Values of an
-    intensive property (``mean``) are not divided.
+    """Standard deviation in eV of ``(n,)`` energies divided by the number of atoms; never zero.
 
-    1 eV, schnetpack's own unit, where there are hardly more molecules than elements: references fitted to
-    them leave next to nothing, and that says nothing of others.
+    Values of an intensive property (``mean``) are not divided.
+
+    It is 1 eV, schnetpack's own unit, where there are hardly more molecules than elements. References fitted
+    to them leave next to nothing, and that says nothing of others.
     """
     if len(graphs) < _FEWEST * len({int(z) for graph in graphs for z in graph.numbers}):
         return 1.0

@@ -35,9 +35,12 @@ _PRECISIONS: dict[str, Any] = {"32": "32-true", "64": "64-true", "bf16": "bf16-m
 
 @dataclass
 class TrainingHistory:
-    """One row per epoch: ``train_loss`` (eV², mean over batches), ``val_MSE`` (eV²), ``val_MAE`` (eV),
-    ``lr``, ``seconds`` since the start of training. Where forces are learned, also ``val_forces_MSE`` and
-    ``val_forces_MAE`` of their components (eV/Å), which are in the loss with their weight."""
+    """One row per epoch.
+
+    The columns are ``train_loss`` (eV², mean over batches), ``val_MSE`` (eV²), ``val_MAE`` (eV), ``lr``, and
+    ``seconds`` since the start of training. Where forces are learned, ``val_forces_MSE`` and
+    ``val_forces_MAE`` of their components (eV/Å) are added. They are in the loss with their weight.
+    """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
@@ -61,9 +64,11 @@ def train_members(
 
     Args:
         members: networks of one architecture, as ``build_model`` gives them or warm from an earlier round.
-        training, validation: disjoint, or both the same with ``left_out``: then a member learns from the
-            molecules that it is not left out of; targets in ``scale`` eV beyond references and baseline.
-            Where the settings have a weight for forces, both come with forces.
+        training: targets in ``scale`` eV beyond references and baseline. Where the settings have a weight for
+            forces, it comes with forces.
+        validation: as ``training``, and disjoint from it. Or the same set with ``left_out``: then a member
+            learns from the molecules that it is not left out of.
+        settings: of the optimiser.
         seed: of the order of batches.
         scale: eV; the history is in eV.
         warm: the weights are trained already, so ``freeze`` and ``depth_decay`` of the settings apply.
@@ -213,15 +218,16 @@ def exact(device: torch.device) -> torch.dtype:
 
 
 def _unlikelihood(heads: Tensor, squares: Tensor) -> Tensor:
-    """``(s, b)``: minus the logarithm of the likelihood of labels, normal about the heads' mean with their
-    variance."""
+    """``(s, b)``: negative log likelihood of labels, normal about the heads' mean with their variance."""
     variances = heads.var(dim=1) + _SMALLEST_VARIANCE
     return (variances.log() + squares / variances) / 2
 
 
 def _means(values: Tensor, batch: dict[str, Tensor], members: list[int], owner: str = "") -> Tensor:
-    """``(s,)``: means of ``(s, b)`` values over the molecules that each member learns from; or of ``(s, n)``
-    values of what the batch says the ``owner`` of, its atoms."""
+    """``(s,)``: means of ``(s, b)`` values over the molecules that each member learns from.
+
+    With ``(s, n)`` values of atoms, ``owner`` names the entry of the batch with the molecule of each.
+    """
     if LEFT_OUT not in batch:
         return values.mean(dim=1)
     left_out = batch[LEFT_OUT][:, members]
@@ -230,8 +236,10 @@ def _means(values: Tensor, batch: dict[str, Tensor], members: list[int], owner: 
 
 
 def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
-    """``trainer.fit``, with Ctrl-C left to the caller: Lightning turns it into an exit with code 1, and
-    ignores every further one."""
+    """Call ``trainer.fit``, with Ctrl-C left to the caller.
+
+    Lightning turns it into an exit with code 1, and ignores every further one.
+    """
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -247,8 +255,7 @@ def _fit(trainer: pl.Trainer, *arguments: Any) -> None:
 
 
 def _optimizer(member: nn.Module, settings: TrainingSettings, warm: bool) -> torch.optim.Optimizer:
-    """AdamW; of a warm start the learning rate falls from the output to the input, as ``depth_decay``
-    says."""
+    """AdamW; in a warm start the learning rate falls from output to input by ``depth_decay``."""
     if not warm:
         parameters: Any = member.parameters()
     else:
@@ -280,8 +287,8 @@ def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
 class _SingleProcess(LightningEnvironment):
     """One process of its own, whatever the variables of a scheduler say.
 
-    By itself Lightning joins any job of Slurm, LSF, MPI or torchelastic whose variables it finds, and trains
-    as one of the tasks of it, or refuses to.
+    By itself Lightning joins any job of Slurm, LSF, MPI or torchelastic whose variables it finds. It then
+    trains as one of its tasks, or refuses to.
     """
 
     creates_processes_externally = False
