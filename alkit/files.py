@@ -99,6 +99,8 @@ def growing_table(
     """A CSV file that grows beside ``out`` (as ``out.part``) and takes its name when the block ends well.
 
     Args:
+        out: the CSV file to write; it must not exist.
+        header: names of its columns.
         made_from: what decides the rows; a table begun from something else is not continued.
         chunk: rows are kept in multiples of this, so that a table made in pieces is the same as one made at
             once.

@@ -17,8 +17,10 @@ _deferred = 0
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Both signals raise KeyboardInterrupt in the main thread, from where this must be called. Threads that
-    are started inside have SIGINT blocked, and so do child processes unless they unblock it."""
+    """Make both signals raise KeyboardInterrupt in the main thread, from where this must be called.
+
+    Threads that are started inside have SIGINT blocked, and so do child processes unless they unblock it.
+    """
     global _requested
     _requested = False
     # A handler for SIGINT too: where the parent has it ignored, as shells do for `command &`, the kernel
@@ -42,8 +44,10 @@ def listening() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """A wish to stop waits for the end of what must not be cut in two, such as a transaction that would
-    keep its lock; a second wish does not wait."""
+    """Let a wish to stop wait for the end of what must not be cut in two.
+
+    Such is a transaction that would keep its lock. A second wish does not wait.
+    """
     global _deferred
     before, _deferred = _requested, _deferred + 1
     try:

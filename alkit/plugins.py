@@ -17,8 +17,11 @@ GIVEN = "python:"  # before the name of what was given as an object, which no fi
 
 
 class Pickled(bytes):
-    """An object that this process was given, on its way to the workers. A type of its own, because no
-    campaign file, ledger or command line can hold one: what they hold as bytes is never loaded."""
+    """An object that this process was given, on its way to the workers.
+
+    It is a type of its own, because no campaign file, ledger or command line can hold one. What they hold as
+    bytes is never loaded.
+    """
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ def create(plugin: Any, name: str, settings: Mapping[str, Any] | None = None) ->
     """An object of the class ``plugin``; an object or a function as it is, which takes no settings.
 
     Args:
+        plugin: a class, an object or a function.
         name: what messages call it, such as "acquisition ./mine.py:score".
+        settings: arguments of the class.
 
     Raises:
         ConfigError: it does not take the settings.

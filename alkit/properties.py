@@ -90,6 +90,7 @@ def kind_of(name: str, stated: str = "") -> Kind | None:
     """Whether a property grows with the molecule; None where nobody says it.
 
     Args:
+        name: of the property, such as ``u0``.
         stated: what its file says: ``atomization``, ``total``, ``extensive``, ``intensive`` or ``scalar``.
     """
     if stated in ("atomization", "total"):

@@ -17,8 +17,9 @@ _SHOWN = 10  # molecules of a pool that a notebook shows
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pool:
-    """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them. Where it says eV,
-    predictions and labels of another property are in that property's unit.
+    """The ``n`` molecules that may be acquired, as the ensemble of ``s`` members sees them.
+
+    Where it says eV, predictions and labels of another property are in that property's unit.
 
     Attributes:
         smiles: ``n`` canonical SMILES, the molecules' identity.
@@ -26,7 +27,7 @@ class Pool:
         std: ``(n,)`` eV, calibrated standard deviation.
         embeddings: ``(n, d)`` pooled last-layer features; or features of the geometry that labels start from
             (`alkit.molecules.soap`), where the function needs "soap" or ``acquisition.features`` says so.
-        cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far: a function
+        cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far. A function
             that uses it may choose otherwise on another day.
         xtb_energy: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at
             the geometry that the surrogate sees: known without a label. None unless the function `needs` it.
@@ -144,10 +145,10 @@ class Acquisition(Protocol):
     """Chooses a batch.
 
     A function ``score(pool, context) -> (n,)`` does as well: higher is better, and alkit takes the best.
-    Either may have an attribute ``needs``, a tuple of what it cannot do without: "xtb_energy"
-    (`Pool.xtb_energy`, which is computed only then), "members" (an ensemble of two at least), "soap" (SOAP
-    features as embeddings, unless the campaign file's ``acquisition.features`` says otherwise) or
-    "covariance" (`Pool.covariance`). A campaign that cannot give it says so before it begins.
+    Either may have an attribute ``needs``, a tuple of what it cannot do without. "xtb_energy" is
+    `Pool.xtb_energy`, which is computed only then. "members" is an ensemble of two at least. "soap" is SOAP
+    features as embeddings, unless the campaign file's ``acquisition.features`` says otherwise. "covariance"
+    is `Pool.covariance`. A campaign that cannot give it says so before it begins.
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
@@ -168,6 +169,16 @@ class TopScore:
     name: str
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """The ``batch_size`` molecules of highest score, best first; equal scores in the pool's order.
+
+        Args:
+            pool: ``n`` molecules.
+            context: of the round.
+            batch_size: molecules to choose.
+
+        Raises:
+            AcquisitionError: the scores are not ``(n,)`` finite numbers.
+        """
         returned = self.score(pool, context)
         try:
             scores = _numbers(returned)

@@ -27,13 +27,13 @@ _WILD = 10.0
 class Bias:
     """The molecules whose labels lower the surrogate's errors over the target set most.
 
-    What a candidate's label is nobody knows, but its GFN2-xTB energy is known for all of them, and a ridge
-    regression on the embeddings learns from the labelled molecules how the two differ. Both together, less
-    the surrogate's prediction, estimate its error. To each squared error comes the regression's variance, on
-    average as much: what the estimate does not tell. Then the molecule is taken that, once such a regression
-    knows its label, leaves the least of their sum over the target set. The next is judged with all before it,
-    and so on: the density of the target counts, the uncertainty, and what is wrong. Without a target set the
-    sum is over the pool.
+    A candidate's label is unknown, but its GFN2-xTB energy is known. A ridge regression on the embeddings
+    learns from the labelled molecules how the two differ. Both together, less the surrogate's prediction,
+    estimate its error. To each squared error comes the regression's variance, on average as much: what the
+    estimate does not tell. Then the molecule is taken whose label leaves the least of their sum over the
+    target set, once such a regression knows it. The next is judged with all before it, and so on. So the
+    density of the target counts, the uncertainty, and the error. Without a target set the sum is over the
+    pool.
 
     To choose by what a label says of a target: EPIG (doi:10.48550/arXiv.2304.08151) does. A choice by
     variance alone is BAIT (doi:10.48550/arXiv.2106.09675), one by errors alone is orthogonal matching pursuit
@@ -45,7 +45,7 @@ class Bias:
         candidates: of a larger pool, or target, as many molecules are drawn at random, four times the batch
             at least, and stand for it; time and memory grow with them.
 
-    Needs `Pool.xtb_energy`, and features that stay as they are: the embeddings of a SchNet of a few hundred
+    Needs `Pool.xtb_energy`, and features that stay as they are. The embeddings of a SchNet of a few hundred
     labels carry over to other molecules too little for this (docs/decisions/019).
     """
 
@@ -56,6 +56,7 @@ class Bias:
         self.candidates = whole("bias", "candidates", candidates, least=1)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Take molecules one by one, each judged with all before it; of large pools from a random part."""
         size = max(self.candidates, 4 * batch_size)
         if context.target is not None and len(context.target) > size:
             part = np.sort(context.rng.choice(len(context.target), size, replace=False))
@@ -99,8 +100,8 @@ class ErrorReduction:
         power: see `Bias`.
         over: rows of the target; all by default.
 
-    A molecule's value changes the errors at all points ``x`` by ``shared / total`` times its own error, where
-    ``shared`` is their covariance ``xᵀ Σ xᵢ`` with it, and ``total`` its own variance with noise.
+    A molecule's value changes the errors at all points ``x`` by ``shared / total`` times its own error.
+    ``shared`` is their covariance ``xᵀ Σ xᵢ`` with it, ``total`` its own variance with noise.
     """
 
     def __init__(self, posterior: Posterior, errors: NDArray, power: float, over: NDArray | None = None):

@@ -100,9 +100,9 @@ class BoTorch:
         arguments: of the function's constructor, beyond those that alkit fills.
         minimise: whether extremes are low or high energies.
         beta: of functions that take one.
-        candidates: beyond as many molecules, the batch is chosen from a part of the pool: a third the most
-            promising (mean and two standard deviations), a third the most uncertain, and the rest at random.
-            Four times the batch at least.
+        candidates: beyond as many molecules, the batch is chosen from a part of the pool. A third are the
+            most promising (mean and two standard deviations), a third the most uncertain, and the rest
+            random. Four times the batch at least.
         points: molecules drawn from the pool for which the variance is integrated.
         samples: joint draws from the Gaussian process for a Monte Carlo function; an even number.
     """
@@ -160,6 +160,7 @@ class BoTorch:
             )
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Choose a batch with BoTorch's greedy discrete optimiser; of large pools from a part."""
         with _own_random_state(context.rng) as seed, exactly(), torch.no_grad():
             ask = self._ask_gp if self.model == "gp" else self._ask_ensemble
             question = ask(pool, context, max(self.candidates, 4 * batch_size), seed)
@@ -186,8 +187,11 @@ class BoTorch:
 
     @property
     def _drawn(self) -> bool:
-        """Whether all that it asks of a Gaussian process are joint draws, the same for every candidate and
-        pick; of a class that is not BoTorch's own nobody knows."""
+        """Whether all that it asks of a Gaussian process are joint draws.
+
+        They are then the same for every candidate and pick. For a class that is not BoTorch's own this is
+        unknown.
+        """
         own = self.kind.__module__.startswith("botorch.")
         reduces = issubclass(self.kind, SampleReducingMCAcquisitionFunction)
         return own and reduces and not self._asks_process

@@ -22,6 +22,8 @@ class LargestClusterMaximumDistance:
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Always the farthest molecule of the cluster with the largest sum of squared distances."""
+
         def next_one(near: NearestCentre, left: Unchosen) -> int:
             largest = np.bincount(near.centres, weights=near.distances).argmax()
             return left.best(np.where(near.centres == largest, near.distances, -1.0))
@@ -36,12 +38,12 @@ class FarthestPoint:
     """
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Always the molecule farthest from all labelled and chosen ones, in standardised embeddings."""
         return _centre_by_centre(pool, context, batch_size, lambda near, left: left.best(near.distances))
 
 
 class KMeansPlusPlus:
-    """Drawn one by one, as probable as the squared distance to all labelled and chosen ones is large, times
-    ``std ** power``.
+    """Draws one by one, by squared distance to all labelled and chosen ones times ``std ** power``.
 
     As BADGE, whose gradients hold both in one: Ash et al., ICLR 2020,
     https://doi.org/10.48550/arXiv.1906.03671
@@ -54,6 +56,7 @@ class KMeansPlusPlus:
         self.power = number("kmeans++", "power", power, least=0)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Draw the batch molecule by molecule; where all allowed ones have weight 0, they have the same."""
         largest = pool.std.max(initial=0.0) or 1.0  # powers of the ratio cannot overflow
         weights = (pool.std / largest) ** self.power
 
@@ -98,6 +101,7 @@ class ClusterTop:
         self.clusters = None if clusters is None else whole("cluster_top", "clusters", clusters, least=1)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """The most uncertain molecule of each cluster, then the second of each, and so on; repeats last."""
         points, _ = standardised(pool, context)
         new = Unchosen(pool, context).first_of_each()
         clusters = np.zeros(len(pool), dtype=np.int64)

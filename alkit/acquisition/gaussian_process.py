@@ -51,7 +51,7 @@ def project(
     """The leading principal components of ``(m, d)`` and ``(n, d)`` embeddings, `m x k` and `n x k`.
 
     Every feature is standardised first. Afterwards one number scales all components, so that the squared
-    distance between two molecules is 2 on average and one kernel's starting values suit all embeddings.
+    distance between two molecules is 2 on average. So one kernel's starting values suit all embeddings.
     Centre, scales and components come from the labelled molecules and at most ``sample`` of the pool.
     """
     shown = pool[np.sort(rng.choice(len(pool), min(sample, len(pool)), replace=False))]
@@ -93,8 +93,11 @@ def fit_gaussian_process(
 
 
 def _loss(likelihood: ExactMarginalLogLikelihood) -> Callable[[], Any]:
-    """BoTorch's loss with gradients. Where a step of the search goes so far that the covariance has no
-    eigenvalues, it says so in the way that BoTorch takes for a step to shorten."""
+    """BoTorch's loss with gradients.
+
+    A step of the search can go so far that the covariance has no eigenvalues. The loss then fails as BoTorch
+    expects, and the step is made shorter.
+    """
     parameters = {name: value for name, value in likelihood.named_parameters() if value.requires_grad}
     loss = get_loss_closure_with_grads(likelihood, parameters=parameters)
 

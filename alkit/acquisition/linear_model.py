@@ -119,6 +119,7 @@ class MaximumDeterminant:
         self.noise = number("maxdet", "noise", noise, above=0)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Always the molecule of largest posterior variance, given the labels and those before it."""
         posterior = Posterior(*_prepared(pool, context), self.noise)
 
         def add(index: int) -> None:
@@ -143,6 +144,7 @@ class Bait:
         self.noise = number("bait", "noise", noise, above=0)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Always the molecule whose label lowers the variance over pool and labelled molecules most."""
         points, known = _prepared(pool, context)
         lowered = VarianceReduction(Posterior(points, known, self.noise), points.T @ points + known.T @ known)
         return select_greedily(pool, context, batch_size, lowered.gains, lowered.add)
@@ -151,14 +153,15 @@ class Bait:
 class IntegratedVariance:
     """Always the molecule whose label takes most from the surrogate's own variance over the target set.
 
-    By the covariance of the energies given all labels, as the kernel knows it, not by a model on embeddings
-    (Cohn, Neural Networks 9 (1996) 1071-1083, https://doi.org/10.1016/0893-6080(95)00137-9; Seo et al., IJCNN
-    2000, https://doi.org/10.1109/IJCNN.2000.861310). Without a target set the sum is over the pool.
+    The covariance of the energies given all labels is the kernel's own, not that of a model on embeddings.
+    Cohn, Neural Networks 9 (1996) 1071-1083, https://doi.org/10.1016/0893-6080(95)00137-9; Seo et al., IJCNN
+    2000, https://doi.org/10.1109/IJCNN.2000.861310. Without a target set the sum is over the pool.
     """
 
     needs = ("covariance",)
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Choose one molecule after another, each given those before it; no label values are needed."""
         shared, target = pool.covariance, (pool if context.target is None else context.target).covariance
         assert shared is not None  # they are in `needs`
         assert target is not None

@@ -1,10 +1,9 @@
 """Several wishes at once: the label, and descriptors that RDKit computes exactly.
 
 The front is what no labelled molecule beats in every wish at once. A candidate is worth the volume that its
-label is expected to add to what the front dominates: the expected hypervolume improvement of Emmerich et al.,
-in closed form over BoTorch's box decomposition (Yang et al., J. Glob. Optim. 75 (2019) 3,
-https://doi.org/10.1007/s10898-019-00798-7; Daulton et al., NeurIPS 2020,
-https://doi.org/10.48550/arXiv.2006.05078). One wish alone, the label, is uncertain.
+label is expected to add to what the front dominates. That is the expected hypervolume improvement of Emmerich
+et al. (closed form: https://doi.org/10.1007/s10898-019-00798-7). BoTorch's box decomposition is from Daulton
+et al., NeurIPS 2020, https://doi.org/10.48550/arXiv.2006.05078. One wish alone, the label, is uncertain.
 """
 
 from __future__ import annotations
@@ -92,6 +91,7 @@ class Pareto(Extremes):
         return _Improvement(self, pool, known).of(np.arange(len(pool)))
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """Take the molecule of largest expected improvement, believe its mean, and repeat."""
         known = self.values(context.targets, context.smiles)
         improvement = _Improvement(self, pool, known)
         worth, chosen = improvement.of(np.arange(len(pool))), list[int]()

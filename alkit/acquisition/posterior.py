@@ -73,9 +73,9 @@ class _TableKernel(Kernel):
 class PoolGP(SingleTaskGP):
     """A Gaussian process on ``c`` molecules; a molecule's input is its index.
 
-    It is a process given every label but one, as its prior, and the last label as its only training point.
-    So every question costs a look-up instead of a solve with all labels, and everything that BoTorch does
-    with a process (joint posteriors, ``fantasize``, ``condition_on_observations``) works and is exact.
+    It is a process given every label but one, as its prior, and the last label as its only training point. So
+    every question costs a look-up instead of a solve with all labels. Everything that BoTorch does with a
+    process (joint posteriors, ``fantasize``, ``condition_on_observations``) works and is exact.
 
     Args:
         mean: `c`, eV, given every label but the last.
@@ -127,8 +127,8 @@ class PoolGP(SingleTaskGP):
 class IntegratedVariance(AcquisitionFunction):
     """qNegIntegratedPosteriorVariance in closed form, one molecule at a time.
 
-    What a label would leave of the variance does not depend on its value, so the pending molecules are
-    conditioned on once, and every candidate costs one row of a table. Seo et al., IJCNN 2000,
+    The variance that a label leaves does not depend on its value. So the pending molecules are conditioned on
+    once, and every candidate costs one row of a table. Seo et al., IJCNN 2000,
     https://doi.org/10.1109/IJCNN.2000.861310
 
     Args:
@@ -145,6 +145,7 @@ class IntegratedVariance(AcquisitionFunction):
         self.set_X_pending(X_pending)
 
     def set_X_pending(self, X_pending: Tensor | None = None) -> None:  # noqa: N802 - BoTorch's name
+        """Condition the table on the pending molecules ``(q, 1)``, given by their indices; None for none."""
         self.X_pending = X_pending  # type: ignore[assignment] # BoTorch's annotation forgets None
         self.left, self.towards = self.variances, self.rows[:, self.points]
         if X_pending is None:

@@ -37,7 +37,7 @@ class Extremes:
     Args:
         minimise: whether low or high energies are looked for.
         per_heavy_atom: whether energies, labels and standard deviations are divided by the number of atoms
-            that are not hydrogen, so that what is looked for is not the largest molecule.
+            that are not hydrogen. Otherwise the largest molecule has the lowest energy.
         weights: eV that one unit of a descriptor is worth, by its name (`alkit.descriptors`); added to what
             is looked for, negative for what should be low.
     """
@@ -99,6 +99,7 @@ class ConfidenceBound(Extremes):
         self.beta = number(self.name, "beta", beta, least=0)
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` scores: the mean, in the wanted direction, plus ``√beta`` standard deviations."""
         return self.gains(pool.mean, pool.smiles) + np.sqrt(self.beta) * self.widths(pool)
 
 
@@ -113,6 +114,7 @@ class ExpectedImprovement(Extremes):
     name = "ei"
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` expected improvements on the best label."""
         z, widths = self.standardised(pool, context)
         return widths * np.maximum(_density(z) + z * ndtr(z), 0.0)
 
@@ -126,6 +128,7 @@ class LogExpectedImprovement(Extremes):
     name = "log_ei"
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` logarithms of the expected improvement, finite far below the best label too."""
         z, widths = self.standardised(pool, context)
         return np.log(widths) + log_improvement(z)
 
@@ -139,6 +142,7 @@ class ProbabilityOfImprovement(Extremes):
     name = "pi"
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` probabilities, 0 to 1, of a label better than the best one."""
         return ndtr(self.standardised(pool, context)[0])
 
 
@@ -170,6 +174,7 @@ class Thompson(Extremes):
         self.needs = ("members",) if draw == "members" else ()
 
     def select(self, pool: Pool, context: RoundContext, batch_size: int) -> Sequence[int]:
+        """One draw a molecule of the batch: the best that is still free by that draw."""
         members, widths = self.gains(pool.samples, pool.smiles), self.widths(pool)
         mean, free = members.mean(axis=0), np.ones(len(pool), dtype=bool)
         chosen: list[int] = []
@@ -201,6 +206,7 @@ class InformationGain:
         self.noise = None if noise is None else number("bald", "noise", noise, above=0)
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` nats that a label with the noise tells of the energy: ``½ log(1 + (std / noise)²)``."""
         noise = context.accuracy if self.noise is None else self.noise
         return 0.5 * np.log1p((pool.std / noise) ** 2)
 
@@ -221,6 +227,7 @@ class OutsideAccuracy:
         self.accuracy = number("outside_accuracy", "accuracy", accuracy, above=0) if own_accuracy else None
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` probabilities, 0 to 1, that the error is larger than the accuracy."""
         accuracy = context.accuracy if self.accuracy is None else self.accuracy
         return 2 * ndtr(-accuracy / np.maximum(pool.std, STD_FLOOR))
 
@@ -251,6 +258,15 @@ class PerSecond:
         self.needs = tuple(sorted(base.needs(inner)))
 
     def __call__(self, pool: Pool, context: RoundContext) -> NDArray[np.float64]:
+        """``(n,)`` values of the wrapped score, divided by the expected seconds of each label.
+
+        Args:
+            pool: ``n`` molecules with their cost.
+            context: of the round.
+
+        Raises:
+            AcquisitionError: the score is negative for some molecule.
+        """
         values = np.asarray(self.value(pool, context), dtype=np.float64)
         if (values < 0).any():
             bad = np.flatnonzero(values < 0)[0]

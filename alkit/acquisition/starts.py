@@ -10,11 +10,15 @@ from surrogate.low_rank import Covariance
 
 
 def far_apart(features: NDArray[np.float64], count: int, seed: int) -> list[int]:
-    """Rows by k-means++: each with a probability as its squared distance to the nearest before it (Arthur and
-    Vassilvitskii, SODA 2007). They may be fewer than ``count``, as equal rows are one.
+    """Draw rows by k-means++ (Arthur and Vassilvitskii, SODA 2007).
+
+    Each has a probability as its squared distance to the nearest before it. They may be fewer than ``count``,
+    as equal rows are one.
 
     Args:
         features: ``(n, d)``.
+        count: rows to draw.
+        seed: of the draws.
     """
     from sklearn.cluster import kmeans_plusplus
 
@@ -23,8 +27,10 @@ def far_apart(features: NDArray[np.float64], count: int, seed: int) -> list[int]
 
 
 def least_variance(covariance: Covariance, count: int) -> list[int]:
-    """Rows whose labels leave the least of the variance of all, one after the other, see
-    `alkit.acquisition.linear_model.IntegratedVariance`."""
+    """Rows whose labels leave the least of the variance of all, one after the other.
+
+    See `alkit.acquisition.linear_model.IntegratedVariance`.
+    """
     lowered, chosen = VarianceReduction.among(covariance, covariance), list[int]()
     for _ in range(min(count, len(covariance))):
         gains = lowered.gains()

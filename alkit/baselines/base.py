@@ -1,8 +1,8 @@
 """The contract of a baseline: a molecule in its geometry goes in, a cheap energy comes out.
 
-A surrogate learns the label less the baseline (delta learning: Ramakrishnan, Dral, Rupp, von Lilienfeld,
-doi:10.1021/acs.jctc.5b00099), and may see what the same calculation says of atoms and bonds. A baseline is
-no label: it is never counted as one, and its energies are never mixed with labels.
+A surrogate learns the label less the baseline: delta learning (Ramakrishnan et al.,
+https://doi.org/10.1021/acs.jctc.5b00099). It may also see what the same calculation says of atoms and bonds.
+A baseline is no label: it is never counted as one, and its energies are never mixed with labels.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class BaselineSpec:
 
     @classmethod
     def of(cls, kind: str, settings: Mapping[str, Any] | None = None) -> BaselineSpec:
+        """The spec of a kind with its settings, which may come in any order."""
         return cls(kind, tuple(sorted((name, _frozen(value)) for name, value in (settings or {}).items())))
 
     def as_dict(self) -> dict[str, Any]:
@@ -176,6 +177,7 @@ def specs_of(
     """Specs of a list of mappings with a ``kind``; a name that stands for several becomes these.
 
     Args:
+        given: mappings, as in the campaign file.
         what: the key that names them, for errors.
 
     Raises:

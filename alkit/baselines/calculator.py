@@ -40,8 +40,11 @@ class _Calculator(Baseline):
         return str(getattr(self.simulator, "version", ""))
 
     def read(self, molecule: Molecule) -> Reading:
-        """Raises `LabelError` "unsupported_element", "unpaired_electrons", "calculation_failed" or
-        "not_finite"."""
+        """Compute the baseline.
+
+        Raises:
+            LabelError: "unsupported_element", "unpaired_electrons", "calculation_failed" or "not_finite".
+        """
         if int(np.sum(molecule.numbers)) % 2:
             raise LabelError("unpaired_electrons", f"{molecule.smiles}: a baseline is for closed shells")
         atoms = Atoms(molecule.numbers, molecule.positions)

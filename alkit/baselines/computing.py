@@ -34,6 +34,7 @@ class Read:
     spec: BaselineSpec
 
     def __call__(self, molecule: Molecule) -> Reading:
+        """Compute one molecule's reading in a worker."""
         return create_baseline(self.spec).read(molecule)
 
 
@@ -48,7 +49,10 @@ def read_all(
     """The readings of every molecule, one for each spec, or the first error in their place.
 
     Args:
+        specs: baselines to compute.
+        molecules: with geometries, in Å.
         call_all: how workers are called; baselines by torch run here, where the surrogate runs.
+        cache: looked up before, filled after; none by default.
         advance: called with the number of molecules that are done.
     """
     found: list[Readings | LabelError | DataError] = []

@@ -65,8 +65,11 @@ class _GFN(Baseline):
         return f"tblite {version('tblite')}"
 
     def read(self, molecule: Molecule) -> Reading:
-        """Raises `LabelError` "unsupported_element", "unpaired_electrons", "scf_not_converged" or
-        "not_finite"."""
+        """Compute the single point.
+
+        Raises:
+            LabelError: "unsupported_element", "unpaired_electrons", "scf_not_converged" or "not_finite".
+        """
         numbers = np.asarray(molecule.numbers, dtype=np.int64)
         references = atom_energies(self.method, numbers, molecule.smiles)
         if int(numbers.sum()) % 2:
@@ -114,8 +117,11 @@ class GFN2(_GFN):
 
 
 class _SCF(NamedTuple):
-    """Atomic units: energy, charges and energies of atoms, shells ``(n, 3)``, bands ``(n, 2)``, bond orders,
-    HOMO and LUMO, dipole."""
+    """The results of a single point, in atomic units.
+
+    Energy, charges and energies of atoms, shells ``(n, 3)``, bands ``(n, 2)``, bond orders, HOMO and LUMO,
+    dipole.
+    """
 
     energy: float
     charges: NDArray[np.float64]
@@ -155,8 +161,12 @@ def _scf(method: str, numbers: NDArray, bohr: NDArray, smiles: str) -> _SCF:
 def _of_orbitals(
     calculator: Any, result: Any, atoms: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mulliken populations ``(n, 3)`` of s, p and d; ``(n, 2)`` energies of the occupied and the empty
-    orbitals, weighted by electrons or holes and by their share at each atom; HOMO and LUMO."""
+    """Populations, bands and frontier orbitals.
+
+    Returns:
+        Mulliken populations ``(n, 3)`` of s, p and d. Energies ``(n, 2)`` of the occupied and the empty
+        orbitals, weighted by electrons or holes and by their share at each atom. HOMO and LUMO.
+    """
     density, overlap, coefficients, energies, occupations = (
         np.array(result.get(name))
         for name in (

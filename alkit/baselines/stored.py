@@ -29,6 +29,7 @@ class Stored(Baseline):
 
     @property
     def level(self) -> Level:
+        """The level of theory of the dataset's column, in eV."""
         return Level(f"{self._dataset.level_of(self._property)} {self._property} (stored)", "energy", "eV")
 
     def read(self, molecule: Molecule) -> Reading:

@@ -1,6 +1,6 @@
 """How the acquired molecules had been predicted before their labels came.
 
-Selection takes molecules that are thought to be wrong, so that an interval which holds 90 % of the labels of
+Selection takes molecules whose predictions may be wrong. So an interval that holds 90 % of the labels of
 random molecules holds fewer of theirs.
 """
 
@@ -30,10 +30,10 @@ def judge(state: RoundState) -> dict[str, float]:
     """Metrics of the round; the predictions are kept.
 
     Returns:
-        ``acquired_coverage_90``: share of the acquired molecules whose label lies in the 90 % interval that
-        was predicted. ``acquired_widening``: the factor on intervals that would have held 90 % of the labels
-        acquired in earlier rounds, by the conformal quantile of their scores, and ``acquired_widened_90``:
-        the share of this round's labels in intervals of that width. Each only where it can be known.
+        ``acquired_coverage_90``: share of the acquired molecules whose label lies in the predicted 90 %
+        interval. ``acquired_widening``: the factor on intervals that would have held 90 % of the labels of
+        earlier rounds, by the conformal quantile of their scores. ``acquired_widened_90``: the share of this
+        round's labels in intervals of that width. Each only where it can be known.
     """
     scores = _scores_of_round(state)
     if scores is None or not len(scores):

@@ -93,14 +93,17 @@ def _check_xtb(state: RoundState, name: str) -> None:
 
 
 def needs_xtb_energy(state: RoundState) -> bool:
+    """Whether the acquisition function uses GFN2-xTB energies of candidates."""
     return "xtb_energy" in needs(state.acquisition)
 
 
 def needs_covariance(state: RoundState) -> bool:
+    """Whether the acquisition function uses the covariance of a kernel."""
     return "covariance" in needs(state.acquisition)
 
 
 def needs_soap(state: RoundState) -> bool:
+    """Whether embeddings are SOAP features: the function or the campaign file says so."""
     return on_soap(state.acquisition, state.config.acquisition.features)
 
 
@@ -158,8 +161,10 @@ def _covariance(arrays: dict[str, NDArray]) -> Covariance:
 
 
 def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | None = None) -> RoundContext:
-    """What the campaign knows in this round, and the part of the pool that is the target set. Nothing of the
-    test set is in it."""
+    """What the campaign knows in this round, with the part of the pool that is the target set.
+
+    Nothing of the test set is in it.
+    """
     known, embeddings = counted_labels(state, state.round - 1), arrays["labelled_embeddings"]
     xtb_energy = None
     if needs_soap(state):
@@ -183,8 +188,10 @@ def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | 
 
 
 def _accuracy(state: RoundState, known: list[tuple[Candidate, float]]) -> float:
-    """What the campaign aims at where its file does not say it: chemical accuracy of energies, a tenth of the
-    labels' standard deviation of another property."""
+    """The accuracy that a campaign aims at where its file does not say it.
+
+    Chemical accuracy of energies; a tenth of the labels' standard deviation of another property.
+    """
     if is_energy(state.config.target):
         return CHEMICAL_ACCURACY
     return max(_SHARE_OF_SPREAD * float(np.std([value for _, value in known])), 1e-9)
@@ -210,8 +217,11 @@ def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.
 
 
 def predict(state: RoundState) -> None:
-    """Mean, uncertainty and embedding of every screened candidate, and the embeddings of what is labelled;
-    with their xTB energies, where the acquisition function needs them."""
+    """Predict every screened candidate and keep mean, uncertainty and embedding.
+
+    Also kept are the embeddings of labelled molecules, and xTB energies where the acquisition function needs
+    them.
+    """
     from surrogate import load_surrogate
 
     ensemble = load_surrogate(state.path("model", round_=state.round - 1))

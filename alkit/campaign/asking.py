@@ -55,8 +55,10 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a campaign waits for: the round, the column that labels belong to, the molecules, and the unit of
-    the predictions."""
+    """The molecules whose labels a campaign waits for.
+
+    It also has the round, the column that labels belong to, and the unit of the predictions.
+    """
 
     round: int
     column: str

@@ -34,7 +34,11 @@ def label_of(row: LabelRow, molecule: Molecule, number: float, level: Level, rea
     """The label of a row, in the row's geometry or, where it has none, in the ``molecule``'s.
 
     Args:
+        row: of the user's table.
+        molecule: with the geometry that the campaign uses, Å.
         number: as the row has it.
+        level: of the campaign.
+        reading: how a number becomes a label: unit, kind and references.
 
     Raises:
         RefusalError: an energy that its atoms cannot have, or the geometry of another molecule.

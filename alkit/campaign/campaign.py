@@ -220,10 +220,11 @@ class Campaign(CampaignTables):
         """Take labels that were computed elsewhere.
 
         Args:
-            frame: a pandas frame, a list of dictionaries or a dictionary of columns: ``id`` or ``smiles``,
-                and a label (column "u0_eV" or the like) or a ``reason`` why there is none; ``atoms`` may be
-                the geometry (ASE's `Atoms`) that the label belongs to. In a frame, NaN is a label to come.
-            options: ``level``, ``unit``, ``kind``, ``references``, ``column``, ``replace`` and
+            frame: a pandas frame, a list of dictionaries or a dictionary of columns. A row has ``id`` or
+                ``smiles``, and a label (column "u0_eV" or the like) or a ``reason`` why there is none.
+                ``atoms`` may be the geometry (ASE's `Atoms`) that the label belongs to. In a frame, NaN is a
+                label to come.
+            **options: ``level``, ``unit``, ``kind``, ``references``, ``column``, ``replace`` and
                 ``rest_failed`` of `alkit.campaign.telling.tell`.
 
         Returns:

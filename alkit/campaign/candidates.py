@@ -33,6 +33,7 @@ def examine(
 
     Args:
         smiles: as proposed.
+        domain: the elements and sizes that the campaign is about.
         taken: molecules that the campaign has labelled, or failed to.
         seen: canonical SMILES of this round's earlier proposals.
         held_out: as ``held_out_graphs`` has it.

@@ -132,6 +132,9 @@ def keep_config(
     """Keep the campaign's settings and what has changed in them, in the ledger and as a campaign file.
 
     Args:
+        ledger: of the campaign.
+        config: new settings.
+        folder: of the campaign.
         changed: as `changed_settings` has it.
         goes_on: the campaign had ended, and its changed stop rules let it go on.
     """

@@ -28,6 +28,8 @@ def fork(folder: Path, new: Path, round_: int | None = None) -> int:
     ``folder`` may be running.
 
     Args:
+        folder: of the existing campaign.
+        new: a folder that does not exist yet.
         round_: the last evaluated one by default.
 
     Returns:

@@ -33,8 +33,11 @@ class LabelSource:
 
     @cached_property
     def cache(self) -> LabelCache | None:
-        """Labels shared with other campaigns; labels that are looked up, or come by hand, need none, and
-        those of a simulator given as an object have no name to be found by."""
+        """Labels shared with other campaigns, or None.
+
+        There is none for labels that are looked up or come by hand. A simulator given as an object has none
+        either: it has no name to be found by.
+        """
         where = self._config.simulator.cache
         if where == "none" or self._given or self._config.simulator.kind in ("lookup", MANUAL):
             return None
@@ -42,8 +45,10 @@ class LabelSource:
 
     @cached_property
     def baselines(self) -> BaselineCache | None:
-        """Baselines shared with other campaigns; the campaign's own where labels are not shared, and none
-        before it has a folder."""
+        """Baselines shared with other campaigns, or None.
+
+        They are the campaign's own where labels are not shared. There are none before it has a folder.
+        """
         where = self._config.simulator.cache
         if where == "none":
             own = self._folder / BASELINES_FILE

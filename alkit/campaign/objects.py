@@ -61,8 +61,9 @@ class Objects:
             raise ConfigError(_again("acquisition", config.acquisition.name))
 
     def acquisition_of(self, config: CampaignConfig) -> Acquisition:
-        """The acquisition function of a campaign; where it was given as an object, and now is not, one that
-        says so when it is asked.
+        """The acquisition function of a campaign.
+
+        Where it was given as an object before and is not given now, it is one that says so when asked.
 
         Raises:
             ConfigError: there is none of that name.

@@ -28,10 +28,9 @@ _FOLDER = "pretrained"
 def pretrained(state: RoundState, section: PretrainingConfig) -> Ensemble:
     """The networks that have learned the cheap level; fitted once and kept in the campaign's folder.
 
-    Cheap energies are single points at the input geometry, at a level of their own: they never count as the
-    campaign's labels and never mix with them. What judges or calibrates is left out of them: molecules of the
-    test and validation sets, without a validation set the start's training molecules too, and the
-    stereoisomers of all these.
+    Cheap energies are single points at the input geometry, at a level of their own. They never count as the
+    campaign's labels and never mix with them. Molecules of the test and validation sets are left out, and
+    without a validation set the start's training molecules too. So are the stereoisomers of all these.
 
     Raises:
         CampaignError: too few molecules are left that have the level.

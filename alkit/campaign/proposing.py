@@ -1,5 +1,7 @@
-"""The propose stage, and what proposers may learn from: molecules that are not held out, and what candidates
-were worth to the acquisition function."""
+"""The propose stage, and what proposers may learn from.
+
+That is molecules that are not held out, and what candidates were worth to the acquisition function.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +78,11 @@ def _also_scored(acquisition: Any, kept: list[Any]) -> Acquisition:
 
 
 def save_values(state: RoundState, pool: Pool, scores: list[Any]) -> None:
-    """Keep what this round's candidates are worth: their scores, which `acquisition.base.select` has checked,
-    or, where a batch is chosen as a whole or at random, their standard deviations."""
+    """Keep what this round's candidates are worth.
+
+    It is their scores, which `acquisition.base.select` has checked. Where a batch is chosen as a whole or at
+    random, it is their standard deviations.
+    """
     worth: NDArray[np.float64] = np.asarray(scores[0], dtype=np.float64) if scores else pool.std
 
     def write(path: Path) -> None:

@@ -24,10 +24,18 @@ class PausedError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """How a campaign ended: its folder, the rule that stopped it, the metrics of every round, and whether it
-    had been finished before this run. One that goes on after a `Campaign.step`, or waits for labels that come
-    by hand, has not ended: ``stopped_by`` is empty, and ``waiting`` is how many labels are to come.
-    ``quantity``: what the labels are."""
+    """How a campaign ended.
+
+    A campaign that goes on after a `Campaign.step`, or waits for labels by hand, has not ended.
+
+    Attributes:
+        folder: of the campaign.
+        stopped_by: the rule that stopped it; empty if it has not ended.
+        metrics: of every round.
+        already_finished: whether it had ended before this run.
+        waiting: number of labels that are to come by hand.
+        quantity: what the labels are.
+    """
 
     folder: Path
     stopped_by: str

@@ -20,7 +20,7 @@ from alkit.storage.ledger import Ledger
 class RoundState:
     """A campaign at one of its rounds.
 
-    Stages hand results on through the ledger and the round's folder alone, so that a stage can run in another
+    Stages hand results on through the ledger and the round's folder alone. So a stage can run in another
     process than the one before it. ``molecules`` and ``labels`` keep nothing that they could not make again.
     """
 
@@ -34,12 +34,14 @@ class RoundState:
 
     @cached_property
     def molecules(self) -> MoleculeStore:
+        """Geometries, single points and graphs of the campaign's molecules."""
         return MoleculeStore(
             self.config, self.ledger, self.progress, lambda: self.labels.engine, lambda: self.labels.baselines
         )
 
     @cached_property
     def labels(self) -> LabelSource:
+        """Where labels come from: simulator, engine and caches."""
         return LabelSource(self.config, self.ledger, self.folder, self.objects.simulator)
 
     def path(self, name: str, *, round_: int | None = None) -> Path:
@@ -53,10 +55,14 @@ class RoundState:
         return int(sequence.generate_state(1)[0]) & 0x7FFFFFFF
 
     def rng(self, purpose: str, *, round_: int | None = None) -> np.random.Generator:
+        """A random generator of its own for each purpose and round; this round by default."""
         return np.random.default_rng(self.seed(purpose, round_=round_))
 
     def seal_files(self) -> None:
-        """Note what the round's files hold. Arrays and weights have check sums of their own, and the arrays
-        of `predict` may grow in a later stage, which may be cut short."""
+        """Note the content of the round's files.
+
+        Arrays and weights have check sums of their own. The arrays of `predict` may grow in a later stage,
+        which may be cut short.
+        """
         files = [path for path in self.path("").glob("*") if path.is_file() and path.suffix != ".npz"]
         self.ledger.seal_files(self.folder, files)

@@ -1,8 +1,8 @@
 """The stages of a round, each a function of the state.
 
 A stage reads what earlier ones left in the ledger and the round's folder, and leaves its own there. It may be
-killed and run again: what it draws comes from a seed of its round and purpose, and the ledger keeps either
-all of its rows or, for labels, every one that arrived.
+killed and run again, because its draws come from a seed of its round and purpose. The ledger keeps either all
+of its rows or, for labels, every one that arrived.
 """
 
 from collections.abc import Callable

@@ -21,11 +21,13 @@ _OFFERED = 5  # molecules that each of the start is chosen from; 40 are no bette
 
 
 def check_start(state: RoundState) -> None:
-    """Whether the seeds hold enough molecules of the domain, and the user's own predicate answers; or the
-    labels that exist can start the campaign.
+    """Check that the campaign can start.
+
+    The seeds must hold enough molecules of the domain, or the existing labels must be enough. The user's own
+    predicate must answer.
 
     Raises:
-        ConfigError: they do not, or it does not.
+        ConfigError: it cannot; the message says why.
     """
     if state.config.start.labels:
         check_start_labels(state)
@@ -46,8 +48,10 @@ def check_start(state: RoundState) -> None:
 
 
 def start(state: RoundState) -> None:
-    """Draw the test, validation and first training molecules, and label them; or take those that have
-    labels."""
+    """Draw the test, validation and first training molecules, and label them.
+
+    Molecules that have labels are taken instead where the file says so.
+    """
     if not state.ledger.candidates(round_=0):
         if state.config.start.labels:
             take_start_labels(state)

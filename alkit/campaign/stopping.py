@@ -41,6 +41,7 @@ def reason_to_stop(
         stop: the rules.
         metrics: of every evaluated round, with ``round``, ``labels`` and ``validation_mae`` (in ``unit``).
         seconds: wall time of all stages so far.
+        unit: of the labels.
     """
     if not metrics:
         return None
@@ -63,8 +64,11 @@ def reason_to_stop(
 
 
 def _bound(row: Mapping[str, float], confidence: float | None) -> float:
-    """What the validation MAE is no larger than with this probability (Student's t); as measured without
-    one. Infinite for rounds of earlier revisions, which did not keep the standard error."""
+    """The value that the validation MAE does not exceed with this probability (Student's t).
+
+    Without a probability it is the MAE as measured. It is infinite for rounds of earlier revisions, which did
+    not keep the standard error.
+    """
     if confidence is None:
         return row["validation_mae"]
     if "validation_error" not in row:

@@ -55,16 +55,21 @@ class CampaignTables:
             return Result(self.folder, "", ledger.metrics()).frame()
 
     def candidates(self) -> pandas.DataFrame:
-        """A row for every candidate, in the order of proposal, with its fate and the reason; the columns are
-        those of `alkit campaign ledger --out` (docs/ledger.md)."""
+        """A row for every candidate, in the order of proposal, with its fate and the reason.
+
+        The columns are those of `alkit campaign ledger --out` (docs/ledger.md).
+        """
         import pandas
 
         with self._reading() as ledger:
             return pandas.DataFrame(list(ledger_export.rows(ledger)))
 
     def labels(self) -> pandas.DataFrame:
-        """A row for every label: round, role, smiles, the value in a column such as ``u0_eV``, the method,
-        and the geometry that it belongs to as ASE's `Atoms`."""
+        """A row for every label.
+
+        It has round, role, smiles, the value in a column such as ``u0_eV``, the method, and the label's
+        geometry (ASE's `Atoms`, Å).
+        """
         import pandas
         from ase import Atoms
 

@@ -81,8 +81,10 @@ def draw(state: RoundState) -> list[str]:
 
 
 def rows(state: RoundState, screened: Sequence[Candidate]) -> NDArray[np.int64] | None:
-    """Which of this round's screened candidates stand for the target set; None: there is no target set, or
-    none of it is left."""
+    """Rows of this round's screened candidates that stand for the target set.
+
+    None: there is no target set, or none of it is left.
+    """
     if (section := state.config.target_set) is None:
         return None
     if marginals := distribution(state):
@@ -111,6 +113,8 @@ def offered(state: RoundState, n: int, rows: NDArray[np.int64] | None) -> NDArra
     """Which of ``n`` screened candidates may be acquired.
 
     Args:
+        state: of the round.
+        n: number of screened candidates.
         rows: those that stand for the target set.
 
     Raises:

@@ -1,8 +1,8 @@
 """Take labels that come by hand: each row is checked, and kept or refused with the reason.
 
 What is kept of one call is one transaction. A label is of a molecule that the open round asks for, at the
-campaign's level of theory, finite, and an energy that its atoms can have; its geometry, where it brings one,
-is that molecule's.
+campaign's level of theory. It is finite, and an energy that its atoms can have. Its geometry, if there is
+one, is that molecule's.
 """
 
 from __future__ import annotations
@@ -100,16 +100,21 @@ def tell(
     """Keep labels that came by hand.
 
     Args:
+        folder: of the campaign.
+        rows: one a molecule.
         what: names the rows in messages.
         column: that holds the labels; found by its usual names otherwise.
         level: the method they were computed with, which must be the campaign's.
-        unit, kind, references: how the numbers are read, where not as the campaign file says.
+        unit: of the numbers, where it is not that of the campaign file.
+        kind: of the energies, likewise.
+        references: energies of single atoms, likewise.
         replace: put labels in the place of those of the open round that say something else.
         rest_failed: count what is then still without a label as failed.
 
     Raises:
         CampaignError: no campaign, none that waits for labels, another level, or no row that could be taken.
-        DataError, ConfigError: rows or options that cannot be read.
+        DataError: rows that cannot be read.
+        ConfigError: options that cannot be read.
     """
     open_campaign(folder)[1].close()  # before a folder or a lock is made
     with locked_folder(Path(folder)), closing(Ledger(Path(folder) / LEDGER)) as ledger:
@@ -292,6 +297,8 @@ class _Tell:
 
         Args:
             smiles: as perceived from the geometry.
+            numbers: ``(n,)``.
+            positions: ``(n, 3)`` Å.
         """
         if smiles in self._by_smiles:
             return self._by_smiles[smiles]

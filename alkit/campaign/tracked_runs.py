@@ -105,8 +105,11 @@ class TrackedRuns(CampaignRuns):
         self._monitor: Any = None
 
     def open_campaign(self, state: RoundState) -> None:
-        """Open the campaign's run. Where it was deleted in between, or the campaign comes from another
-        folder, a new one is written from the ledger."""
+        """Open the campaign's run.
+
+        Where it was deleted in between, or the campaign comes from another folder, a new one is written from
+        the ledger.
+        """
         before = self._ledger.meta("mlflow_run")
         if self._elsewhere:
             self._ledger.set_meta("mlflow_run", "")

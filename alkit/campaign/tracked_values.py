@@ -74,8 +74,10 @@ def counts_and_seconds(ledger: Ledger, round_: int) -> dict[str, float]:
 
 
 def generator_shares(ledger: Ledger, round_: int) -> dict[str, float]:
-    """Shares of the generator's proposals that are valid, unique among these, and new among those; nothing
-    for a round without proposals of it."""
+    """Shares of the generator's proposals that are valid, unique among these, and new among those.
+
+    Empty for a round without proposals of the generator.
+    """
     origins = ledger.origins(round_)
     reasons = [c.reason for c in ledger.candidates(round_=round_) if origins.get(c.id) == "generator"]
     if not reasons:
@@ -91,8 +93,10 @@ def generator_shares(ledger: Ledger, round_: int) -> dict[str, float]:
 
 
 def datasets_of(ledger: Ledger, round_: int) -> dict[str, pandas.DataFrame]:
-    """SMILES and labels of the training, validation and test molecules up to a round; a set without molecules
-    is left out."""
+    """SMILES and labels of the training, validation and test molecules up to a round.
+
+    A set without molecules is left out.
+    """
     import pandas
 
     name = column(ledger.quantity.name, ledger.quantity.unit)

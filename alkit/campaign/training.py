@@ -111,8 +111,11 @@ def _write_histories(path: Path, ensemble) -> None:
 
 
 def _learning_weights(state: RoundState, smiles: list[str], replay: float) -> list[float]:
-    """How often the generator learns from each molecule: more from acquired ones, and where the target set is
-    known as a distribution so that all together have it."""
+    """How often the generator learns from each molecule.
+
+    Acquired molecules count more. Where the target set is known as a distribution, all together have that
+    distribution.
+    """
     acquired, marginals = set(acquired_molecules(state)), target_set.distribution(state)
     shares = marginals.weights(smiles) * len(smiles) if marginals else np.ones(len(smiles))
     repeats = np.array([replay if one in acquired else 1.0 for one in smiles])
@@ -120,8 +123,10 @@ def _learning_weights(state: RoundState, smiles: list[str], replay: float) -> li
 
 
 def train_generator(state: RoundState) -> None:
-    """Train the generator of this round: on the seeds at first, then further on seeds and acquired molecules,
-    steered by what the round's candidates were worth to the acquisition function."""
+    """Train the generator of this round, on the seeds at first, then on acquired molecules too.
+
+    It is steered by what the round's candidates were worth to the acquisition function.
+    """
     section = state.config.generator
     if section is None:
         return

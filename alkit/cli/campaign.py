@@ -27,8 +27,10 @@ def campaign_run(
     ] = False,
     log: Annotated[Path | None, typer.Option("--log-file", help="Append timed lines to this file.")] = None,
 ) -> None:
-    """Run a campaign; the same command goes on with one that was interrupted, other stop rules with one that
-    has ended."""
+    """Run a campaign, or continue one that was interrupted.
+
+    One that has ended continues with other stop rules.
+    """
     from alkit.campaign.campaign import Campaign
     from alkit.reporting.logs import log_file
 

@@ -76,8 +76,11 @@ def data_import(
         Path | None, typer.Option(help="qm9: the list of molecules that failed its consistency check.")
     ] = None,
 ) -> None:
-    """Import molecules with their numbers into an ASE database: CSV, TSV, Parquet, SDF, extended XYZ, XYZ
-    with a CSV, ASE databases, .npz, .mat, HDF5; or QM9 (tar.bz2, .xyz, qm9.db, CSV or .npz)."""
+    """Import molecules with their numbers into an ASE database.
+
+    Reads CSV, TSV, Parquet, SDF, extended XYZ, XYZ with a CSV, ASE databases, .npz, .mat and HDF5; or QM9
+    (tar.bz2, .xyz, qm9.db, CSV or .npz).
+    """
     from alkit.datasets.importing.options import ImportOptions
 
     if source is not None or files == [_QM9]:

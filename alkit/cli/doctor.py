@@ -16,8 +16,10 @@ def doctor(
         str, typer.Option(help="MLflow store to look at, as tracking.uri of a campaign has it.")
     ] = "sqlite:///mlflow.db",
 ) -> None:
-    """Look at what works here, and say how to repair what does not. Exit code 1 where something is broken;
-    an optional package that is not installed is not broken."""
+    """Look at what works here, and say how to repair what does not.
+
+    Exit code 1 where something is broken; an optional package that is not installed is not broken.
+    """
     from rich.table import Table
 
     from alkit.standalone.doctor import examine

@@ -32,7 +32,6 @@ def two_against_three(
     ] = False,
 ) -> None:
     """Is SchNet better on geometries or on SMILES alone? Learning curves, intervals and a verdict."""
-
     from alkit.cli.console import open_console, shown
     from alkit.datasets import Dataset
     from alkit.simulators.bindings import require_binding

@@ -32,8 +32,10 @@ Baselines = Annotated[tuple[dict[str, Any], ...], BeforeValidator(listed)]
 
 
 class PretrainingConfig(Section):
-    """Cheap energies that networks learn before the labels: a level of theory, or the difference of two. They
-    are no labels and are not counted as such."""
+    """Cheap energies that networks learn before the labels: a level of theory, or a difference of two.
+
+    They are no labels and are not counted as such.
+    """
 
     level: Baselines = Field(
         description="Learned first: gfn2, aimnet2 or another baseline; a list: their mean."
@@ -55,11 +57,15 @@ class PretrainingConfig(Section):
         return self
 
     def check_surrogate(self, mode: str, representation: str, baseline: Sequence[dict[str, Any]]) -> None:
-        """Raises `ValueError` if the surrogate cannot learn it.
+        """Check that the surrogate can learn from cheap energies.
 
         Args:
-            mode, representation: of the surrogate.
+            mode: 2d or 3d.
+            representation: of the surrogate.
             baseline: that it learns on top of; empty: none.
+
+        Raises:
+            ValueError: it cannot.
         """
         if representation not in ("schnet", "painn"):
             raise ValueError(f"pretraining is for schnet and painn; {representation} is no network alone")
@@ -86,8 +92,10 @@ def pretraining_of(given: Any) -> Any:
 
 
 def renamed(section: dict[str, Any]) -> dict[str, Any]:
-    """A ``surrogate`` section with ``learning: pretrain`` and ``pretrain_molecules`` of earlier revisions as
-    the ``pretraining`` that they stand for."""
+    """Read a ``surrogate`` section of earlier revisions.
+
+    ``learning: pretrain`` and ``pretrain_molecules`` become the ``pretraining`` that they stand for.
+    """
     section = dict(section)
     molecules = section.pop(EARLIER_MOLECULES, 1000)
     if isinstance(molecules, bool) or not isinstance(molecules, int) or molecules < _FEWEST:

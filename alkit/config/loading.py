@@ -256,6 +256,7 @@ def keep_earlier_defaults(config: CampaignConfig, stored: dict[str, Any]) -> Cam
     """The config with the defaults that its campaign began with, where the user's file does not set the key.
 
     Args:
+        config: as the user's file has it now.
         stored: the campaign's config as `CampaignConfig.as_dict` wrote it, maybe by an earlier revision.
     """
     for (name, key), value in EARLIER_DEFAULTS.items():

@@ -40,8 +40,10 @@ def sentence(
 
 
 def repeated_key(text: str) -> tuple[str, int] | None:
-    """The first key that a mapping of ``text`` has twice, and the line of the second: YAML keeps the last
-    without a word."""
+    """The first key that a mapping of ``text`` has twice, and the line of the second.
+
+    YAML keeps the last without a word.
+    """
     nodes = [yaml.compose(text, Loader=yaml.SafeLoader)]
     visited: set[int] = set()  # an anchor may stand inside itself
     while nodes:

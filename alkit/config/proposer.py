@@ -10,6 +10,8 @@ from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section
 
 
 class PoolConfig(Section):
+    """Molecules of a SMILES file as proposals."""
+
     kind: Literal["pool"] = Field(description="pool, generator, evolution, custom or mix.")
     file: Path | None = Field(None, description="SMILES file; without it, the pool is the seeds.")
     per_round: PositiveInt | None = Field(
@@ -23,6 +25,8 @@ class PoolConfig(Section):
 
 
 class GeneratorConfig(Section):
+    """A GAN that proposes molecules, trained on seeds and acquired molecules."""
+
     kind: Literal["generator"] = Field(description="generator (a GAN), pool, evolution, custom or mix.")
     per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
     steps: PositiveInt = Field(1000, description="Likelihood updates before the first round, on the seeds.")
@@ -56,6 +60,8 @@ class GeneratorConfig(Section):
 
 
 class EvolutionConfig(Section):
+    """Mutation and crossover of the seeds and of earlier candidates."""
+
     kind: Literal["evolution"] = Field(description="evolution (mutation, crossover), or another kind.")
     per_round: PositiveInt = Field(500, description="Children proposed each round.")
     crossover: Annotated[float, Field(ge=0, le=1), NotTruth] = Field(
@@ -99,6 +105,8 @@ PROPOSERS: dict[str, type[Section]] = {
 
 
 class MixConfig(Section):
+    """Several proposers in one round, each with a share of its own."""
+
     kind: Literal["mix"] = Field(description="mix: several kinds at once.")
     parts: list[SingleProposerConfig] = Field(min_length=1, description="Proposers, each with its per_round.")
 

@@ -33,8 +33,10 @@ _MODEL, _TRAINING = ModelSettings(), TrainingSettings()  # their defaults are th
 
 
 class TargetSetConfig(Section):
-    """What the surrogate must be good at: molecules whose expected error selection lowers. Those without a
-    label are candidates in every round, beside the proposals, unless ``candidates`` says otherwise."""
+    """Molecules that the surrogate must be good at: selection lowers their expected error.
+
+    Those without a label are candidates in every round too, unless ``candidates`` says otherwise.
+    """
 
     kind: TargetSet = Field(
         "seeds", description="seeds, pool (what proposer: pool offers) or file; target_set: none has none."
@@ -182,6 +184,8 @@ class SurrogateConfig(Section):
 
 
 class AcquisitionConfig(Section):
+    """The function that chooses a batch, with its arguments."""
+
     name: str = Field(description="A built-in, an installed plug-in, or './file.py:function'.")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Arguments of that acquisition function."
@@ -230,6 +234,8 @@ class StopConfig(Section):
 
 
 class TrackingConfig(Section):
+    """Where MLflow keeps the campaign's runs."""
+
     uri: str = Field("sqlite:///mlflow.db", description="MLflow store; tracking: none keeps nothing there.")
     experiment: str = Field("alkit", description="MLflow experiment.")
     system_metrics: bool = Field(False, description="CPU, memory, disk and GPU of this machine too.")
@@ -283,8 +289,7 @@ class CampaignConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, data: Any) -> Any:
-        """`acquisition: lcmd` and `simulator: xtb` are short for their `name` and `kind`; `target_set:
-        ours.smi` for its `file`."""
+        """Read short forms: `acquisition: lcmd` is its `name`, `target_set: ours.smi` its `file`."""
         if isinstance(data, dict):
             data = dataset.apart(dict(data))
             for key, inner in (("acquisition", "name"), ("simulator", "kind"), ("proposer", "kind")):

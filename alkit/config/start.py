@@ -25,8 +25,10 @@ class StartLabelsConfig(Section):
 
 
 class StartConfig(Section):
-    """Molecules labelled before the first round, at random unless ``choice`` says otherwise; drawn once, from
-    the seed."""
+    """Molecules labelled before the first round, drawn once from the seed.
+
+    They are random unless ``choice`` says otherwise.
+    """
 
     training: PositiveInt = Field(100, description="Labels of the first training set.")
     validation: Annotated[int, Field(ge=0, strict=True)] = Field(

@@ -8,6 +8,11 @@ from surrogate.settings import check_device
 
 
 def no_truth(value: Any) -> Any:
+    """Refuse true and false, which Python counts as numbers.
+
+    Raises:
+        ValueError: the value is a bool.
+    """
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers")
     return value
@@ -31,4 +36,6 @@ DeviceName = Annotated[str, AfterValidator(device)]
 
 
 class Section(BaseModel):
+    """A section of the campaign file: unknown keys are refused, and values do not change."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)

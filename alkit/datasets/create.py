@@ -3,8 +3,8 @@
 The file is an ordinary ``ase.db`` database (``ase db file.db`` works on it) with the metadata that
 schnetpack's ``ASEAtomsData`` asks for. Energies are in eV, lengths in Å. Each row holds
 
-* the atoms: numbers, and positions in Å (NaN where the source has labels but no geometry, so that a
-  calculation on them by mistake gives NaN and not a plausible number);
+* the atoms: numbers, and positions in Å. They are NaN where the source has no geometry: a calculation on them
+  by mistake gives no plausible number;
 * key-value pairs: ``smiles`` (the molecule's identity: canonical, with stereo marks if the source has them)
   and ``gdb_id`` (0 where unknown);
 * data: the labels, each an array of shape (1,), under schnetpack's names of QM9's properties; ``forces``,
@@ -111,15 +111,17 @@ def create_database(
     """Write a new database at ``path``, which must not exist; returns the number of rows.
 
     Args:
+        path: of the file; it must not exist.
+        records: one a row.
         units: name and unit of every property; each record must have them all.
         level: level of theory of the labels and, unless ``geometry`` is "none", of the geometry.
         geometry: "dataset" if the records have positions, "none" if they do not.
         source: where the data come from, for people.
         atomrefs: property -> atomic number -> value of the isolated atom at the same level, in the
-        property's unit.
         atomization: the labels are energies less those of the isolated atoms.
         properties: what each of ``units`` is, where they differ.
         forces_of: the energy whose negative gradient the records' forces are; empty where they have none.
+        property's unit.
 
     Raises:
         DataError: the file cannot be written, or a record lacks a property.

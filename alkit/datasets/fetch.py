@@ -92,7 +92,10 @@ def fetch(
     destination.
 
     Args:
-        sha256, md5: expected checksums, hexadecimal; with neither, the result's ``verified`` is False.
+        url: of the file, http or https.
+        destination: where the file is written.
+        sha256: expected checksum, hexadecimal.
+        md5: likewise; with neither, the result's ``verified`` is False.
         on_progress: called with (bytes so far, bytes in all or None if the server does not say).
         timeout: seconds without a byte after which a transfer counts as interrupted.
         retries: how often in a row a transfer may break off without a single new byte.

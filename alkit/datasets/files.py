@@ -18,9 +18,16 @@ from alkit.molecules.scalars import split_column
 
 
 class Labelled(NamedTuple):
-    """Distinct canonical SMILES, their (N,) values, how many lines only repeated an earlier one, how many had
-    a reason in place of a value, the level of theory where `alkit label` wrote it, and
-    a sentence on each line that was left out."""
+    """Distinct molecules of a table with their values.
+
+    Attributes:
+        smiles: canonical.
+        values: ``(n,)``.
+        repeated: how many lines only repeated an earlier one.
+        failed: how many had a reason in place of a value.
+        level: of theory, where `alkit label` wrote it.
+        problems: a sentence on each line that was left out.
+    """
 
     smiles: list[str]
     values: np.ndarray
@@ -98,6 +105,8 @@ def readable_smiles(
     """Canonical SMILES of the lines that can be read, and a sentence on each of the others.
 
     Args:
+        path: of a SMILES file or a table.
+        columns: names of a table's columns.
         strict: the first line that cannot be read is an error.
 
     Raises:
@@ -182,6 +191,9 @@ def read_labelled(
     `alkit label` writes them, are left out and counted.
 
     Args:
+        path: of the table.
+        target_column: with the value.
+        columns: names of the others.
         strict: a SMILES that RDKit cannot read is an error; else its line is left out, with a sentence.
 
     Raises:

@@ -38,9 +38,13 @@ _EVERY = 500
 class ImportReport:
     """What an import did: ``read == written + sum(skipped.values())``.
 
-    Reasons in ``skipped``: ``uncharacterized``, ``duplicate`` (a molecule whose canonical SMILES came
-    before), ``unparsable`` (no SMILES that RDKit can read), ``composition_mismatch`` (SMILES and geometry
-    hold different atoms), ``other_elements`` (not H, C, N, O, F).
+    Reasons in ``skipped``:
+
+    - ``uncharacterized``: listed as such by QM9,
+    - ``duplicate``: a molecule whose canonical SMILES came before,
+    - ``unparsable``: no SMILES that RDKit can read,
+    - ``composition_mismatch``: SMILES and geometry hold different atoms,
+    - ``other_elements``: not H, C, N, O, F.
     """
 
     form: str
@@ -66,17 +70,17 @@ def import_qm9(
 ) -> ImportReport:
     """Write a new database from QM9; it appears only when complete.
 
-    ``source`` is dsgdb9nsd.xyz.tar.bz2, a folder of its .xyz files or one of them, schnetpack's qm9.db,
-    MoleculeNet's qm9.csv (labels without geometry: rows have the atoms of ``Chem.AddHs`` and no positions),
-    or the .npz of alkit's development data. SMILES are those of the relaxed geometry; schnetpack's database
-    has none, there they are perceived from the geometry. The first of molecules with one
-    canonical SMILES is kept.
+    SMILES are those of the relaxed geometry. Schnetpack's database has none: there they are perceived from
+    the geometry. The first of molecules with one canonical SMILES is kept.
 
     Args:
+        source: dsgdb9nsd.xyz.tar.bz2, a folder of its .xyz files or one of them, schnetpack's qm9.db,
+            MoleculeNet's qm9.csv, or the .npz of alkit's development data. The .csv has labels without
+            geometry: rows have the atoms of ``Chem.AddHs`` and no positions.
         database: file to write, ending in .db; must not exist.
         limit: stop after so many molecules are written.
-        uncharacterized: list of the ids that failed QM9's consistency check, to leave out; without it, one
-            of the usual names beside the source is used if there, and the report says so.
+        uncharacterized: list of the ids that failed QM9's consistency check, to leave out. Without it, a file
+            of the usual names beside the source is used, and the report says so.
         on_progress: called now and then with (molecules read, molecules in all or None if not known).
 
     Raises:

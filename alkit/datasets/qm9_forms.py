@@ -162,8 +162,9 @@ def _archive(source: Path) -> Iterator[RawMolecule]:
 
 
 def parse_xyz(text: str, where: str) -> RawMolecule:
-    """One molecule in QM9's own XYZ dialect: numbers such as 1.2*^-5, and two SMILES, the second of them of
-    the relaxed geometry.
+    """Read one molecule in QM9's own XYZ dialect.
+
+    It has numbers such as 1.2*^-5, and two SMILES, the second of them of the relaxed geometry.
 
     Raises:
         DataError: naming file and line of what is broken.

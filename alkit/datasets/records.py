@@ -20,8 +20,11 @@ _DATA_NAME = re.compile(r"<(.+)>")
 
 
 class Record(NamedTuple):
-    """One molecule of a file: its SMILES, or what stands in place of one, its name, and RDKit's molecule, or
-    the problem that left it without; and an SD record's data, by name."""
+    """One molecule of a file.
+
+    It has a SMILES (or what stands in its place), a name, and RDKit's molecule or the problem that prevented
+    it. An SD record also has data by name.
+    """
 
     number: int
     smiles: str

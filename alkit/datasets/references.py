@@ -40,8 +40,8 @@ def read_references(name: str, unit: float) -> dict[int, float]:
     """Energies of the isolated atoms in eV, by atomic number.
 
     Args:
-        name: "QM9" (U0 at B3LYP/6-31G(2df,p)), a method that alkit has atoms of ("GFN2-xTB"), or a JSON file
-            of energies by element symbol, ``{"H": -0.5, "C": -37.8}``.
+        name: "QM9" (U0 at B3LYP/6-31G(2df,p)), a method that alkit has atoms of ("GFN2-xTB"), or a JSON file.
+            The file has energies by element symbol, ``{"H": -0.5, "C": -37.8}``.
         unit: eV in the unit of the file's energies.
 
     Raises:

@@ -51,6 +51,7 @@ def cut_between_groups(names: Sequence[str], cut: int) -> int:
 
     Args:
         names: the group of each molecule, members of a group side by side.
+        cut: place to begin with, from 0.
     """
     while 0 < cut < len(names) and names[cut] == names[cut - 1]:
         cut += 1

@@ -20,8 +20,9 @@ from alkit.properties import short_name, usual_unit
 
 
 class Dataset:
-    """A database opened for reading. All of it is in memory and never changes: safe in threads, cheap to
-    pickle.
+    """A database opened for reading.
+
+    All of it is in memory and never changes: safe in threads, cheap to pickle.
 
     Use :meth:`open`. Rows are numbered from 0 in the order of the file. A molecule has one row, or several
     with a geometry each: conformers, or steps of a simulation.
@@ -191,7 +192,7 @@ class Dataset:
         return self.properties[self.property_name(name)].full_level
 
     def atom_energies(self, name: str) -> dict[int, float]:
-        """eV by atomic number: what a property's total energies count from; empty where that is unknown."""
+        """Atom energies (eV) by atomic number: the zero of a property's total energies; empty if unknown."""
         found = self.atomrefs.get(self.property_name(name), np.zeros(0))
         return {int(z): float(found[z]) for z in np.flatnonzero(found)}
 
@@ -235,8 +236,9 @@ class Dataset:
         return energies
 
     def labels(self, name: str = "u0") -> tuple[np.ndarray, str]:
-        """(N,) what is learnt of a property, and its unit: atomization energies of an energy, in eV, the
-        numbers themselves of any other.
+        """``(n,)`` labels of a property to learn, and their unit.
+
+        They are atomization energies (eV) of an energy, and the numbers themselves of any other property.
 
         Raises:
             DataError: as `atomization`; values that molecules cannot have, or in another unit than alkit's.

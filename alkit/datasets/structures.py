@@ -43,6 +43,7 @@ def read_structures(path: Path, length: float = 1.0) -> list[Molecule]:
     its formula.
 
     Args:
+        path: any file of structures that ASE reads.
         length: Å in the file's unit.
 
     Raises:

@@ -43,8 +43,10 @@ def parse_number(text: str | None, where: str, *, decimal_comma: bool = False) -
 
 
 class Found(NamedTuple):
-    """The columns of a table: their names as its header has them, and what parts them; ``smiles`` is empty
-    where none is needed and there is none."""
+    """The columns of a table: their names as its header has them, and the delimiter.
+
+    ``smiles`` is empty where none is needed and there is none.
+    """
 
     smiles: str
     name: str | None
@@ -55,8 +57,10 @@ class Found(NamedTuple):
 def table_rows(
     path: Path, columns: Columns = USUAL, *others: str, needs_smiles: bool = True
 ) -> Iterator[tuple[int, dict[str, str], Found]]:
-    """(line number, row, columns) of a table with the columns ``others`` and, if it ``needs_smiles``, one of
-    SMILES."""
+    """Read (line number, row, columns) of a table with the columns ``others``.
+
+    It must have SMILES if it ``needs_smiles``.
+    """
     if columns.delimiter is not None and len(columns.delimiter) != 1:
         raise DataError(
             f"--delimiter is {columns.delimiter!r:.40}; one character is expected, such as ',', ';' or a tab."

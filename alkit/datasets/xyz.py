@@ -20,8 +20,11 @@ _HEAVY_HYDROGEN = {"D": "deuterium", "T": "tritium"}
 
 
 class Frame(NamedTuple):
-    """One molecule of a file: its first line, ``(n,)`` atomic numbers, ``(n, 3)`` positions as they are
-    written, and what the file says by name: of the molecule, and of its atoms."""
+    """One molecule of a file.
+
+    It has the first line, ``(n,)`` atomic numbers, ``(n, 3)`` positions in the file's unit, and what the file
+    says by name: of the molecule, and of its atoms.
+    """
 
     line: int
     numbers: np.ndarray

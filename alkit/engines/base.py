@@ -113,9 +113,10 @@ class Job:
 
 
 class Engine(ABC):
-    """Labels molecules in worker processes, each with one thread and without torch, and computes there what
-    else may hang, crash or need much memory; use it in a ``with`` block. Leaving the block waits for what was
-    submitted; leaving it by an exception ends the work at once.
+    """Labels molecules in worker processes, each with one thread and without torch.
+
+    Other work that may hang, crash or need much memory runs there too. Use it in a ``with`` block. Leaving
+    the block waits for submitted work; leaving it by an exception ends the work at once.
 
     Failures reach the caller as `LabelError`: the simulator's own reasons, and "timeout", "worker_died",
     "out_of_memory", "simulator_error" (any other exception, with its type and message), "not_finite". A spec
@@ -159,8 +160,9 @@ class Engine(ABC):
     def call_all(
         self, function: Callable[[Item], Any], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Any | LabelError | DataError]]:
-        """Every item with ``function(item)`` or the error that took its place, in the order in which they
-        finish, each under the timeout and memory limit of a label.
+        """Yield every item with ``function(item)`` or the error in its place, as they finish.
+
+        Each is under the timeout and memory limit of a label.
 
         Args:
             function: of a module, or an object that can be pickled. What it raises is a `DataError`, or comes
@@ -182,11 +184,11 @@ class Engine(ABC):
     ) -> Iterator[tuple[Labelled, Label | LabelError]]:
         """Every molecule with its label or the error that took its place, in the order in which they finish.
 
-        ``molecules`` is read as workers become free, so it may be a generator. Closing this one early
-        cancels the rest.
+        ``molecules`` is read as workers become free, so it may be a generator. Closing this one early cancels
+        the rest.
 
         ``deadline``: seconds from the first ``next``. What has no label by then is yielded as `LabelError`
-        "deadline". Work that has begun goes on, up to its timeout, and the engine has to stay open for it:
+        "deadline". Work that has begun goes on, up to its timeout, and the engine has to stay open for it.
         ``on_late(molecule, outcome)`` is called when it ends, *in a thread of the engine*. It must be quick
         (put it into a queue), and what it raises is only logged. Work that has not begun is cancelled.
         """

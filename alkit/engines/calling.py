@@ -15,8 +15,10 @@ _FEW, _SHORT = 16, 40
 
 @contextmanager
 def calling_workers(workers: int, timeout: float) -> Iterator[CallAll]:
-    """What computes something of many molecules: in up to ``workers`` processes at once, each molecule within
-    ``timeout`` seconds. Where it is computed changes nothing of it."""
+    """Compute something of many molecules, in up to ``workers`` processes at once.
+
+    Each molecule has ``timeout`` seconds. The results do not depend on where they are computed.
+    """
     with LocalEngine(None, workers=workers, timeout=timeout) as engine:
 
         def call_all(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

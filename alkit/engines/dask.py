@@ -48,9 +48,9 @@ class DaskEngine(Engine):
     processes on this machine. ``timeout``, ``memory_limit``, ``labels_per_worker``: see `WorkerSettings`;
     they hold in a process that each thread of a worker keeps beside it, so that no label ends a worker.
 
-    The workers' Python must have the same alkit, and see the file of a simulator of the user's under the
-    same path. A molecule whose worker is lost is sent out again by Dask, and is "worker_died" after
-    `LOST_LIMIT` losses (on a cluster of your own: after as many as its `allowed-failures` has it).
+    The workers' Python must have the same alkit, and see the file of a simulator of the user's under the same
+    path. Dask sends out a molecule again whose worker is lost. It is "worker_died" after `LOST_LIMIT` losses,
+    on a cluster of your own after as many as its `allowed-failures`.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class DaskEngine(Engine):
         self._executor = self._client.get_executor(pure=False)
 
     def capacity(self) -> int:
+        """Labels that run at once: threads of the connected workers, or those asked for."""
         return max(self.workers, sum(self._client.nthreads().values()))
 
     def _start(self, job: Job) -> None:

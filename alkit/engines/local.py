@@ -33,8 +33,8 @@ class LocalEngine(Engine):
     ``timeout``: seconds a label may take before its worker is killed; the first label of a worker includes
     the loading of the simulator. ``memory_limit`` and ``labels_per_worker``: see `WorkerSettings`.
 
-    A molecule whose worker died is tried once more, as the death need not be its fault (the kernel kills
-    the largest process, not the guilty one); after the second it is "worker_died". A timeout is final.
+    A molecule whose worker died is tried once more, as the death need not be its fault: the kernel kills the
+    largest process. After the second it is "worker_died". A timeout is final.
     """
 
     def __init__(

@@ -27,7 +27,10 @@ class _MonotonicTime:
 
 
 def time_pebble_by_the_monotonic_clock() -> None:
-    """pebble times tasks by the wall clock: set forward it would end them all, and set back none."""
+    """Let pebble time tasks by the monotonic clock.
+
+    By the wall clock, setting it forward would end all tasks, and setting it back none.
+    """
     setattr(pebble.pool.process, "time", _MonotonicTime())  # noqa: B010 - mypy knows it for a module
 
 

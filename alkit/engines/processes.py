@@ -1,10 +1,10 @@
 """Processes as fresh interpreters that leave ``__main__`` alone.
 
 Workers are not forked: a fork would inherit torch and half-held locks. Neither of multiprocessing's two ways
-to a fresh interpreter serves as it is, since both make the child import the user's ``__main__`` again: a
-script without an ``if __name__`` guard would run itself again in every worker, and a script that imports
-torch would bring torch into workers that must never have it. Workers need nothing from ``__main__`` (a
-simulator travels by name), so `_Popen` leaves it out.
+to a fresh interpreter serves as it is, since both make the child import the user's ``__main__`` again. A
+script without an ``if __name__`` guard would run itself again in every worker. A script that imports torch
+would bring torch into workers that must never have it. Workers need nothing from ``__main__`` (a simulator
+travels by name), so `_Popen` leaves it out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ UNEXPECTED_ZERO = 256  # no exit code of any process
 
 @contextlib.contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Processes and threads started in here never see a terminal's Ctrl-C, which goes to the whole group:
-    they inherit the mask of the starting thread. The parent decides what becomes of them.
+    """Processes and threads started in here never see a terminal's Ctrl-C.
+
+    It goes to the whole group, and they inherit the mask of the starting thread. The parent decides what
+    becomes of them.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -79,6 +81,8 @@ def _close(*descriptors: int) -> None:
 
 
 class FreshProcess(context.SpawnProcess):
+    """A process that starts as a fresh interpreter without the user's ``__main__``."""
+
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the name is multiprocessing's
         return _Popen(process_obj)
@@ -113,6 +117,15 @@ class PoolContext(context.SpawnContext):
         self._ended = False
 
     def Process(self, *args: Any, **settings: Any) -> _Worker:  # type: ignore[override]  # noqa: N802
+        """A new worker; none once the pool has ended.
+
+        Args:
+            *args: as of multiprocessing.
+            **settings: as of multiprocessing.
+
+        Raises:
+            OSError: the pool has ended; pebble then gives it up.
+        """
         if self._ended:
             raise OSError("the workers of this pool have ended")  # pebble gives the pool up
         process = _Worker(*args, **settings)
@@ -120,6 +133,7 @@ class PoolContext(context.SpawnContext):
         return process
 
     def end(self) -> None:
+        """Kill all workers, and allow no new one."""
         self._ended = True
         for process in tuple(self._workers):
             if process.pid is not None:

@@ -1,6 +1,7 @@
-"""What runs in the worker processes of Parsl and Dask: for each of their threads one `LocalEngine` with one
-process, kept from label to label. The process is what hangs, crashes and is killed; their worker is never
-lost by a label.
+"""What runs in the worker processes of Parsl and Dask.
+
+Each of their threads has one `LocalEngine` with one process, kept from label to label. That process is what
+hangs, crashes and is killed; no label loses a worker of Parsl or Dask.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""What runs inside a worker process. Imports nothing heavy: numpy and the chemistry libraries read the
-number of threads once, when they load, and `initialize` has to come before that.
+"""What runs inside a worker process.
+
+It imports nothing heavy. Numpy and the chemistry libraries read the number of threads once, when they load,
+and `initialize` has to come before that.
 """
 
 from __future__ import annotations
@@ -128,8 +130,9 @@ def _die_with(parent: int) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after the process ``parent`` does, in a thread; also where `_die_with` cannot
-    be had, as the *thread* that started this process may end long before.
+    """End this process soon after the process ``parent`` ends, in a thread.
+
+    It works where `_die_with` cannot be had, as the *thread* that started this process may end long before.
     """
 
     def watch() -> None:

@@ -73,8 +73,11 @@ def inputs_of(specs: Sequence[BaselineSpec]) -> tuple[Input, ...]:
 
 
 def training_settings(config: CampaignConfig) -> TrainingSettings:
-    """The campaign's settings of the training: every field of the surrogate's own is a key of the section,
-    but the weight of forces, which labels of a campaign do not have."""
+    """The campaign's settings of the training.
+
+    Every field of the surrogate's own is a key of the section, except the weight of forces: labels of a
+    campaign have none.
+    """
     names = {field.name for field in fields(TrainingSettings)} - {"forces_weight"}
     return TrainingSettings(**{name: getattr(config.surrogate, name) for name in names})
 
@@ -132,10 +135,12 @@ class GraphBuilder:
         """The graph of a canonical SMILES in a geometry made here, or of a molecule in its own geometry.
 
         Args:
+            molecule: a canonical SMILES, or a molecule with its geometry (Å).
             readings: one for each of `needed`, if they are known already.
 
         Raises:
-            DataError, LabelError: no geometry, or no baseline.
+            DataError: no geometry.
+            LabelError: no geometry, or no baseline.
             SurrogateError: a molecule that the surrogate cannot take.
         """
         from surrogate import graph_2d

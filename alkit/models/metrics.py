@@ -47,15 +47,20 @@ def r_squared(truth: NDArray, predicted: NDArray) -> float:
 def error_metrics(
     truth: NDArray, mean: NDArray, std: NDArray, calibration: "Calibration | None" = None
 ) -> dict[str, float]:
-    """``mae``, ``rmse``, ``q95``, ``max`` of the absolute error (eV), ``r2``; and of the uncertainty
-    ``coverage_90``, ``spearman`` (with the absolute error), ``ence``, ``miscalibration_area``, ``nll`` (nats,
-    energies in eV), ``sharpness`` (eV) and ``rejection_gain``, as `surrogate.metrics` defines them.
+    """Metrics of errors and of uncertainty.
+
+    Those of the absolute error (eV) are ``mae``, ``rmse``, ``q95``, ``max``, and ``r2``. Those of the
+    uncertainty are ``coverage_90``, ``spearman`` (with the absolute error), ``ence``,
+    ``miscalibration_area``, ``nll`` (nats, energies in eV), ``sharpness`` (eV) and ``rejection_gain``.
+    `surrogate.metrics` defines them.
 
     Args:
-        truth, mean, std: ``(n,)`` eV.
-        calibration: what made ``std``: coverage is then that of its conformal interval (of its t
-            distribution's where fewer than 9 validation molecules give none), and the area that of its
-            distribution; else of a normal one.
+        truth: ``(n,)`` eV.
+        mean: ``(n,)`` predictions, eV.
+        std: ``(n,)`` eV.
+        calibration: what made ``std``. Coverage is then that of its conformal interval, or of its t
+            distribution's where fewer than 9 validation molecules give none. The area is that of its
+            distribution. Without it both are of a normal one.
     """
     from surrogate import metrics
 
@@ -77,11 +82,14 @@ def error_metrics(
 
 
 def force_metrics(truth: Sequence[NDArray], predicted: Sequence[NDArray]) -> dict[str, float]:
-    """``forces_mae``, ``forces_rmse``, ``forces_q95``, ``forces_max`` (eV/Å) and ``forces_r2`` of the
-    components of forces, and ``baseline_forces``: the MAE of who says that there are none.
+    """Errors of the components of forces (eV/Å).
+
+    They are ``forces_mae``, ``forces_rmse``, ``forces_q95``, ``forces_max`` and ``forces_r2``.
+    ``baseline_forces`` is the MAE of forces of zero.
 
     Args:
-        truth, predicted: ``(atoms, 3)`` eV/Å of each molecule.
+        truth: ``(atoms, 3)`` eV/Å of each molecule.
+        predicted: likewise.
     """
     true, said = (np.concatenate(forces).ravel() for forces in (truth, predicted))
     errors = error_sizes(said - true) | {"r2": r_squared(true, said)}
@@ -91,8 +99,11 @@ def force_metrics(truth: Sequence[NDArray], predicted: Sequence[NDArray]) -> dic
 
 
 def finite_quantile(calibration: "Calibration", level: float) -> float:
-    """Half-width of an interval over the deviation: conformal, or of the errors' t distribution where the
-    validation molecules are too few for that, since an interval without end would cover all."""
+    """Half-width of an interval over the deviation, always finite.
+
+    It is conformal. Where the validation molecules are too few for that, it is that of the errors' t
+    distribution, since an interval without end would cover all.
+    """
     quantile = calibration.quantile(level)
     return quantile if np.isfinite(quantile) else replace(calibration, scores=()).quantile(level)
 
@@ -105,13 +116,17 @@ def baseline_metrics(
     *,
     xtb_energy: tuple[NDArray, NDArray] | None = None,
 ) -> dict[str, float]:
-    """MAE (eV) on the test set of predictors that learn the same labels without any model worth the name.
+    """MAE (eV) on the test set of trivial baselines fitted to the same labels.
 
     ``baseline_mean``: the mean label; ``baseline_elements``: linear in element counts; ``baseline_bonds``:
     linear in counts of elements and of bonds by elements and order; ``baseline_xtb``: the xTB energy and
     linear in element counts.
 
     Args:
+        labelled: SMILES of the labelled molecules.
+        values: ``(n,)`` their labels, eV.
+        test: SMILES of the test set.
+        truth: ``(m,)`` its labels, eV.
         xtb_energy: eV, energies of the labelled and the test molecules that delta learning starts from.
     """
     values, truth = np.asarray(values), np.asarray(truth)

@@ -66,6 +66,10 @@ def predict_smiles(
     """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
 
     Args:
+        ensemble: the surrogate.
+        provenance: how it was trained: level, geometry, baselines.
+        smiles: read a chunk at a time.
+        on_molecule: called with the number of molecules that are done.
         call_all: how molecules get their geometries and baselines; `alkit.engines.Engine.call_all` does it in
             worker processes, with a time limit.
         cache: of baselines.

@@ -84,6 +84,7 @@ class Pretraining:
         """``(n,)`` eV: what stands in the place of labels.
 
         Args:
+            graphs: ``n`` molecules.
             readings: of each molecule, one for each of `needed`.
         """
         energies = np.array([[one.energy for one in row] for row in readings]).reshape(len(readings), -1)
@@ -111,9 +112,15 @@ def pretrain(
     """An ensemble that has learned the cheap targets; a tenth of them stops the training.
 
     Args:
+        settings: of the networks.
+        how: settings of the optimiser.
+        graphs: ``n`` molecules.
         targets: ``(n,)`` eV, see `Pretraining.targets`.
+        epochs: at most.
         members: one is enough for members that leave out folds, since these keep them apart. Members that
             share a validation set differ by their weights alone: each needs a network of its own.
+        seed: of weights and of the split.
+        on_epoch: called with member, epoch and metrics.
 
     Raises:
         DataError: too few molecules.

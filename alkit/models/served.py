@@ -47,8 +47,8 @@ class Served:
         level: of theory of its labels.
         tier: what it knows beside its labels.
         labels: how many it has seen.
-        inputs: the column that it needs, with MLflow's name of its type: ``smiles``, or for a model of
-            geometries that a SMILES does not give ``structure``, the text of an XYZ file (Å).
+        inputs: the column that it needs, with MLflow's name of its type. It is ``smiles``, or ``structure``,
+            the text of an XYZ file (Å), for geometries that a SMILES does not give.
         outputs: the columns that it gives.
     """
 

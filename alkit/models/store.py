@@ -92,6 +92,7 @@ class Provenance:
         return f"No label has {names}: the {what} of a molecule with it is a guess, its interval too narrow."
 
     def save(self, folder: Path) -> None:
+        """Write the model's provenance into its folder, with a check sum."""
         replace_file(folder / _FILE, lambda path: _dump(path, sealed(self._as_dict())))
 
     def _as_dict(self) -> dict[str, Any]:

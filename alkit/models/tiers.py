@@ -28,6 +28,7 @@ def tier(
     """What a model of these settings knows: the tier of all cheap levels that it has met, and how.
 
     Args:
+        settings: inputs, representation and baseline.
         baselines: that it learns on top of, or sees.
         pretraining: what its networks have learned first.
         geometry: where its molecules' positions come from; a method that relaxes them is one it has met.

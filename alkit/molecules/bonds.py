@@ -76,8 +76,10 @@ def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.nd
 
 
 def same_bonds(mol: Any) -> Iterator[np.ndarray]:
-    """Orders ``(n,)`` of the atoms of the RDKit molecule ``mol`` in which it has the same bonds between the
-    same elements, but bond orders, charges or stated stereo in other places: one for each way to place them.
+    """Yield orders ``(n,)`` of a molecule's atoms in which it has the same bonds.
+
+    They are between the same elements; bond orders, charges or stated stereo may be in other places, one
+    order for each way to place them.
 
     At most 1,000 are looked at. ``mol`` has its hydrogens; those of one atom are not exchanged.
     """

@@ -46,19 +46,25 @@ class Unplaced:
 
 
 def embed(smiles: str, *, geometry: str = "mmff", seed: int = 0, conformers: int = CONFORMERS) -> Molecule:
-    """A 3D geometry for ``smiles`` (canonical or not): the same one for the same seed, whatever came before.
-    Ions and radicals have one too.
+    """Make a 3D geometry (Å) for a SMILES; the same one for the same seed.
 
-    ``geometry``: "etkdg" is RDKit's ETKDGv3 distance geometry (doi:10.1021/acs.jcim.0c00025); "mmff" relaxes
-    ``conformers`` of them with MMFF94 (doi:10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P)
-    and takes the lowest; a molecule that MMFF94 has no parameters for (H2, CO, HCl, boron …) stays as ETKDG
-    placed it, and its ``geometry`` says so. Cages that ETKDG cannot embed are placed by distance bounds and
-    MMFF94. ``seed`` is
-    the campaign's seed; the molecule's own is derived from it. Stereo centres that the SMILES leaves open are
-    settled by the seed. Atoms come in the order of RDKit's AddHs: as in the canonical SMILES, then hydrogens.
+    What came before does not matter. Ions and radicals have one too. Cages that ETKDG cannot embed are placed
+    by distance bounds and MMFF94. Stereo centres that the SMILES leaves open are settled by the seed. Atoms
+    come in the order of RDKit's AddHs: as in the canonical SMILES, then hydrogens.
 
-    Raises `DataError` for a SMILES that :func:`canonical` refuses or a geometry that cannot be computed here,
-    and `LabelError` with reason "embed_failed" or "mmff_failed".
+    Args:
+        smiles: canonical or not.
+        geometry: "etkdg" is RDKit's ETKDGv3 distance geometry (https://doi.org/10.1021/acs.jcim.0c00025).
+            "mmff" relaxes ``conformers`` of them with MMFF94
+            (https://doi.org/10.1002/(SICI)1096-987X(199604)17:5/6<490::AID-JCC1>3.0.CO;2-P) and takes the
+            lowest. A molecule without MMFF94 parameters (H2, CO, HCl, boron …) stays as ETKDG placed it, and
+            its ``geometry`` says so.
+        seed: of the campaign; the molecule's own is derived from it.
+        conformers: number of them for "mmff".
+
+    Raises:
+        DataError: a SMILES that :func:`canonical` refuses, or a geometry that cannot be computed here.
+        LabelError: "embed_failed" or "mmff_failed".
     """
     if geometry not in EMBEDDABLE:
         raise DataError(
@@ -117,7 +123,7 @@ def _embed(mol: Any, smiles: str, seed: int, conformers: int) -> list[int]:
 def _from_bounds(mol: Any, smiles: str, seed: int, conformers: int) -> list[int]:
     """Conformers from bounds on distances alone, relaxed by MMFF94, that have the bonds of ``smiles``; ids.
 
-    ETKDG asks that the neighbours of an atom surround it, as they do not in cages of small rings: of 2,500
+    ETKDG asks that the neighbours of an atom surround it, as they do not in cages of small rings. In 2,500
     molecules of QM9 it finds no geometry for 21, and this one for all of them. Stereo is left to chance, so
     nothing comes of a SMILES that states any.
     """

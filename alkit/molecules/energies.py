@@ -1,9 +1,9 @@
 """Atomization energies that a molecule can have, and what numbers that cannot be are instead.
 
 An atomization energy is the molecule's energy less that of its free atoms: negative where it is bound. Each
-element takes part with a least and a most, wide enough for every bonding and level of theory: QM9 at B3LYP,
-GFN1- and GFN2-xTB, F2, N2 and CO2 alike lie inside, by a factor of 1.5 or more at the weak end. An energy in
-another unit, or of another kind, lies outside by a factor of 2 or more.
+element has a least and a most, wide enough for every bonding and level of theory. QM9 at B3LYP, GFN1- and
+GFN2-xTB, F2, N2 and CO2 alike lie inside, by a factor of 1.5 or more at the weak end. An energy in another
+unit, or of another kind, lies outside by a factor of 2 or more.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _FEW = 5  # molecules whose energies may by chance be equal
 
 
 def unit_of(name: str) -> float:
-    """eV in one ``name``, in any case; "Ha" and "Eh" are Hartree.
+    """The size of a unit in eV, by its name in any case; "Ha" and "Eh" are Hartree.
 
     Raises:
         DataError: no such unit.
@@ -211,8 +211,11 @@ def _are_totals(energies: NDArray, compositions: Sequence[Numbers]) -> bool:
 
 
 def electrons_of(energies: NDArray, compositions: Sequence[Numbers]) -> str:
-    """Whose total energies ``(n,)`` eV are, if nine molecules in ten agree: "all" electrons' or the "valence"
-    electrons' alone (semi-empirical methods); empty where they are neither."""
+    """Whose total energies ``(n,)`` eV are, if nine molecules in ten agree.
+
+    They are "all" electrons', or the "valence" electrons' alone (semi-empirical methods); empty where
+    neither.
+    """
     for electrons, atoms in TOTALS.items():
         ratios = np.asarray(energies) / _sums(atoms, np.nan, compositions)
         if ((ratios > _TOTAL[0]) & (ratios < _TOTAL[1])).mean() >= _MOSTLY:
@@ -221,10 +224,13 @@ def electrons_of(energies: NDArray, compositions: Sequence[Numbers]) -> str:
 
 
 def problem_of_total(value: float, numbers: Numbers, electrons: str) -> str:
-    """Why ``value``, eV, cannot be the total energy of these atoms; empty where it can, or an element is not
-    tabulated.
+    """Why a value cannot be the total energy of these atoms.
+
+    Empty where it can, or where an element is not tabulated.
 
     Args:
+        value: eV.
+        numbers: atomic numbers.
         electrons: see `electrons_of`.
     """
     atoms = float(_sums(TOTALS[electrons], np.nan, [numbers])[0])

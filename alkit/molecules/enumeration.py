@@ -4,10 +4,9 @@ The packaged list ``alkit/data/seed_molecules.smi`` is written by::
 
     python -m alkit.molecules.enumeration --max-heavy 7 --out alkit/data/seed_molecules.smi
 
-Nothing is copied from a published data set; the idea (graphs, then unsaturation, then heteroatoms,
-each step filtered by chemical rules) is that of the GDB enumerations: T. Fink, J.-L. Reymond, J.
-Chem. Inf. Model. 47, 342 (2007), DOI 10.1021/ci600423u. Three breadth-first steps, each without
-repeats by canonical SMILES:
+Nothing is copied from a published data set. The idea is that of the GDB enumerations: graphs, then
+unsaturation, then heteroatoms, each step filtered by chemical rules (https://doi.org/10.1021/ci600423u).
+Three breadth-first steps, each without repeats by canonical SMILES:
 
 1. **skeletons**: saturated hydrocarbons, grown atom by atom; a new atom is bonded to one or more old ones.
    Every connected graph has an atom whose removal leaves it connected, so none is missed.
@@ -15,16 +14,15 @@ repeats by canonical SMILES:
 3. **heteroatoms**: carbons replaced by N, O or F one at a time, where the valence (N 3, O 2, F 1) allows.
 
 Rules of rings (``MAX_RINGS``, :func:`_sound_rings`) and of unsaturation (``MAX_PI_BONDS``,
-:func:`_may_raise`): at most two rings; two 3- or 4-membered rings share no atom; no multiple bond
-inside a 3- or 4-membered ring, on an atom of a 3-membered ring, or on a fusion or bridgehead atom;
-no triple bond in a ring; no cumulated multiple bonds. Rules of heteroatoms: the tables ``NEVER``
-(held while growing) and ``NEVER_AT_THE_END`` (held by finished molecules, because a forbidden
-intermediate may lead to an allowed molecule), and :func:`_few_heteroatoms`. Every molecule is
-neutral, closed-shell, without stereo marks, and sanitises in RDKit.
+:func:`_may_raise`): at most two rings; two 3- or 4-membered rings share no atom; no multiple bond inside a 3-
+or 4-membered ring, on an atom of a 3-membered ring, or on a fusion or bridgehead atom; no triple bond in a
+ring; no cumulated multiple bonds. Heteroatoms have :func:`_few_heteroatoms` and two tables. ``NEVER`` holds
+while growing. ``NEVER_AT_THE_END`` holds for finished molecules, as a forbidden intermediate may lead to an
+allowed one. Every molecule is neutral, closed-shell, without stereo marks, and sanitises in RDKit.
 
-The rules leave many more molecules of 7 heavy atoms than of all smaller sizes together.
-``per_size`` bounds each size by a sample that depends on nothing but ``seed`` and the SMILES
-(:func:`_sample`), never on platform or NumPy.
+The rules leave many more molecules of 7 heavy atoms than of all smaller sizes together. ``per_size`` bounds
+each size by a sample that depends on nothing but ``seed`` and the SMILES (:func:`_sample`), never on platform
+or NumPy.
 """
 
 from __future__ import annotations

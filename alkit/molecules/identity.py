@@ -74,8 +74,10 @@ def shaped(mol: Any, positions: np.ndarray) -> Any:
 
 
 def stereoisomer(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> str:
-    """Isomeric SMILES of what a geometry of ``smiles`` is, also where ``smiles`` leaves stereo open; "" for a
-    geometry that does not have its bonds."""
+    """Isomeric SMILES of the stereoisomer that a geometry of ``smiles`` is.
+
+    ``smiles`` may leave stereo open. "" for a geometry that does not have its bonds.
+    """
     order = atom_order(smiles, numbers, positions)
     if order is None:
         return ""
@@ -105,8 +107,11 @@ def same_stereo(mol: Any, positions: np.ndarray) -> bool:
 
 
 def _name(mol: Any) -> str:
-    """Isomeric SMILES. Its / and \\ come from the directions of bonds, which RDKit keeps as they were when
-    the stereo of a double bond is perceived or taken away: here they are made again."""
+    r"""Isomeric SMILES.
+
+    Its / and \ come from the directions of bonds. RDKit keeps them as they were when the stereo of a double
+    bond is perceived or taken away: here they are made again.
+    """
     from rdkit import Chem
 
     copy = Chem.Mol(mol)

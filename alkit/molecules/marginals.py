@@ -1,5 +1,7 @@
-"""What is known of a set of molecules where the molecules themselves are not: their sizes, elements and
-fragments, as shares of the set."""
+"""A set of molecules as a distribution, where the molecules themselves are not known.
+
+Known are sizes, elements and fragments, as shares of the set.
+"""
 
 from __future__ import annotations
 

@@ -74,15 +74,20 @@ def canonical(smiles: str, *, ions: bool = False) -> str:
 
 
 def canonical_of_any(smiles: str) -> str | None:
-    """The canonical isomeric SMILES of any molecule, ions, radicals and mixtures too: what data sets know a
-    molecule by. None for text that is no SMILES, or longer than `LONGEST_SMILES`."""
+    """The canonical isomeric SMILES of any molecule, ions, radicals and mixtures too.
+
+    Data sets know a molecule by it. None for text that is no SMILES, or longer than `LONGEST_SMILES`.
+    """
     mol = _read(smiles)
     return None if mol is None else _identity(mol)
 
 
 def _identity(mol: Any) -> str:
-    """Written, read and written again: the rare string whose first canonical form is not its own canonical
-    form (stereo perceived only in the written order) is settled then."""
+    """The SMILES after writing, reading and writing again.
+
+    Rarely a first canonical form is not its own canonical form (stereo perceived only in the written order).
+    This settles it.
+    """
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
@@ -110,8 +115,10 @@ def charge_and_radicals(smiles: str) -> tuple[int, int]:
 
 
 def with_hydrogens(smiles: str) -> Any:
-    """The RDKit molecule of ``smiles``, ion and radical too, with explicit hydrogens; its atom order is that
-    of :func:`embed`."""
+    """The RDKit molecule of ``smiles``, ion and radical too, with explicit hydrogens.
+
+    Its atom order is that of :func:`embed`.
+    """
     from rdkit import Chem
 
     return Chem.AddHs(_parse(smiles, ions=True))

@@ -145,7 +145,10 @@ def check_unit(
     That is where hardly one of them is a usual value of the property, and nine in ten would be in that unit.
 
     Args:
+        name: of the property.
         values: ``(n,)`` in the property's own unit.
+        compositions: atomic numbers of each molecule.
+        what: names the values in messages.
         factor: by which they came from the unit that they are said to be in.
     """
     short = short_name(name)

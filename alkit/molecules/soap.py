@@ -1,8 +1,9 @@
 """Fixed features of a geometry, which need no training: SOAP kernels to representative atoms, summed.
 
-The energy is a sum over atoms, so are the features: with them the linear kernel is the sum over all pairs of
-atoms of a polynomial SOAP kernel, by the Nystroem approximation. Bartok, Kondor, Csanyi,
-doi:10.1103/PhysRevB.87.184115; sparse points as in Bartok, Csanyi, doi:10.1002/qua.24927.
+The energy is a sum over atoms, and so are the features. With them the linear kernel is a sum over all pairs
+of atoms of a polynomial SOAP kernel, by the Nyström approximation. Bartók, Kondor, Csányi,
+https://doi.org/10.1103/PhysRevB.87.184115; sparse points as in Bartók, Csányi,
+https://doi.org/10.1002/qua.24927.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
 
 @dataclass(frozen=True, eq=False)
 class Soap:
-    """SOAP of the elements in ``elements``, in that order: representative atoms, and what makes their kernel
-    the unit matrix. ``length``: what one atom counts for beside them."""
+    """SOAP of the elements in ``elements``, in that order.
+
+    It has representative atoms, and what makes their kernel the unit matrix. ``length``: what one atom counts
+    for beside them.
+    """
 
     elements: tuple[int, ...]
     representative: tuple[tuple[NDArray, NDArray], ...]
@@ -43,6 +47,8 @@ class Soap:
         """Choose representative atoms among those of ``molecules``, at most `_SAMPLED` of which are drawn.
 
         Args:
+            molecules: with positions, Å.
+            rng: of the draws.
             elements: atomic numbers that may come later; one that the molecules drawn lack is only counted.
         """
         sampled = [molecules[i] for i in rng.permutation(len(molecules))[:_SAMPLED]]
@@ -63,6 +69,7 @@ class Soap:
         """``(n, d)``: of each molecule its atoms' features, summed, and the counts of the elements.
 
         Args:
+            molecules: ``n``, with positions, Å.
             advance: called with 1 after each molecule.
         """
         present = [
@@ -80,6 +87,7 @@ class Soap:
 
     @property
     def width(self) -> int:
+        """Number ``d`` of features: of the kernels, and one count an element."""
         return sum(whitening.shape[1] for _, whitening in self.representative) + len(self.elements)
 
     def _row(self, numbers: NDArray, local: NDArray) -> NDArray:

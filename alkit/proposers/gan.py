@@ -19,5 +19,6 @@ class GANProposer:
     gan: GraphGAN
 
     def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
+        """Draw ``n`` new molecules, fewer if the generator does not give so many."""
         seed = int(context.rng.integers(2**31))
         return self.gan.stream(n, seed=seed, unique=True, novel_against=self.gan.known)

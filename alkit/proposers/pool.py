@@ -16,6 +16,7 @@ class PoolProposer:
     taken: frozenset[str]
 
     def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
+        """Draw ``n`` molecules that were not taken before; all that are left if they are fewer."""
         free = [s for s in self.smiles if s not in self.taken]
         if n >= len(free):
             return free

@@ -72,8 +72,10 @@ def looks_for_highest(config: CampaignConfig) -> bool:
 
 
 def best_labels(ledger: Ledger, config: CampaignConfig, round_: int) -> dict[str, str]:
-    """The best label so far and, of an energy, the best per heavy atom, of those that count, as text: the
-    lowest, or the highest where such are looked for."""
+    """The best label so far as text and, of an energy, the best per heavy atom.
+
+    Best is the lowest, or the highest where such are looked for. Only labels that count are compared.
+    """
     rows = [row for role in COUNTED for row in ledger.labelled(role, up_to_round=round_)]
     if not rows:
         return {"best": "–", "best_per_heavy_atom": "–"}

@@ -51,6 +51,9 @@ def write_report(
     """Draw the plots and write ``report.html`` from what the ledger holds; returns the page's path.
 
     Args:
+        ledger: of the campaign.
+        config: of the campaign.
+        folder: where the page and its plots are written.
         stopped_by: the rule that has just ended the campaign, before the ledger knows.
         redraw: False where nothing has happened since the plots were drawn.
 

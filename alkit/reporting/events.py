@@ -1,8 +1,8 @@
 """Events: what happens in a campaign or a command, as listeners hear of it.
 
-The terminal, the lines of a pipe, JSON lines, the log and the callbacks of a notebook are listeners of the
-same events (`alkit.reporting.progress.CampaignProgress` sends them). ``str(event)`` is its line for a person,
-and empty where the event needs none; `as_record` makes the line of a program.
+The terminal, the lines of a pipe, JSON lines, the log and the callbacks of a notebook listen to the same
+events. `alkit.reporting.progress.CampaignProgress` sends them. ``str(event)`` is its line for a person, and
+empty where the event needs none; `as_record` makes the line of a program.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ class JsonLines:
         self._written: dict[str, float] = {}  # when each work was last written
 
     def __call__(self, event: Event) -> None:
+        """Write the event as a line of JSON; of many steps only some."""
         if isinstance(event, StepsEvent) and not self._due(event):
             return
         self._stream.write(json.dumps(as_record(event), ensure_ascii=False, allow_nan=False) + "\n")

@@ -31,8 +31,11 @@ def near_label(config: CampaignConfig) -> str:
 
 
 def missing_lever(config: CampaignConfig, metrics: Sequence[Mapping[str, Any]]) -> str:
-    """What the campaign does not use and would lower its error most, in a sentence; empty where it has
-    reached its aim, uses all, or learns something else than energies. Measured in docs/decisions/024."""
+    """The setting that would lower the campaign's error most and is not used, in a sentence.
+
+    Empty where the campaign has reached its aim, uses all, or learns something else than energies. Measured
+    in docs/decisions/024.
+    """
     surrogate = config.surrogate
     aim = config.stop.target_mae or CHEMICAL_ACCURACY
     if not metrics or metrics[-1]["mae"] <= aim or not is_energy(config.target):

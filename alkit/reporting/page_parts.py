@@ -77,6 +77,7 @@ def tables_of(rows: Sequence[Mapping[str, str]], first: str) -> list[Table]:
     """Cells by heading, as tables narrow enough for a telephone: errors, labels saved, and the rest.
 
     Args:
+        rows: cells by heading.
         first: heading that names the rows, in every table.
     """
     headings = [heading for heading in rows[0] if heading != first]

@@ -86,6 +86,8 @@ def save(drawn: Figure, path: Path, *, legend: int = 0) -> Path:
     """Write a figure in the format of the path's ending, its text in one size and colour.
 
     Args:
+        drawn: the figure; size and colour of its text are set.
+        path: of the file; its ending is the format.
         legend: columns of the legend below the axes; 0 for none.
     """
     if legend and any(axes.get_legend_handles_labels()[0] for axes in drawn.axes):
@@ -134,6 +136,7 @@ def inline(path: Path, named_by: str) -> str:
     """A plot's SVG for the inside of a page, in the page's font and colours.
 
     Args:
+        path: of the SVG file.
         named_by: id of the element that says in words what the plot shows.
     """
     text = path.read_text(encoding="utf-8")

@@ -30,11 +30,17 @@ def learning_curve(
     quantity: Quantity = ENERGY,
     twin: Sequence[Mapping[str, float]] = (),
 ) -> None:
-    """Test MAE with its interval and the 95 % quantile of errors against labels, with the trivial baselines
-    of the same labels, and the MAE of a random twin; of energies also in kcal/mol.
+    """Plot errors against labels: test MAE with its interval, and the 95 % quantile.
+
+    Also shown are trivial baselines of the same labels, and the MAE of a random twin. Energies are in
+    kcal/mol too.
 
     Args:
+        metrics: of every round.
         half_widths: ``(rounds,)`` of the intervals; infinite where there is none.
+        path: of the file.
+        quantity: name and unit of the labels.
+        twin: metrics of the random twin's rounds.
     """
     drawn, axes = look.figure(height=look.HEIGHT + 0.4)
     labels, mae = [row["labels"] for row in metrics], np.array([row["mae"] for row in metrics])
@@ -71,9 +77,11 @@ def front(values: NDArray, best: NDArray, rounds: NDArray, headings: Sequence[st
     """The labels of a campaign by its first two objectives, ``(n, m)``, and which of them are on the front.
 
     Args:
+        values: ``(n, m)`` in the objectives' units.
         best: ``(n,)`` of the front of all objectives.
         rounds: ``(n,)``, in which each was labelled.
         headings: names of the objectives.
+        path: of the file.
     """
     drawn, axes = look.figure(height=look.HEIGHT + 0.4)
     _points(axes, values[rounds == 0, :2], look.GREY, ".", "start")
@@ -127,6 +135,7 @@ def calibration(levels: NDArray, path: Path) -> None:
 
     Args:
         levels: ``(n,)``, of the narrowest central interval that holds each test label.
+        path: of the file.
     """
     drawn, axes = look.figure()
     nominal = np.linspace(0, 1, 201)
@@ -182,9 +191,12 @@ def chemical_space(
     """Molecules by two components of their embeddings, ``(n, 2)`` each.
 
     Args:
+        start: molecules labelled before the first round.
+        acquired: molecules labelled in rounds.
         rounds: ``(n,)`` of the acquired molecules.
         left: candidates of the last round that were not acquired.
         shares: of the variance that each component holds.
+        path: of the file.
     """
     drawn, axes = look.figure(height=look.HEIGHT + 0.6)
     _points(axes, left, look.GREY, "x", "candidates left")
@@ -227,8 +239,10 @@ def stage_times(seconds: Mapping[str, float], path: Path) -> None:
 
 
 def make_up(sets: Mapping[str, Sequence[str]], path: Path) -> Path:
-    """Sizes, rings, elements and bonds of sets of SMILES beside each other, as shares, in the format of the
-    path's ending; the first set is what the others are compared with."""
+    """Plot sizes, rings, elements and bonds of sets of SMILES beside each other, as shares.
+
+    The path's ending is the format. The first set is what the others are compared with.
+    """
     panels = shares_of(sets)
     drawn, axes = look.figure(width=3.4, height=3.0, columns=len(panels))
     for one, (title, counted) in zip(axes, panels.items(), strict=True):

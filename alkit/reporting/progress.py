@@ -102,8 +102,10 @@ class CampaignProgress:
     def epochs(
         self, total: int, *, unit: str = "eV"
     ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
-        """Training of ``total`` epochs of all networks together, with the last validation errors in ``unit``;
-        the function given is what training calls after each."""
+        """Show the training of ``total`` epochs of all networks together.
+
+        Training calls the function that is yielded after each epoch. Validation errors are in ``unit``.
+        """
         done = 0
         self.send(StepsEvent("training", done, total))
 

@@ -36,8 +36,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Saving:
-    """The reference's labels for an error, over those of the other: geometric mean over seeds, 95 % interval,
-    p-value.
+    """The reference's labels for an error, over those of the other.
+
+    Geometric mean over seeds, 95 % interval, and p-value.
 
     The interval and the two-sided p-value are those of a paired t-test of the logarithms; NaN for one seed.
     """
@@ -96,8 +97,10 @@ def labels_ratio(one: Run, reference: Run, metric: str) -> float:
 
 
 def labels_for(run: Run, metric: str, level: float) -> float:
-    """Labels at which the error is first no more than ``level``: on a straight line between rounds, of the
-    logarithms, as learning curves are power laws. Infinite where it never is."""
+    """Labels at which the error is first no more than ``level``; infinite where it never is.
+
+    Between rounds it is on a straight line of the logarithms, as learning curves are power laws.
+    """
     labels, errors = run.of("labels"), run.of(metric)
     reached = np.flatnonzero(errors <= level)
     if not len(reached):

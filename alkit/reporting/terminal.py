@@ -98,6 +98,7 @@ class Bars:
         self._bars.stop()
 
     def __call__(self, event: Event) -> None:
+        """Show an event: steps move a bar, other events print a line above the bars."""
         if isinstance(event, StepsEvent):
             self._step(event)
         elif isinstance(event, StagesExpected):
@@ -163,6 +164,7 @@ class PlainLines:
             self._thread.join()
 
     def __call__(self, event: Event) -> None:
+        """Print an event as a line, safely from several threads; labels and the end print nothing."""
         with self._lock:
             self._note(event)
             if isinstance(event, CampaignBegins):

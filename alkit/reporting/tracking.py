@@ -98,12 +98,15 @@ class Tracker:
             return False  # deleted for good by the user, between two runs of the campaign
 
     def close_run(self, run: str, ending: Ending) -> None:
+        """End a run with MLflow's status: finished, failed, killed, or scheduled for one that waits."""
         with _reported():
             self._client.set_terminated(run, status=ending)
 
     def log_params(self, run: str, params: dict[str, Any]) -> None:
-        """Nested settings flattened to dotted names. MLflow keeps a parameter's first value; what has changed
-        since becomes the tag ``now.<name>``."""
+        """Log nested settings, flattened to dotted names.
+
+        MLflow keeps a parameter's first value; a later value becomes the tag ``now.<name>``.
+        """
         from mlflow.entities import Param, RunTag
 
         values = {key: str(value)[:500] for key, value in _flat(params).items()}
@@ -126,6 +129,7 @@ class Tracker:
             self._client.log_batch(run, tags=pairs)
 
     def log_metrics(self, run: str, metrics: dict[str, float], *, step: int = 0) -> None:
+        """Log numbers by name at one step of a run."""
         self.log_series(run, [(step, metrics)])
 
     def log_series(self, run: str, rows: list[tuple[int, dict[str, float]]]) -> None:
@@ -152,6 +156,7 @@ class Tracker:
         """Say which data a run has used.
 
         Args:
+            run: its id.
             frames: by what they were used for, such as "training"; the last column is the label.
             source: the file that they come from.
         """
@@ -174,6 +179,8 @@ class Tracker:
         """Log a model that a run has made, unless the run has one of this step already; returns its id.
 
         Args:
+            run: its id.
+            name: of the model.
             folder: of the model, as `alkit.models.store` has it.
             values: its errors, which MLflow shows beside it.
             step: as of the run's metrics.

@@ -37,7 +37,8 @@ def shown_at(uri: str, experiment: str, run: str) -> ShownAt:
 
     Args:
         uri: of the store.
-        experiment, run: their ids.
+        experiment: its id.
+        run: its id.
     """
     if uri == NO_TRACKING:
         return ShownAt("", "")
@@ -70,6 +71,7 @@ def check_store(uri: str) -> str:
 
 
 def cannot_be_opened(uri: str, error: Exception) -> ConfigError:
+    """The error for a store that cannot be opened, with passwords masked."""
     return ConfigError(
         f"tracking.uri {masked(uri)}: the MLflow store cannot be opened ({type(error).__name__}: "
         f"{_first_line(error, uri)})."
@@ -77,6 +79,11 @@ def cannot_be_opened(uri: str, error: Exception) -> ConfigError:
 
 
 def open_client(uri: str) -> Any:
+    """Connect to a store, with MLflow's telemetry off and its log quiet.
+
+    Raises:
+        ConfigError: a store in memory, or one that cannot be opened.
+    """
     # Nothing leaves the machine unasked; must be set before MLflow is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # By default an address where nothing answers is tried for many minutes without a word.
@@ -151,16 +158,19 @@ def absolute_uri(uri: str) -> str:
 
 
 def artifacts_of(uri: str) -> str | None:
+    """The address of the folder ``mlartifacts`` beside a SQLite store; None for other stores."""
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
 
 
 def bring_along(uri: str, stored: str) -> None:
-    """Let a SQLite store that was moved or copied name its artifacts where they are now: MLflow keeps the
-    absolute place where they once were, and would write to it.
+    """Let a SQLite store that was moved or copied name its artifacts where they are now.
+
+    MLflow keeps the absolute place where they once were, and would write to it.
 
     Args:
+        uri: of the store.
         stored: where the store says that artifacts of the experiment are.
     """
     here = artifacts_of(uri)

@@ -53,8 +53,10 @@ def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics], 
 def forecast_of(
     config: CampaignConfig, metrics: Sequence[Mapping[str, float]], quantity: Quantity = ENERGY
 ) -> str:
-    """How many labels the campaign's aim takes, in a sentence; nothing where nothing can be said, or where it
-    has no aim: chemical accuracy is that of energies alone."""
+    """How many labels the campaign's aim takes, in a sentence.
+
+    Empty where nothing can be said, or where it has no aim: chemical accuracy is that of energies alone.
+    """
     aim = _aim(config, quantity)
     return forecast.sentence(metrics, aim, config.batch_size, quantity.unit) if metrics and aim else ""
 

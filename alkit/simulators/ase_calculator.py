@@ -37,18 +37,24 @@ _KNOWN_PACKAGES = ("ase", "tblite", "xtb")
 
 @dataclass(kw_only=True)
 class ASESimulator(RelaxingSimulator):
-    """``calculator``: "module:Class", a subclass of ASE's ``Calculator``, made with ``arguments``.
+    """Labels by any of ASE's calculators.
 
-    ``method``: the name of its level of theory, by default made of the class and the arguments.
-    ``atom_energies``: total energies of free atoms in eV, by symbol; for one that is missing the calculator
-    is asked, with the unpaired electrons of the atom's ground state as its initial magnetic moment, so it
-    must be one that heeds them. ``charge``, ``unpaired``: 0 unless set, as many calculators heed neither; of
-    one that does, "from_smiles" labels ions and radicals. With the molecule's charge or spin among
-    ``arguments`` it is not asked, as they are not those of the atom. ``target``: also "mu" (Debye) of a
-    calculator with dipole moments, "homo", "lumo" and "gap" of one that says them, or any number among the
-    calculator's ``results`` by its name there, of which ``unit`` then says the unit. ``hessian`` is
-    "central", as not every calculator is precise enough for forward differences. The rest as
-    `RelaxingSimulator` has it.
+    Other settings are those of `RelaxingSimulator`. ``hessian`` is "central", as not every calculator is
+    precise enough for forward differences. ``charge`` and ``unpaired`` are 0 unless set, as many calculators
+    heed neither. For one that does, "from_smiles" labels ions and radicals.
+
+    ``target`` may also be "mu" (Debye) of a calculator with dipole moments, or "homo", "lumo" and "gap" of
+    one that has them. Or it is any number among the calculator's ``results`` by its name there, in ``unit``.
+
+    Args:
+        calculator: "module:Class", a subclass of ASE's ``Calculator``.
+        arguments: of the class. With the molecule's charge or spin among them the calculator is not asked for
+            atoms, as they are not those of the atom.
+        method: the name of its level of theory, by default made of the class and the arguments.
+        atom_energies: total energies of free atoms in eV, by symbol. For a missing one the calculator is
+            asked, with the unpaired electrons of the atom's ground state as its initial magnetic moment. So
+            it must be one that heeds them.
+        unit: of a ``target`` that is the calculator's own.
     """
 
     calculator: str
@@ -86,12 +92,14 @@ class ASESimulator(RelaxingSimulator):
 
     @property
     def targets(self) -> tuple[str, ...]:
+        """The usual properties, frontier orbitals and dipole; and a number of the calculator's own."""
         usual = (*super().targets, "homo", "lumo", "gap", "mu")
         own = isinstance(self.target, str) and known(self.target) is None and self.unit
         return (*usual, self.target) if own else usual
 
     @property
     def target_unit(self) -> str:
+        """The property's usual unit, or the one that the user states for a number of the calculator's own."""
         return self.unit if known(self.target) is None else super().target_unit
 
     def observed(self, atoms: Atoms) -> dict[str, float]:
@@ -122,8 +130,11 @@ class ASESimulator(RelaxingSimulator):
         return f"{name}({said})" + (f", atom energies {digest}" if atoms else "")
 
     def new_calculator(self) -> Any:
-        """A new one; of a kind that writes files, into a folder of its own that ends with this simulator:
-        some programs go on from files that they find, whichever molecule these are of."""
+        """A new calculator.
+
+        One that writes files works in a folder of its own that ends with this simulator. Some programs go on
+        from files that they find, whichever molecule these are of.
+        """
         try:
             calculator = self.calculator_class(**self.arguments)
         except Exception as error:  # it is the user's code; the message must say whose it was
@@ -147,9 +158,11 @@ class ASESimulator(RelaxingSimulator):
             raise self.error(f"unit is {self.unit!r}, and {self.target} is in {named.unit}; leave it out")
 
     def free_atoms(self, molecule: Molecule) -> float:
+        """Total energy of the free atoms, eV: the user's, or computed in their ground states."""
         return sum(self._free_atom(int(z), molecule.smiles) for z in molecule.numbers)
 
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        """Bond orders ``(n, n)`` that the calculator keeps as ``bond-orders``, as tblite does; else None."""
         orders = getattr(atoms.calc, "results", {}).get("bond-orders")  # tblite's
         return None if orders is None else np.asarray(orders).sum(axis=-1)
 

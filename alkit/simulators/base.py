@@ -93,9 +93,13 @@ class Simulator(Protocol):
     """
 
     @property
-    def level(self) -> Level: ...
+    def level(self) -> Level:
+        """The level of theory of its labels."""
+        ...
 
-    def label(self, molecule: Molecule) -> Label: ...
+    def label(self, molecule: Molecule) -> Label:
+        """Label a molecule, from its geometry in Å."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,11 @@ class SimulatorSpec:
 
 
 def create_simulator(spec: SimulatorSpec) -> Simulator:
-    """The simulator that ``spec`` names, or holds. Raises `ConfigError` for an unknown name, setting or bad
-    value."""
+    """The simulator that ``spec`` names, or holds.
+
+    Raises:
+        ConfigError: an unknown name, setting or bad value.
+    """
     given = spec.settings.get("pickled")
     # Bytes of this very process, or of the one that started this worker: a file may run code only by name.
     held = given if isinstance(given, Pickled) else None

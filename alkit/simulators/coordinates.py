@@ -1,10 +1,10 @@
 """Coordinates in which a molecule's energy is nearly harmonic: bonds, angles, torsions, and their stiffness.
 
 A straight step along a Cartesian direction that turns a torsion also stretches bonds, a thousand times as
-stiff, so that what one step teaches about the curvature is wrong at the next. In internal coordinates it
-stays true. They are more than there are degrees of freedom ("redundant", Peng, Ayala, Schlegel and Frisch,
-doi:10.1002/(SICI)1096-987X(19960115)17:1<49::AID-JCC5>3.0.CO;2-0), and all Cartesians are among them, softly:
-whatever no other coordinate describes needs no case of its own.
+stiff. So what one step teaches about the curvature is wrong at the next. In internal coordinates it stays
+true. They are more than there are degrees of freedom: "redundant" (Peng, Ayala, Schlegel and Frisch,
+https://doi.org/10.1002/(SICI)1096-987X(19960115)17:1<49::AID-JCC5>3.0.CO;2-0). All Cartesians are among them,
+softly, so whatever no other coordinate describes needs no case of its own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _STRAIGHT, _STRAIGHTENED = 0.5, 0.35
 
 
 class Coordinates:
-    """Internal coordinates of ``numbers (n,)``, chosen at ``x (n, 3)``; atomic units (bohr, radian, hartree).
+    """Internal coordinates of ``numbers (n,)``, chosen at ``x (n, 3)``.
 
-    ``strengths (m,)``: the second derivative of the energy in each of the ``m`` coordinates by Lindh's model,
-    of the last ``3n``, which are the Cartesians, a small one.
+    Units are atomic: bohr, radian, hartree. ``strengths (m,)`` are second derivatives of the energy in the
+    ``m`` coordinates by Lindh's model. Those of the last ``3n``, the Cartesians, are small.
     """
 
     def __init__(self, numbers: np.ndarray, x: np.ndarray):
@@ -148,8 +148,10 @@ def _by_atom(atoms: np.ndarray, derivatives: tuple[np.ndarray, ...], n: int) -> 
 
 
 def _off_line(x: np.ndarray, atoms: np.ndarray) -> np.ndarray:
-    """How far the middle one of three atoms is from between the others, as an angle along x, y and z:
-    ``(3m, 3n)``, by which to multiply positions."""
+    """How far the middle one of three atoms is from between the others.
+
+    It is an angle along x, y and z: ``(3m, 3n)``, by which to multiply positions.
+    """
     reach = _norms(_vectors(x, atoms, 0, 2))[:, 0] / 2
     rows = np.zeros((len(atoms), len(x)))
     for column, share in ((0, -1.0), (1, 2.0), (2, -1.0)):

@@ -37,8 +37,15 @@ SOLVENTS = {
 
 @dataclass(kw_only=True)
 class GFNSimulator(RelaxingSimulator):
-    """``method``: "GFN2-xTB" or "GFN1-xTB". ``solvent``: one of `SOLVENTS`, "" for the gas phase; the free
-    atoms stay in the gas phase. ``max_iterations``: of one SCF. The rest as `RelaxingSimulator` has it."""
+    """Labels by a method of the GFN family.
+
+    Other settings are those of `RelaxingSimulator`.
+
+    Args:
+        method: "GFN2-xTB" or "GFN1-xTB".
+        solvent: one of `SOLVENTS`, "" for the gas phase; the free atoms stay in the gas phase.
+        max_iterations: of one SCF.
+    """
 
     method: str = "GFN2-xTB"
     solvent: str = ""
@@ -55,9 +62,11 @@ class GFNSimulator(RelaxingSimulator):
 
     @property
     def targets(self) -> tuple[str, ...]:
+        """The usual properties, frontier orbitals (eV) and dipole moment (Debye)."""
         return (*super().targets, "homo", "lumo", "gap", "mu")
 
     def observed(self, atoms: Atoms) -> dict[str, float]:
+        """HOMO, LUMO and gap (eV) and dipole moment (Debye) of atoms that were just computed."""
         return observables(atoms)
 
     @property
@@ -78,10 +87,13 @@ class GFNSimulator(RelaxingSimulator):
             )
 
     def method_name(self) -> str:
+        """The method, with the solvent and its model unless it is the gas phase."""
         return f"{self.method} {self.solvation_name()}({self.solvent})" if self.solvent else self.method
 
     def solvation_name(self) -> str:
+        """Name of the model of the solvent."""
         return "GBSA"
 
     def free_atoms(self, molecule: Molecule) -> float:
+        """Total energy of the free atoms in the gas phase by the same method, eV."""
         return atom_energies(self.method, molecule.numbers, molecule.smiles)

@@ -32,6 +32,7 @@ class Lookup:
 
     @property
     def level(self) -> Level:
+        """The level of theory of the data set's labels."""
         return self._level
 
     def label(self, molecule: Molecule) -> Label:

@@ -55,6 +55,7 @@ class ManualSimulator:
 
     @property
     def level(self) -> Level:
+        """The level of theory that the campaign file states."""
         return self._level
 
     def label(self, molecule: Molecule) -> Label:
@@ -114,8 +115,9 @@ class LabelReading:
             self._atoms = _by_number(references, self.factor)
 
     def label_value(self, number: float, numbers: NDArray[Any]) -> float:
-        """The label of a molecule of these atomic numbers, ``(n,)``, in `stored_unit`; of an energy the
-        atomization energy.
+        """The label of a molecule of these atomic numbers, ``(n,)``, in `stored_unit`.
+
+        For an energy it is the atomization energy.
 
         Raises:
             LabelError: there is no reference for one of its elements.

@@ -1,8 +1,8 @@
-"""Relaxing a molecule with few gradients: BFGS in internal coordinates, started from a model of the Hessian.
+"""Relaxation of a molecule with few gradients: BFGS in internal coordinates, from a model Hessian.
 
 Plain BFGS starts from the same curvature in every direction, although a torsion is a thousand times softer
-than a bond, and learns in Cartesians, see `alkit.simulators.coordinates`. Mean of 60 QM9 molecules of 18
-atoms from MMFF94 geometries, GFN2-xTB to 0.01 eV/A: 13 gradients, from the same model in Cartesians 19.
+than a bond. In Cartesians it learns badly, see `alkit.simulators.coordinates`. Mean of 60 QM9 molecules of 18
+atoms from MMFF94 geometries, GFN2-xTB to 0.01 eV/Å: 13 gradients; from the same model in Cartesians, 19.
 """
 
 from __future__ import annotations

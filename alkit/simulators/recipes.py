@@ -122,8 +122,10 @@ def single_point(system: System, *, anneal: bool = False) -> dict[str, float]:
 
 
 def energy_and_force(system: System) -> dict[str, float]:
-    """Energy (eV) and largest force (eV/A) as the SCF stands: after a relaxation without another one, as the
-    threshold that relaxes leaves 0.002 meV."""
+    """Energy (eV) and largest force (eV/Å) of the SCF as it is.
+
+    After a relaxation there is no second one: the threshold that relaxes leaves 0.002 meV.
+    """
     with named_failures():
         energy = float(system.atoms.get_potential_energy())
         return {"total_energy": energy, "max_force": max_force(system.atoms)}

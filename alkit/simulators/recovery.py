@@ -1,6 +1,6 @@
 """Recovery of a label that fails: other strategies for the same label, one after the other.
 
-A strategy changes how the label is reached, never what it is: every one ends with the same settings, the same
+A strategy changes how the label is reached, never what it is. Every one ends with the same settings, the same
 level of theory and the same checks.
 """
 
@@ -18,9 +18,15 @@ T = TypeVar("T")
 
 
 class Strategy(NamedTuple):
-    """``start``: "given", "mmff" (the given one relaxed by MMFF94), "embedded" (with ``seed``) or "random".
-    ``descent``: "bfgs", or "fire", then BFGS from a computed Hessian. ``scf``: "cold", "annealed" (the
-    start's density is found hot and loose, then cooled down) or "hot" (so is a whole relaxation before).
+    """One way to a label.
+
+    Attributes:
+        name: in the record of tries.
+        start: "given", "mmff" (the given geometry relaxed by MMFF94), "embedded" or "random".
+        seed: of an embedded or random start.
+        descent: "bfgs", or "fire", then BFGS from a computed Hessian.
+        scf: "cold", "annealed" (the start's density is computed hot and loose, then cooled down) or "hot" (so
+            is a whole relaxation before).
     """
 
     name: str

@@ -33,25 +33,31 @@ def part_name(name: str) -> str:
 
 @dataclass(kw_only=True)
 class RelaxingSimulator:
-    """Relaxes a molecule and returns its atomization energy in eV, total energy less that of its free atoms,
-    or another property of its minimum.
+    """Relaxes a molecule and returns its atomization energy (eV), or another property of its minimum.
 
-    ``target``: "u0" is E + ZPE - sum of E(atom), "energy" leaves the harmonic zero-point energy (most of the
-    cost) out; "zpve" is that alone; "homo", "lumo", "gap" (eV) and "mu" (Debye) where the method has them.
-    ``relax``: False takes the property at the geometry as it comes (none with vibrations). ``fmax``:
-    relaxed when no force is larger, eV/A. ``max_steps``: of one relaxation. ``hessian``: "forward" or
-    "central" differences of forces. ``imaginary``: an imaginary wavenumber in cm-1 beyond which the point is
-    a saddle and no minimum: the molecule is pushed along the mode and relaxed again, twice at most. Smaller
-    ones are noise and count by magnitude. ``charge`` (e), ``unpaired`` (electrons): of the molecule, as its
-    SMILES states them ("from_smiles") or of every molecule; its free atoms stay neutral. ``conformers``: so
-    many are relaxed, and the lowest is taken. ``recover``: whether failures are tried again, see
-    `alkit.simulators.recovery`.
+    The atomization energy is the total energy less that of the free atoms. A subclass is a dataclass that has
+    `method_name`, `new_calculator` and `free_atoms`.
 
-    `label` raises `LabelError` "impossible_charge", "unsupported_element", "scf_not_converged",
-    "calculation_failed", "not_relaxed", "identity_changed", "imaginary_modes" or
-    "no_such_value", where the calculator does not say the property of this molecule.
+    `label` raises `LabelError` with one of the reasons "impossible_charge", "unsupported_element",
+    "scf_not_converged", "calculation_failed", "not_relaxed", "identity_changed", "imaginary_modes" or
+    "no_such_value". The last is for a calculator that does not have the property of this molecule.
 
-    A subclass is a dataclass that gives `method_name`, `new_calculator` and `free_atoms`.
+    Args:
+        target: "u0" is E + ZPE - sum of E(atom). "energy" leaves the harmonic zero-point energy (most of the
+            cost) out; "zpve" is that alone. "homo", "lumo", "gap" (eV) and "mu" (Debye) where the method has
+            them.
+        relax: False takes the property at the geometry as it comes (none with vibrations).
+        fmax: relaxed when no force is larger, eV/Å.
+        max_steps: of one relaxation.
+        hessian: "forward" or "central" differences of forces.
+        imaginary: an imaginary wavenumber in cm-1 beyond which the point is a saddle and no minimum. The
+            molecule is then pushed along the mode and relaxed again, twice at most. Smaller ones are noise
+            and count by magnitude.
+        charge: e, as the molecule's SMILES states it ("from_smiles"), or of every molecule. Free atoms stay
+            neutral.
+        unpaired: electrons, likewise.
+        conformers: so many are relaxed, and the lowest is taken.
+        recover: whether failures are tried again, see `alkit.simulators.recovery`.
     """
 
     target: str = "u0"
@@ -73,8 +79,10 @@ class RelaxingSimulator:
         raise NotImplementedError
 
     def new_calculator(self) -> Any:
-        """A new ASE calculator; charge and unpaired electrons reach it as initial charges and magnetic
-        moments of the atoms."""
+        """A new ASE calculator.
+
+        Charge and unpaired electrons reach it as initial charges and magnetic moments of the atoms.
+        """
         raise NotImplementedError
 
     def free_atoms(self, molecule: Molecule) -> float:
@@ -213,6 +221,7 @@ class RelaxingSimulator:
             raise self.error(f"{name} is {value!r}; it must be a whole number{bound}{or_}")
 
     def error(self, problem: str) -> ConfigError:
+        """An error about the settings, which names the simulator."""
         return ConfigError(f"simulator {self.engine or type(self).__name__}: {problem}")
 
     def _attempt(

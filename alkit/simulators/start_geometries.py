@@ -34,8 +34,10 @@ def embedded(molecule: Molecule, *, seed: int, random: bool = False) -> Molecule
 
 
 def conformers(molecule: Molecule, count: int) -> list[Molecule]:
-    """``molecule`` as it is, then up to ``count - 1`` other conformers, lowest MMFF94 energy first; it alone
-    where ETKDG makes no other."""
+    """``molecule`` as it is, then up to ``count - 1`` other conformers, lowest MMFF94 energy first.
+
+    It alone where ETKDG makes no other.
+    """
     if count == 1:
         return [molecule]
     from rdkit.Chem import rdMolAlign

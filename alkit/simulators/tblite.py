@@ -15,8 +15,14 @@ _SOLVATION = {"gbsa": "GBSA", "alpb": "ALPB", "cpcm": "CPCM"}
 
 @dataclass(kw_only=True)
 class TBLiteSimulator(GFNSimulator):
-    """``solvation``: the model of the solvent, "gbsa" (as xtb-python has it), "alpb" or "cpcm" (the
-    dielectric alone). The rest as `GFNSimulator` has it."""
+    """GFN labels by tblite.
+
+    Other settings are those of `GFNSimulator`.
+
+    Args:
+        solvation: the model of the solvent: "gbsa" (as xtb-python has it), "alpb" or "cpcm" (the dielectric
+            alone).
+    """
 
     solvation: str = "gbsa"
 
@@ -27,12 +33,15 @@ class TBLiteSimulator(GFNSimulator):
         self.choose("solvation", tuple(_SOLVATION))
 
     def solvation_name(self) -> str:
+        """Name of the model of the solvent, as the level of theory has it."""
         return _SOLVATION[self.solvation]
 
     def new_calculator(self) -> Any:
+        """A calculator of tblite with this method and solvent."""
         return calculator(method=self.method, max_iterations=self.max_iterations, solvation=self._solvation())
 
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        """Wiberg bond orders ``(n, n)`` of atoms that were just computed."""
         return bond_orders(atoms)
 
     def _solvation(self) -> tuple[str, ...] | None:
@@ -43,7 +52,10 @@ class TBLiteSimulator(GFNSimulator):
 
 
 def calculator(*, method: str, max_iterations: int, solvation: tuple[str, ...] | None = None) -> Any:
-    """tblite's calculator; imported here so that the library loads after a worker has set its threads."""
+    """Make a calculator of tblite.
+
+    The import is here so that the library loads after a worker has set its threads.
+    """
     from tblite.ase import TBLite
 
     return TBLite(method=method, max_iterations=max_iterations, solvation=solvation, verbosity=0)

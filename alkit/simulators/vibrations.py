@@ -1,7 +1,7 @@
 """Harmonic vibrations from forces: a Hessian by finite differences, without files, and its zero-point energy.
 
-Whole-molecule motion is projected out of the mass-weighted Hessian (ASE's VibrationsData leaves it in,
-where it mixes with soft modes), so a linear molecule loses 5 modes and any other 6.
+Whole-molecule motion is projected out of the mass-weighted Hessian, so a linear molecule loses 5 modes and
+any other 6. ASE's VibrationsData leaves it in, where it mixes with soft modes.
 """
 
 from __future__ import annotations

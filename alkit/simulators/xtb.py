@@ -2,9 +2,9 @@
 
 Where xtb-python is not installed, tblite computes the same GFN2-xTB and GFN1-xTB in its place.
 
-Where the time goes, 16 atoms, one thread: a gradient in a fresh API object takes 6 ms, in a kept one, whose
-SCF restarts from the last density, 3 ms; with as many OpenMP threads as cores on a busy machine it takes
-100 times that, so labels use one thread.
+A gradient of 16 atoms on one thread takes 6 ms in a fresh API object. It takes 3 ms in a kept one, whose SCF
+restarts from the last density. With as many OpenMP threads as cores on a busy machine it takes 100 times
+that, so labels use one thread.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class XTBSimulator(GFNSimulator):
             raise self.error("GFN-FF is for neutral closed-shell molecules in the gas phase here")
 
     def check_electrons(self, molecule: Molecule, electrons: Electrons) -> None:
+        """Refuse charges and unpaired electrons for GFN-FF.
+
+        Raises:
+            LabelError: "unsupported".
+        """
         if self.method == "GFN-FF" and (electrons.charge or electrons.unpaired):
             raise LabelError(
                 "unsupported", f"{molecule.smiles}: GFN-FF is for neutral closed-shell molecules here"
@@ -53,16 +58,24 @@ class XTBSimulator(GFNSimulator):
 
     @property
     def targets(self) -> tuple[str, ...]:
+        """The properties of GFN methods; GFN-FF has no orbitals and no dipole moment."""
         return RELAXED if self.method == "GFN-FF" else super().targets
 
     def observed(self, atoms: Atoms) -> dict[str, float]:
+        """Frontier orbitals (eV) and dipole moment (Debye); none for GFN-FF."""
         return {} if self.method == "GFN-FF" else super().observed(atoms)
 
     @property
     def binding(self) -> str:
+        """The package that computes, whichever is installed; empty if none is."""
         return installed_binding()
 
     def check_installed(self) -> None:
+        """Check that a package is installed that has the method.
+
+        Raises:
+            ConfigError: none is.
+        """
         if not self.binding:
             raise self.error("it needs tblite or xtb, and neither is installed: pip install tblite")
         if self.method == "GFN-FF" and self.binding != "xtb":
@@ -71,6 +84,7 @@ class XTBSimulator(GFNSimulator):
             )
 
     def new_calculator(self) -> Any:
+        """A calculator of the installed package, with this method and solvent."""
         solvent = SOLVENTS.get(self.solvent, "none")
         if self.binding == "tblite":
             solvation = ("gbsa", solvent) if self.solvent else None
@@ -80,6 +94,7 @@ class XTBSimulator(GFNSimulator):
         return calculator(method=self.method, max_iterations=self.max_iterations, solvent=solvent)
 
     def bond_orders(self, atoms: Atoms) -> np.ndarray | None:
+        """Wiberg bond orders ``(n, n)`` of atoms that were just computed; None for GFN-FF."""
         if self.binding == "tblite":
             return tblite.bond_orders(atoms)
         result = atoms.calc._res  # the ASE calculator does not pass them on

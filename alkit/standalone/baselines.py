@@ -26,8 +26,9 @@ def add_baselines(
     workers: int = 2,
     timeout: float = 120.0,
 ) -> tuple[int, dict[str, int], Path]:
-    """Compute baselines of all molecules of a data set, in its own geometries; those that are kept are not
-    computed again, so that an interrupted run goes on.
+    """Compute baselines of all molecules of a data set, in its own geometries.
+
+    Those that are kept are not computed again, so that an interrupted run continues.
 
     Returns:
         How many molecules have all of them, how often each reason kept one from having it, and the cache.

@@ -90,11 +90,22 @@ def generate_molecules(
 
     Args:
         source: a campaign's folder, ``generator.pt``, or a SMILES file.
+        n: molecules to draw.
+        out: the file to write; standard output by default.
         kind: ``.smi``, or ``.sdf`` and ``.xyz``: with a geometry (`alkit.molecules.conformers.embed`), Å.
-        novel_against: SMILES file of molecules to leave out, besides those trained on.
+        unique: no molecule twice.
+        novel_against: SMILES file of molecules to leave out, besides the training set.
+        settings: fields of ``GeneratorSettings``, for training.
+        steps: likelihood updates of the training.
+        adversarial_steps: updates against the critic.
+        seed: of training and draws.
+        progress: shows both.
 
     Returns:
         How many were written, and how many had no geometry.
+
+    Raises:
+        DataError: a kind that is none, or a source that holds no generator.
     """
     if kind not in FORMATS:
         raise DataError(f"{out or kind}: molecules are written as {', '.join(FORMATS)}; choose one of these.")

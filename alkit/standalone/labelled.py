@@ -87,6 +87,7 @@ class Labelled:
 
     @property
     def elements(self) -> tuple[str, ...]:
+        """Symbols of the elements in the molecules that have graphs, by atomic number."""
         from ase.data import chemical_symbols
 
         numbers = {int(z) for graph in self._graphs.values() for z in graph.numbers}
@@ -170,8 +171,10 @@ class Labelled:
         return test, validation, rest
 
     def groups(self, usable: list[int]) -> list[list[int]]:
-        """Rows that stay together: those of one molecule and its stereoisomers; or, where the data set is of
-        so few molecules that its geometries are what is learnt, each row by itself."""
+        """Rows that stay together: those of one molecule and its stereoisomers.
+
+        Where a data set has few molecules and many geometries of each, each row is by itself.
+        """
         together = list(stereo_groups(self.smiles, usable).values())
         tenth = max(2, len(usable) // 10)
         if sum(len(group) for group in together if len(group) <= tenth) >= 3 * tenth:
@@ -179,8 +182,10 @@ class Labelled:
         return [[i] for i in usable]
 
     def molecule(self, one: int | str) -> str | Molecule | DataError:
-        """The canonical SMILES of molecule ``one``, its number here or a SMILES, with the data set's geometry
-        where that is what the model sees."""
+        """The canonical SMILES of molecule ``one``, given by its number here or a SMILES.
+
+        It comes with the data set's geometry where that is what the model sees.
+        """
         try:
             smiles, dataset = canonical(self.smiles[one] if isinstance(one, int) else one), self.dataset
             if self.settings.mode == "3d" and self.geometry == "dataset" and dataset is not None:

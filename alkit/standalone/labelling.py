@@ -46,7 +46,15 @@ def label_file(
 
     Args:
         strict: the first molecule that cannot be read is an error; else it is a row with its reason.
-        columns, length: of a table, and Å in the unit of structures.
+        molecules: SMILES, a table or structures.
+        out: the CSV to write; standard output by default.
+        simulator: computes the labels.
+        workers: processes.
+        timeout: seconds that a label may take.
+        seed: of start geometries.
+        progress: shows the labels.
+        columns: of a table.
+        length: Å in the unit of structures.
 
     Returns:
         How many rows have a label, and how many do not.

@@ -35,13 +35,20 @@ def predict_forces(
     workers: int = 2,
     timeout: float = 120.0,
 ) -> tuple[int, int, str]:
-    """Write structures with energy (eV) and forces (eV/Å) where ASE looks for them, with ``name`` (the
-    SMILES, or the number in the file) and the energy's standard deviation (``energy_std``, eV). What has no
-    prediction is named on standard error.
+    """Write structures with energy (eV) and forces (eV/Å) where ASE looks for them.
+
+    Each has a ``name`` (the SMILES, or the number in the file) and the energy's standard deviation
+    (``energy_std``, eV). A molecule without prediction is named on standard error.
 
     Args:
         out: a new file that ends as one of `WRITERS`.
-        molecules, columns, length, workers, timeout: see `alkit.standalone.prediction.predict_file`.
+        model: folder of the model.
+        molecules: SMILES or structures.
+        progress: shows the predictions.
+        columns: of a table.
+        length: Å in the unit of the structures.
+        workers: processes that make geometries.
+        timeout: seconds that a geometry may take.
 
     Returns:
         How many molecules got a prediction, how many did not, and what energies they are.

@@ -44,14 +44,18 @@ def predict_file(
     """Write a CSV of predictions, in the unit that its columns name.
 
     Returns:
-        How many molecules got one now, how many did not, and what they are. What an interrupted run
-        has written is kept, and not counted again.
+        How many molecules got one now, how many did not, and what they are. Rows of an interrupted run are
+        kept, and not counted again.
 
     Args:
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
         columns: of a table.
         length: Å in the unit of the structures.
-        workers, timeout: processes that make geometries, and seconds that one may take.
+        workers: processes that make geometries.
+        timeout: seconds that a geometry may take.
+        model: folder of the model.
+        out: the CSV to write; standard output by default.
+        progress: shows the predictions.
     """
     home = model_home(model)
     ensemble, provenance = load_model(home)
@@ -100,11 +104,7 @@ def _write(
     *,
     totals: bool,
 ) -> tuple[int, int]:
-    """Add the rows, a chunk at a time; how many have a prediction, and how many do not.
-
-    Args:
-        numbers: names of their columns.
-    """
+    """Add the rows, a chunk at a time; how many have a prediction, and how many do not."""
     good = failed = 0
     warned = False
     for part in iter(lambda: list(islice(predicted, CHUNK)), []):
@@ -141,8 +141,12 @@ def _as_text(row: PredictionRow, *, totals: bool) -> tuple[str, ...]:
 def to_predict(
     molecules: Path, columns: Columns, length: float, *, from_smiles: bool
 ) -> tuple[str, Callable[[], Iterable[Any]], Callable[..., Iterator[PredictionRow]], Iterator[str] | None]:
-    """What a molecule is known by, a reading of the file's molecules, how they are predicted, and their
-    names in the file, if it has any."""
+    """Open a file of molecules to predict.
+
+    Returns:
+        The column that identifies a molecule, and two functions: one reads the file, the other predicts.
+        Last, the molecules' names in the file, if it has any.
+    """
     if from_smiles and kind_of(molecules) == "db":
         smiles = datasets.Dataset.open(molecules).smiles
         return "smiles", lambda: smiles, predict_smiles, None

@@ -42,8 +42,12 @@ def cheap_set(
 
     Args:
         source: the labelled molecules; elements beyond theirs are left out.
+        what: the cheap level, or a difference of two.
         file: SMILES file that the molecules are drawn from; None: the labelled file, whose labels are not
             read for it.
+        seed: of the draws.
+        call_all: how workers are called.
+        progress: shows the work.
         judging: molecules of ``source`` that test, validate or calibrate: they are left out, with their
             stereoisomers.
 

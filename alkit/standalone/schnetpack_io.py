@@ -57,7 +57,12 @@ def import_models(
     """Write plain schnetpack models as an ensemble of alkit; returns the number of its members.
 
     Args:
-        unit, level: of the models' energies.
+        checkpoints: schnetpack's ``best_model`` files, one a member.
+        out: folder for the model; it must not hold one.
+        unit: of the models' energies.
+        level: of theory of the models' energies.
+        elements: symbols of the elements that the models know.
+        geometry: that the models see, such as mmff.
         energy: ``atomization`` or ``total``; alkit's own are the former, and the two never mix.
 
     Raises:

@@ -47,17 +47,26 @@ def score_model(
 
     Args:
         model: folder of `alkit train`, or of a campaign.
-        data, target, unit, kind, references, columns, strict: see `alkit.standalone.training.train_model`.
-        workers, timeout: processes that make geometries, and seconds that one may take.
+        data: an ASE database, or a table.
+        target: the property, or the column of a table.
+        unit: of a table's labels.
+        kind: of a table's labels.
+        references: atoms of a table's total energies.
+        columns: of a table.
+        strict: a SMILES that cannot be read is an error.
+        progress: shows the work.
+        workers: processes that make geometries.
+        timeout: seconds that a geometry may take.
 
     Returns:
-        Metrics (`alkit.models.metrics.error_metrics`, in the property's unit) with ``molecules``,
-        ``mae_error`` (standard error of the MAE), and the MAE of what the model starts from:
-        ``baseline_elements``, its values per element, or ``baseline_xtb``, these on top of GFN2-xTB. Facts:
-        the tier, both levels of theory, labels seen. And what the numbers are.
+        Metrics (`alkit.models.metrics.error_metrics`, in the property's unit), facts (the tier, both levels
+        of theory, labels seen), and what the numbers are. Metrics also have ``molecules``, ``mae_error``
+        (standard error of the MAE) and a baseline's MAE. ``baseline_elements`` is by the model's values per
+        element, ``baseline_xtb`` by these on top of GFN2-xTB.
 
     Raises:
-        AlkitError, SurrogateError: no model, or unusable data.
+        AlkitError: no model, or unusable data.
+        SurrogateError: a model or molecules that do not fit.
     """
     ensemble, provenance = load_model(model)
     settings = ensemble.settings

@@ -72,18 +72,27 @@ def train_model(
         pretraining: cheap energies that networks learn first, of molecules that neither test nor calibrate.
         limit: use this many molecules, drawn at random.
         folds: train on 90 %, and let each member validate on the part that it leaves out.
-        model, training: fields of ``ModelSettings`` and ``TrainingSettings``.
+        model: fields of ``ModelSettings``.
+        training: fields of ``TrainingSettings``.
+        members: networks of the ensemble.
+        seed: of sets, weights and batches.
+        progress: shows the work.
+        target: the property, or the column of a table.
         pooling: how a molecule's value comes from its atoms'; by default, by what the property is.
-        unit, kind, references: what the labels of a table are, see `alkit.standalone.table_labels`; of
-            energies atomization energies in eV by default.
-        columns, strict: see `alkit.datasets.read_labelled`.
-        workers, timeout: processes that make geometries, and seconds that one may take.
+        unit: of a table's labels, eV by default (`alkit.standalone.table_labels`).
+        kind: of a table's labels; atomization energies by default.
+        references: atoms of a table's total energies.
+        columns: of a table.
+        strict: a SMILES that cannot be read is an error.
+        workers: processes that make geometries.
+        timeout: seconds that a geometry may take.
 
     Returns:
         Errors on the test set and of the trivial baselines, in the property's unit.
 
     Raises:
-        AlkitError, SurrogateError: unusable data or settings.
+        AlkitError: unusable data or settings.
+        SurrogateError: settings that the surrogate refuses.
     """
     from surrogate import ModelSettings, TrainingSettings
     from surrogate.folds import folds_of
@@ -180,9 +189,8 @@ def _fit(
 ) -> dict[str, float]:
     """Train on a part of the molecules, save, and measure on another.
 
-    Args:
-        sets: test, validation and training molecules; no validation set: members leave out folds.
-        first, cheap: what networks learn before the labels.
+    ``sets`` are test, validation and training molecules. Without a validation set, members leave out folds.
+    ``first`` and ``cheap`` are what networks learn before the labels.
     """
     from surrogate import fit_surrogate
     from surrogate.fitting import folds_for

@@ -193,8 +193,8 @@ class LabelCache:
     def _clear_if_ended(self, owner: str) -> bool:
         """Remove the claims and the file of a process that has ended. False if it lives.
 
-        The name comes from the database and becomes a path: one that no cache of alkit's has is nobody's, and
-        no file is looked at for it.
+        The name comes from the database and becomes a path. A name that no cache of alkit has is nobody's,
+        and no file is looked at for it.
         """
         if not _OWNER.fullmatch(owner):
             self._db.execute("DELETE FROM claims WHERE owner = ?", (owner,))

@@ -1,8 +1,8 @@
 """The ledger: what happened to every candidate and every label of a campaign.
 
-One SQLite file, one writer. A stage's rows and the mark that it is finished are one transaction, so a stage
-that was killed leaves nothing behind and simply runs again; only labels are committed one by one, because
-each of them cost something.
+One SQLite file, one writer. A stage's rows and the mark that it is finished are one transaction. So a stage
+that was killed leaves nothing behind and runs again. Only labels are committed one by one, because each cost
+something.
 """
 
 import json
@@ -26,7 +26,6 @@ from alkit.storage import seals
 from alkit.storage.label_rows import (
     LEVEL,
     RESULT,
-    declare,
     from_row,
     insert,
     label_hash,
@@ -37,45 +36,10 @@ from alkit.storage.label_rows import (
     write_attempts,
 )
 from alkit.storage.ledger_check import check_rows
+from alkit.storage.ledger_tables import ADDED, CREATE, FORMAT
 from alkit.storage.round_metrics import RoundMetrics
 from alkit.storage.words import Origin, Role, Source, Status, reason_and_rule
 
-_FORMAT = "1"
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE candidates (
-    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, smiles TEXT NOT NULL, status TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '', role TEXT NOT NULL DEFAULT 'training'
-);
-CREATE INDEX candidates_by_round ON candidates (round, status);
-CREATE INDEX candidates_by_smiles ON candidates (smiles);
-CREATE TABLE geometries (
-    {declare("smiles")}, geometry TEXT NOT NULL, {declare("numbers", "positions")},
-    PRIMARY KEY (smiles, geometry)
-);
-CREATE TABLE labels ({declare(*RESULT)}, PRIMARY KEY (smiles, {", ".join(LEVEL)}));
-CREATE TABLE stages (
-    round INTEGER NOT NULL, stage TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (round, stage)
-);
-CREATE TABLE metrics (
-    round INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (round, name)
-);
-"""
-# What later versions added to the same format; an older ledger gets it when it is opened to be written.
-_ADDED = f"""
-CREATE TABLE IF NOT EXISTS single_points (
-    {declare("smiles")}, geometry TEXT NOT NULL, {declare(*LEVEL)}, energy REAL NOT NULL,
-    charges BLOB NOT NULL, bond_orders BLOB NOT NULL, PRIMARY KEY (smiles, geometry)
-);
-CREATE TABLE IF NOT EXISTS outcomes (
-    candidate INTEGER PRIMARY KEY, {declare(*LEVEL)}, source TEXT NOT NULL,
-    {declare("attempts", "seconds", "host", "version", "hash")}, finished TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS origins (candidate INTEGER PRIMARY KEY, origin TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS changes (
-    id INTEGER PRIMARY KEY, round INTEGER NOT NULL, change TEXT NOT NULL, made TEXT NOT NULL
-);
-"""
 _OUTCOME = ("candidate", *LEVEL, "source", "attempts", "seconds", "host", "version", "hash", "finished")
 _INSERT_OUTCOME = insert("outcomes", _OUTCOME, conflict="REPLACE")
 _HISTORIES = """
@@ -86,9 +50,6 @@ LEFT JOIN labels l ON c.status = 'labelled' AND l.smiles = c.smiles AND l.method
     AND l.property = o.property AND l.unit = o.unit
 ORDER BY c.id
 """
-_ADDED += seals.SCHEMA
-# The format goes in with the tables: a file killed in between would have tables and be refused for ever.
-_CREATE = f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('format', '{_FORMAT}'); COMMIT;"
 
 
 @dataclass(frozen=True)
@@ -119,20 +80,21 @@ class Ledger:
             # A new file. Anything else than a ledger fails below, before it is written to.
             if not read_only and not self._tables():
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.executescript(_CREATE)
+                self._db.executescript(CREATE)
             stored_format = self.meta("format")
-            if stored_format == _FORMAT and not read_only:
-                self._db.executescript(_ADDED)
+            if stored_format == FORMAT and not read_only:
+                self._db.executescript(ADDED)
             self._db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             raise CampaignError(f"{path} is not a campaign's ledger ({error}).") from None
-        if stored_format != _FORMAT:
+        if stored_format != FORMAT:
             raise CampaignError(
-                f"{path} has format {stored_format}; this version of alkit reads format {_FORMAT}."
+                f"{path} has format {stored_format}; this version of alkit reads format {FORMAT}."
             )
         check_rows(self._db, path)
 
     def close(self) -> None:
+        """Close the file; an open transaction is undone."""
         self._db.close()
 
     def _tables(self) -> int:
@@ -144,10 +106,12 @@ class Ledger:
         return self._db.execute(query, (table,)).fetchone() is not None
 
     def meta(self, key: str) -> str | None:
+        """A text that the campaign keeps under a key, or None."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
     def set_meta(self, key: str, value: str) -> None:
+        """Keep a text under a key, in place of an earlier one."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def clear_meta(self) -> None:
@@ -170,8 +134,7 @@ class Ledger:
         return Quantity.of(level.property, level.unit) if (level := self.level) else ENERGY
 
     def add_change(self, round_: int, change: str) -> None:
-        """Note a setting that was changed under way, as ``key: old -> new``, and the round from which it
-        counts."""
+        """Note a change of a setting, as ``key: old -> new``, and the round from which it counts."""
         insert = "INSERT INTO changes (round, change, made) VALUES (?, ?, ?) RETURNING id"
         number = self._db.execute(insert, (round_, change, _now())).fetchone()[0]
         seals.seal(self._db, "changes", (number,))
@@ -212,6 +175,7 @@ class Ledger:
         self._db.execute("BEGIN")
 
     def finished(self, round_: int, stage: str) -> bool:
+        """Whether a stage of a round has been marked as done."""
         row = self._db.execute("SELECT 1 FROM stages WHERE round = ? AND stage = ?", (round_, stage))
         return row.fetchone() is not None
 
@@ -322,6 +286,7 @@ class Ledger:
 
     # --- geometries ---------------------------------------------------------------------------------------
     def add_geometry(self, smiles: str, geometry: str, numbers: NDArray, positions: NDArray) -> None:
+        """Keep a molecule's ``(n,)`` atomic numbers and ``(n, 3)`` positions in Å."""
         self._db.execute(
             "INSERT OR REPLACE INTO geometries VALUES (?, ?, ?, ?)",
             (smiles, geometry, pack(numbers, "<i4"), pack(positions, "<f8")),
@@ -368,6 +333,7 @@ class Ledger:
 
     # --- metrics ------------------------------------------------------------------------------------------
     def add_metrics(self, round_: int, metrics: dict[str, float]) -> None:
+        """Keep a round's numbers by name, in place of earlier ones of the same name."""
         rows = [(round_, name, float(value)) for name, value in metrics.items()]
         self._db.executemany("INSERT OR REPLACE INTO metrics VALUES (?, ?, ?)", rows)
         for number, name, _ in rows:

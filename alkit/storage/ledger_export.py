@@ -22,10 +22,15 @@ TABLES = (".csv", ".parquet")
 def export(ledger: Ledger, out: Path, *, name: str) -> int:
     """Write the ledger in the format of ``out``'s ending; returns the number of rows or structures.
 
-    ``.csv`` and ``.parquet``: every candidate, one a row, in the order of proposal. ``.db`` (ASE's database,
-    as schnetpack reads it, and as ``dataset`` of another campaign) and ``.extxyz``: every label of the
-    campaign, atomization energies in eV or another property in its unit, with the geometry (Angstrom) that
-    they belong to.
+    ``.csv`` and ``.parquet`` have every candidate, one a row, in the order of proposal. ``.db`` and
+    ``.extxyz`` have every label of the campaign with its geometry (Å): atomization energies in eV, or another
+    property in its unit. ``.db`` is ASE's database, as schnetpack reads it, and as ``dataset`` of another
+    campaign.
+
+    Args:
+        ledger: of the campaign.
+        out: the file to write; it must not exist.
+        name: of the campaign.
 
     Raises:
         DataError: another ending, or the file exists.

@@ -25,6 +25,7 @@ def learning_curves(
 
     Args:
         runs: of every arm, by its name.
+        metrics: errors to plot, by name.
         unit: of the errors.
     """
     return [_learning_curve(runs, metric, unit) for metric in metrics]
@@ -35,6 +36,7 @@ def savings(ratios: Mapping[str, Mapping[str, Saving]], reference: str) -> Plot:
 
     Args:
         ratios: by arm and metric.
+        reference: name of the arm that others are compared with.
     """
     said = "; ".join(
         f"{name}: " + ", ".join(f"{TITLES[metric]} {one}" for metric, one in arm.items())

@@ -26,6 +26,8 @@ def check_settings(path: Path, settings: dict[str, Any], *, later: Mapping[str, 
     """See that what the study is about is what the folder's fits are about, if it has any.
 
     Args:
+        path: of the settings that the folder holds.
+        settings: of this study.
         later: settings that came after the first revision, with what studies without them had.
 
     Raises:

@@ -52,6 +52,7 @@ class Side:
 
     @property
     def curve(self) -> Curve:
+        """The campaign's errors against its labels."""
         return Curve(self.metrics)
 
 
@@ -75,8 +76,10 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
 
 
 def verdict(sides: Sequence[Side]) -> list[str]:
-    """A sentence for each campaign against the first, and what limits it. Test errors choose nothing here:
-    they describe campaigns that are over."""
+    """A sentence for each campaign against the first, and what limits it.
+
+    Test errors choose nothing here: they describe campaigns that are over.
+    """
     first, *others = sides
     sentences = [_against(side, first) for side in others]
     sentences.append("One campaign of each kind says little; `alkit study campaign` compares several seeds.")
@@ -123,8 +126,8 @@ def _read(folder: Path, name: str) -> Side:
 def saved(side: Side, first: Side) -> float | None:
     """Labels of ``first`` over those of ``side`` at the lowest test MAE that both reach.
 
-    None where they were tested on different molecules, or one is below that error from its first round on:
-    how many labels it needed is then not known.
+    None where they were tested on different molecules, or one is below that error from its first round on.
+    How many labels it needed is then not known.
     """
     level = _both_reach(side, first)
     if (

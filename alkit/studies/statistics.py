@@ -19,7 +19,8 @@ def regression_metrics(truth: NDArray, predicted: NDArray) -> dict[str, float]:
     """``mae``, ``rmse`` (eV), ``mse`` (eV²), ``r2``, ``slope`` and ``intercept`` (eV) of prediction on label.
 
     Args:
-        truth, predicted: ``(n,)`` eV.
+        truth: ``(n,)`` eV.
+        predicted: ``(n,)`` eV.
 
     Raises:
         ValueError: fewer than two molecules, or all of one energy.
@@ -57,14 +58,17 @@ def paired_bootstrap(
 ) -> Difference:
     """The difference of two arms' MAE, with what molecules and training sets leave open.
 
-    Both arms are measured on the same molecules with the same seeds (training sets), so that what is hard
-    about a molecule or a training set cancels. Molecules are resampled in pairs (percentile interval: Efron,
+    Both arms are measured on the same molecules with the same seeds (training sets). So the difficulty of a
+    molecule or a training set cancels. Molecules are resampled in pairs (percentile interval: Efron,
     Tibshirani, "An Introduction to the Bootstrap" (1993), https://doi.org/10.1201/9780429246593). Seeds are
-    too few for that: resampling three of them gives intervals that are far too narrow, so their part is drawn
+    too few for that: resampling three of them gives intervals that are far too narrow. So their part is drawn
     from Student's t with one degree of freedom less than there are seeds. A single seed adds nothing.
 
     Args:
-        first, second: ``(seeds, n)`` absolute errors in eV, seeds and molecules in one order.
+        first: ``(seeds, n)`` absolute errors in eV.
+        second: likewise, seeds and molecules in the same order.
+        rng: of the draws.
+        resamples: number of draws.
     """
     differences = np.asarray(first) - np.asarray(second)
     seeds, n = differences.shape

@@ -23,8 +23,10 @@ _LABELLED, _LATE, _BATCH, _FEATURES = 60, 3, 20, 16
 
 @dataclass(frozen=True)
 class _Case:
-    """A pool to choose from. ``distinct``: of the embeddings, 0 for all; ``certain``: one molecule has no
-    uncertainty."""
+    """A pool to choose from.
+
+    ``distinct``: number of distinct embeddings, 0 for all; ``certain``: one molecule has no uncertainty.
+    """
 
     described: str
     n: int
@@ -45,17 +47,19 @@ _CASES = (
 
 
 def check_acquisition(acquisition: Any, **settings: Any) -> list[int]:
-    """An acquisition function chooses as many different molecules as it is asked for, the same ones again
-    from the same pool and context, in every round, from pools of any size, also where embeddings are equal or
-    a molecule has no uncertainty. It leaves what it is given as it was, and draws random numbers from the
-    context alone. What it `needs` is given; what it does not say that it needs is not.
+    """Check the contract of an acquisition function.
+
+    It chooses as many different molecules as it is asked for, in every round, from pools of any size. From
+    the same pool and context it chooses the same ones. That holds also where embeddings are equal or a
+    molecule has no uncertainty. It changes no argument, and draws random numbers from the context alone. What
+    it `needs` is given; what it does not say that it needs is not.
 
     Args:
-        given: a name, ``./file.py:Name``, a class, an object, or a function ``score(pool, context)``.
-        settings: arguments of the class.
+        acquisition: a name, ``./file.py:Name``, a class, an object, or a function ``score(pool, context)``.
+        **settings: arguments of the class.
 
     Returns:
-        What was chosen last.
+        The last choice, as indices.
 
     Raises:
         AssertionError: the contract is broken.

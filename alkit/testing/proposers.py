@@ -20,16 +20,18 @@ _LEARNED, _ASKED, _LEAST_USABLE = 300, 40, 0.1
 
 
 def check_proposer(proposer: Any, folder: Path, **settings: Any) -> list[str]:
-    """A proposer proposes usable SMILES, in the number asked for, the same ones again from the same context,
-    also without values and with few molecules to learn from, and with random numbers of the context alone.
+    """Check the contract of a proposer.
+
+    It proposes usable SMILES, in the number asked for, and the same ones from the same context. That holds
+    also without values and with few molecules to learn from. It draws random numbers from the context alone.
 
     Args:
-        given: a class, an object, a function, or ``./file.py:Name``.
-        folder: an empty folder for files of the proposer's.
-        settings: arguments of the class.
+        proposer: a class, an object, a function, or ``./file.py:Name``.
+        folder: an empty folder for files of the proposer.
+        **settings: arguments of the class.
 
     Returns:
-        What was proposed last, canonical.
+        The last proposals, canonical.
 
     Raises:
         AssertionError: the contract is broken.

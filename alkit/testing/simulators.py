@@ -17,14 +17,17 @@ _SAME = 1e-4  # in the unit of a label that is computed twice
 def check_simulator(
     kind: str, smiles: Sequence[str] = ("O", "C", "CO"), *, timeout: float = 600.0, **settings: Any
 ) -> list[Label]:
-    """A simulator labels molecules in worker processes as a campaign would: at the level that it states, the
-    same again in another process, of the molecule that was given, which it leaves as it was.
+    """Check the contract of a simulator.
+
+    It labels molecules in worker processes as a campaign would, at the level that it states. Another process
+    gives the same label. The label is of the molecule that was given, and the simulator leaves that molecule
+    as it was.
 
     Args:
         kind: a name, or ``./file.py:Name``.
         smiles: molecules that it must be able to label, placed by MMFF94.
         timeout: seconds for each.
-        settings: its arguments.
+        **settings: its arguments.
 
     Returns:
         The labels.

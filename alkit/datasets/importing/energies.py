@@ -117,8 +117,10 @@ class Energies:
         )
 
     def problem(self, row: Checked, k: int | None = None, *, first: bool = False) -> str:
-        """Why a molecule cannot have its energies; empty where it can. Total energies of unknown atoms are
-        added to the fit of these."""
+        """Why a molecule cannot have its energies; empty where it can.
+
+        Total energies of unknown atoms are added to the fit of these.
+        """
         for index in self._checked if k is None else [k]:
             column, value = self._columns[index], float(row.labels[index])
             if column.property.kind == "atomization":

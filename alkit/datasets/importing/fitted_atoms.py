@@ -49,10 +49,12 @@ class AtomFit:
             self._sample[place] = one
 
     def atoms(self) -> dict[int, float]:
-        """eV by atomic number: least squares in which outliers count little (Huber's weights).
+        """Energies of atoms (eV) by atomic number, by least squares in which outliers count little.
 
-        Where molecules do not say what each element's share is, as those of a single composition, the rest
-        is shared out evenly.
+        Outliers have Huber's weights.
+
+        Where molecules do not say what each element's share is, as those of a single composition, the rest is
+        shared out evenly.
         """
         rows = self._rare + self._sample
         elements = sorted({z for atoms, _ in rows for z in atoms})

@@ -99,6 +99,8 @@ def columns_of(
     """The columns to import, with all that must be known of them.
 
     Args:
+        source: the files, opened.
+        options: of the import.
         head: the first rows with their ``(n,)`` atomic numbers.
         what: names the files in messages.
 

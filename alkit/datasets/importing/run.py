@@ -121,6 +121,7 @@ def import_files(
         files: tables (.csv, .tsv, .parquet), SD, MOL and MOL2 files, XYZ, extended XYZ, ASE's databases and
             trajectories, arrays (.npz, .mat, .h5); or geometries and one table with their numbers.
         database: file to write, ending in .db; must not exist.
+        options: units, kinds, levels and columns, as the user states them.
         on_progress: called now and then with what is done ("reading", "writing"), rows, and rows in all.
 
     Raises:

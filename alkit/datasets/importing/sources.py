@@ -20,6 +20,7 @@ def open_source(files: Sequence[Path], wanted: Wanted) -> Source:
     Args:
         files: of one kind; or geometries (.xyz, .sdf …) and one table (.csv, .tsv); a folder stands for the
             structures in it.
+        wanted: the columns and arrays to read.
 
     Raises:
         DataError: unreadable files, kinds that alkit does not read, or that do not go together.

@@ -57,9 +57,11 @@ class Spool:
         self._db.execute("BEGIN")
 
     def close(self) -> None:
+        """Close the scratch file, whose rows are not needed any more."""
         self._db.close()
 
     def add(self, row: Checked) -> None:
+        """Append a row with its ``(n,)`` numbers, ``(n, 3)`` positions and labels."""
         places = None if row.positions is None else row.positions.astype("<f8").tobytes()
         forces = None if row.forces is None else row.forces.astype("<f8").tobytes()
         self._db.execute(
@@ -75,6 +77,7 @@ class Spool:
         yield from self._select("key = ? AND left_out = 0", row.key)
 
     def leave_out(self, number: int) -> None:
+        """Mark a row, by its number, so that it is not written."""
         self._db.execute("UPDATE rows SET left_out = 1 WHERE id = ?", (number,))
 
     def __len__(self) -> int:

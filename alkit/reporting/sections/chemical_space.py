@@ -19,6 +19,8 @@ def map_of(ledger: Ledger, folder: Path, last: int) -> Plot | str:
     Embeddings of different rounds are those of different surrogates, so that one round makes the map.
 
     Args:
+        ledger: of the campaign.
+        folder: of the campaign.
         last: round to begin with, from the end.
     """
     round_ = next((k for k in range(last, 0, -1) if round_file(folder, k, PREDICTIONS_FILE).is_file()), None)

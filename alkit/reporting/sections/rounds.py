@@ -101,6 +101,7 @@ def _columns(title: str, rows: Sequence[dict[str, str]], names: dict[str, str], 
 
 
 def mae_text(row: RoundMetrics) -> str:
+    """The MAE of a round with the half-width of its interval, if that is finite; in the labels' unit."""
     half_width = half_width_of(row)
     return f"{row['mae']:.3f}" + (f" ± {half_width:.3f}" if isfinite(half_width) else "")
 

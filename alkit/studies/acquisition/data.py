@@ -63,6 +63,14 @@ class StudyData:
         self._graphs: dict[int, Graph] = {}
 
     def check(self, asked: dict[str, frozenset[str]]) -> None:
+        """Check that the surrogate and the installed packages have what the functions need.
+
+        Args:
+            asked: needs of every function, by its title.
+
+        Raises:
+            ConfigError: something is missing.
+        """
         self._xtb_wanted = any("xtb_energy" in one for one in asked.values())
         for title, wanted in asked.items():
             if "members" in wanted and self.settings.surrogate == "schnet" and self.settings.members < 2:
@@ -113,6 +121,7 @@ class StudyData:
         return [*last, *(i for i in order if i not in beside)]
 
     def surrogate(self) -> Surrogate:
+        """A new surrogate of the kind that the settings name, without labels."""
         if self.settings.surrogate == "gp":
             return Process(self.features)
         if self.settings.surrogate == "kernel":
@@ -154,6 +163,7 @@ class StudyData:
 
     @cached_property
     def per_heavy_atom(self) -> NDArray[np.float64]:
+        """``(n,)`` labels over the number of heavy atoms, at least 1; eV, or the property's unit."""
         return self.values / np.maximum(self._heavy, 1)
 
     @cached_property
@@ -187,6 +197,7 @@ class StudyData:
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
+        """``(n, d)`` features of all molecules, computed once and kept in the folder."""
         return self._kept("features", self._described)
 
     def _described(self) -> NDArray[np.float32]:

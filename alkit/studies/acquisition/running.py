@@ -32,6 +32,7 @@ class Run:
     rows: NDArray[np.float64]
 
     def of(self, column: str) -> NDArray[np.float64]:
+        """A column of all rounds by its name in `COLUMNS`."""
         return self.rows[:, COLUMNS.index(column)]
 
 

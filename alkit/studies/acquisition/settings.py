@@ -41,6 +41,7 @@ class Function:
 
     @property
     def title(self) -> str:
+        """The function's name with the settings that differ from its defaults."""
         differences = [_ON[self.features]] if self.features else []
         differences += [f"start: {self.start}"] if self.start else []
         differences += [f"{key}: {json.dumps(value)}" for key, value in self.settings.items()]
@@ -145,6 +146,7 @@ class Settings:
 
     @property
     def all_functions(self) -> tuple[Function, ...]:
+        """The reference, then the functions that are compared with it."""
         return (Function(REFERENCE), *self.functions)
 
     def described(self) -> dict[str, Any]:

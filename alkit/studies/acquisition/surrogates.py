@@ -22,6 +22,8 @@ _DRAWS = 2
 
 
 class Surrogate(Protocol):
+    """What a study needs of a model: fit, prediction, and the covariance where it has one."""
+
     def fit(
         self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
     ) -> None:
@@ -33,7 +35,7 @@ class Surrogate(Protocol):
         ...
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
-        """eV."""
+        """``(n,)`` predictions, eV."""
         ...
 
     def covariance(self, molecules: NDArray[np.int64]) -> Covariance | None:
@@ -54,6 +56,7 @@ class Process:
     def fit(
         self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
     ) -> None:
+        """Fit constant, noise and variance by maximum likelihood, to targets in eV."""
         self._known = self._features[known].astype(np.float64)
         kernel = self._known @ self._known.T
         self._noise = _NOISE * float(np.trace(kernel)) / len(known)
@@ -67,6 +70,7 @@ class Process:
         self._offsets = self._draw(rng)
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(n,)`` posterior means, eV."""
         return self._constant + self._features[molecules] @ self._weights
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
@@ -81,6 +85,7 @@ class Process:
         return Prediction(samples, np.sqrt(self._variance * left), self._features[molecules])
 
     def covariance(self, molecules: NDArray[np.int64]) -> Covariance:
+        """The posterior covariance of the molecules, eV²."""
         inputs = self._features[molecules].astype(np.float64)
         seen = solve_triangular(self._factor, self._known @ inputs.T, lower=True, check_finite=False)
         variance = max(self._variance, 0.0)
@@ -109,6 +114,7 @@ class Kernel:
     def fit(
         self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
     ) -> None:
+        """Fit a `KernelModel` to all labels (eV); the random ones calibrate."""
         from surrogate import TrainingSettings
         from surrogate.kernel import KernelModel
 
@@ -116,12 +122,15 @@ class Kernel:
         self._model = KernelModel.fit(self._settings, TrainingSettings(), training=training, drawn=random)
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
+        """Joint draws about the mean with deviations, eV."""
         return self._model.predict(self._graphs(molecules.tolist()))
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(n,)`` posterior means, eV."""
         return self.see(molecules).mean
 
     def covariance(self, molecules: NDArray[np.int64]) -> Covariance:
+        """The covariance of the energies given the labels, eV²."""
         return self._model.covariance(self._graphs(molecules.tolist()))
 
 
@@ -134,6 +143,7 @@ class Networks:
     def fit(
         self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int
     ) -> None:
+        """Train the networks from new weights; a random part of the labels (eV) stops the training."""
         from surrogate import Ensemble, TrainingSettings
 
         order = rng.permutation(len(known))
@@ -153,10 +163,13 @@ class Networks:
         )
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:
+        """Predictions of every member with deviations, eV, and embeddings."""
         return self._ensemble.predict(self._graphs(molecules.tolist()))
 
     def mean(self, molecules: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(n,)`` means over the members, eV."""
         return self.see(molecules).mean
 
     def covariance(self, molecules: NDArray[np.int64]) -> None:
+        """None: networks have no covariance between molecules."""
         return None

@@ -26,6 +26,7 @@ class Arm:
 
     @property
     def name(self) -> str:
+        """The changed keys, or "as it is" where none is changed."""
         return ", ".join(self.overrides) or "as it is"
 
     @property
@@ -76,6 +77,7 @@ class Settings:
         return load_config(self.campaign, self.all_overrides(arm, seed, out))
 
     def all_overrides(self, arm: Arm, seed: int, out: Path) -> list[str]:
+        """Overrides of one campaign: the study's, the arm's, and its own name, seed and folder."""
         own = {
             "name": f"{arm.folder[:80].lstrip('.-_') or 'arm'}-{seed}",
             "seed": seed,

@@ -22,8 +22,8 @@ class NoiseFloor:
     """What stereoisomers that share a SMILES differ by.
 
     Attributes:
-        mae: eV, mean over the molecules of the mean absolute deviation of their isomers from their median:
-            the error that is left even when the median is predicted.
+        mae: eV, mean over the molecules of the mean absolute deviation of their isomers from their median.
+            This error is left even when the median is predicted.
         molecules: how many were looked at.
         ambiguous: of which have more than one isomer with a geometry.
         failed: isomers without a geometry; strained cages mostly, which do not exist.
@@ -61,6 +61,7 @@ def noise_floor(
         smiles: molecules, with or without stereo marks; the marks are dropped.
         seed: of the conformers.
         conformers: of which the lowest by MMFF94 is relaxed.
+        on_molecule: called with 1 after each molecule.
     """
     deviations, ambiguous, failed = [], 0, 0
     for one in smiles:

@@ -30,6 +30,9 @@ def write_report(
     """Draw the plots and write ``report.html``; returns the page's path.
 
     Args:
+        results: of the study.
+        folder: where page and plots are written.
+        floor: error that stereoisomers of one SMILES leave, if it is known.
         explanation: sentences for the original study.
     """
     (folder / "plots").mkdir(parents=True, exist_ok=True)
