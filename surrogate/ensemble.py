@@ -86,7 +86,7 @@ class Ensemble:
             seed: of the order of batches; the first weights of member ``k`` come from ``seed + k``.
             left_out: ``(n, members)``, in place of a validation set: which members each training molecule is
                 left out of, see `surrogate.folds.left_out`. A member validates on those and learns from the
-                others, so that all labels are learned from, and each has an error out of fold.
+                others. So all labels are learned from, and each has an error out of fold.
             drawn: ``(n,)``, with ``left_out``: the training molecules that were drawn at random. They alone
                 calibrate, since the errors of chosen ones are not those of others; all by default.
             warm_start: an earlier ensemble whose weights the members go on from. With ``left_out`` it may be
@@ -361,8 +361,8 @@ def _prepare(
 ) -> tuple[Ensemble, GraphDataset, GraphDataset]:
     """An ensemble without members, and what they are to learn: labels less baseline and references, scaled.
 
-    Members that start warm keep their scale and that of their inputs, and the references take what differs
-    between the old target and the new one: so what they have learned counts from the first step.
+    Members that start warm keep their scale and that of their inputs. The references take the difference of
+    old and new target. So what they have learned counts from the first step.
     """
     sets = [training] if validation is None else [training, validation]
     if validation is not None:

@@ -124,8 +124,8 @@ def _of(members: NDArray[np.intp], values: NDArray) -> NDArray[np.float64]:
 def gain_of_all(errors: NDArray, samples: NDArray, members: int, heads: int = 1) -> float:
     """How much smaller, as a factor, errors of the mean of all members are than those of a few.
 
-    The mean squared error of a mean of ``m`` members with variance ``v`` is ``b + v / m``, so more members
-    take a part of it. That of a single one is not known, and taken for a quarter of ``b + v``.
+    The mean squared error of a mean of ``m`` members with variance ``v`` is ``b + v / m``: more members lower
+    it. That of a single one is not known, and taken for a quarter of ``b + v``.
 
     Args:
         errors: ``(n,)`` of the mean of the few, eV.

@@ -1,7 +1,7 @@
 """Independent pieces of work on as many threads as torch may use; each piece has one for itself.
 
 torch divides single operators between its threads. For the small tensors of molecules, dividing the work
-above them costs less: a thread is woken once for a piece, not once for every operator.
+above them costs less. A thread is woken once for a piece, not once for every operator.
 """
 
 import os

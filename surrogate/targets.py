@@ -21,7 +21,7 @@ class AtomReferences:
     For an intensive property it is a value per element whose mean over the atoms is subtracted.
 
     The fit is a ridge regression on element counts, drawn towards one shared energy per atom instead of
-    towards zero: an element that the sample lacks, or has once, gets that shared value and never blows up.
+    towards zero. An element that the sample lacks, or has once, gets that shared value and never blows up.
 
     Attributes:
         numbers: atomic numbers.

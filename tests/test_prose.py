@@ -1,5 +1,7 @@
 """Plain words in everything that a person reads; CONTRIBUTING.md has the rules."""
 
+import ast
+import inspect
 import io
 import re
 import tokenize
@@ -13,6 +15,10 @@ FOLDERS = ("alkit", "surrogate", "generator", "benchmarks", "campaigns", "docs",
 WORDS = re.compile(r"\b(told|mend|mends|mended|mending|anew|shall|hitherto)\b", re.IGNORECASE)
 OF = re.compile(r"(?:^|[.!?:] )Of [a-z]")
 RULES = ("CONTRIBUTING.md", "tests/test_prose.py")  # they name the words
+PACKAGES = ("alkit/", "surrogate/", "generator/")
+LONGEST = 24  # words of a sentence
+# Where the next line of a docstring begins a text of its own: a list, an argument or an error.
+_ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[*\w]+: |\w+:$)")
 STORED = {"alkit/studies/geometry/running.py": {"told"}}  # a name in files of earlier revisions
 
 
@@ -52,3 +58,57 @@ def test_usual_words(path: Path) -> None:
 def test_sentences_name_their_subject(path: Path) -> None:
     """No sentence begins with "Of"."""
     assert not [f"{path.name}:{number}: {line}" for number, line in sentences(path) if OF.search(line)]
+
+
+def _message(node: ast.AST) -> str:
+    """The text of a literal; each value in an f-string counts as one word."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _paragraphs(docstring: str) -> Iterator[str]:
+    lines: list[str] = []
+    for line in [*inspect.cleandoc(docstring).splitlines(), ""]:
+        if lines and (not line.strip() or _ITEM.match(line)):
+            yield " ".join(lines)
+            lines = []
+        lines += [line.strip()] if line.strip() else []
+
+
+def _read_by_people(tree: ast.Module) -> Iterator[str]:
+    """Docstrings, which are the help of commands too, and messages; not SQL and other texts of many lines."""
+    documented = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
+    docstrings = {ast.get_docstring(node, clean=False) or "" for node in documented}
+    for text in docstrings:
+        yield from _paragraphs(text)
+    values = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if node not in values and (text := _message(node)) not in docstrings and "\n" not in text.strip():
+            yield text
+
+
+def _long_sentences(source: str) -> list[str]:
+    parts = (
+        part for text in _read_by_people(ast.parse(source)) for part in re.split(r"(?<=[.!?;])\s+", text)
+    )
+    return [part for part in parts if sum(any(map(str.isalnum, word)) for word in part.split()) > LONGEST]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in texts(".py") if str(path.relative_to(ROOT)).startswith(PACKAGES)],
+    ids=lambda path: path.name,
+)
+def test_sentences_are_short(path: Path) -> None:
+    """Docstrings, help and messages of the packages have sentences of fewer than 25 words."""
+    assert not _long_sentences(path.read_text(encoding="utf-8"))
+
+
+def test_long_sentences_are_seen() -> None:
+    long = "word " * LONGEST + "end"
+    assert _long_sentences(f'"""Summary.\n\n{long[:60]}\n{long[60:]}.\n"""') == [f"{long}."]
+    assert _long_sentences(f'raise ValueError(f"{{x}} {long}.")') == [f"X {long}."]
+    assert _long_sentences(f'"""{long[5:]}. Another one.\n\nArgs:\n    x: {long[10:]}\n"""') == []

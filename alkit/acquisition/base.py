@@ -29,8 +29,8 @@ class Pool:
             (`alkit.molecules.soap`), where the function needs "soap" or ``acquisition.features`` says so.
         cost: ``(n,)`` seconds, the expected time of each label, from the times measured so far. A function
             that uses it may choose otherwise on another day.
-        xtb_energy: ``(n,)`` eV, the atomization energy that a GFN2-xTB single point gives each candidate at
-            the geometry that the surrogate sees: known without a label. None unless the function `needs` it.
+        xtb_energy: ``(n,)`` eV, the atomization energy of a GFN2-xTB single point of each candidate, at the
+            geometry that the surrogate sees. None unless the function `needs` it.
         covariance: of the energies given all labels (`surrogate.low_rank.Covariance`), of a surrogate that
             has a kernel. None unless the function `needs` it.
     """

@@ -1,7 +1,7 @@
 """A Gaussian process on the embeddings: the network gives the features, the process is its last layer.
 
 Deep kernel learning (Wilson et al., AISTATS 2016, https://doi.org/10.48550/arXiv.1511.02222), with the
-network as the campaign trained it: only the kernel's few hyperparameters are fitted here.
+network as the campaign trained it. Only the kernel's few hyperparameters are fitted here.
 """
 
 import warnings
@@ -127,8 +127,8 @@ class Conditioned:
 
     Args:
         model: from `fit`.
-        drop_last: leave the last training molecule out, which `PoolGP` is given by itself: its features,
-            `1 x k`, are ``last``, its label in eV ``last_label``.
+        drop_last: leave the last training molecule out, which `PoolGP` is given by itself. Its features, `1 x
+            k`, are ``last``, its label in eV ``last_label``.
     """
 
     def __init__(self, model: SingleTaskGP, *, drop_last: bool = False):

@@ -149,8 +149,8 @@ class _Improvement:
     def of(self, indices: NDArray[np.intp]) -> NDArray[np.float64]:
         """``(k,)`` logarithms of the improvement of the molecules at ``(k,)`` indices; finite.
 
-        In each of the ``c`` cells above the front, the sides along exact objectives are known, and the side
-        along the label is the difference of two expected improvements: over its lower and its upper end.
+        There are ``c`` cells above the front, whose sides along exact objectives are known. The side along
+        the label is the difference of two expected improvements, over its lower and its upper end.
         """
         low, high = self._cells  # c x m
         exact = self._exact[indices][:, None, :]

@@ -40,9 +40,8 @@ def acquired_molecules(state: RoundState) -> list[str]:
 def learned_molecules(state: RoundState) -> list[str]:
     """Seeds and acquired molecules.
 
-    Those of a target set that is a list are among the seeds. Test molecules are left out, so that no proposer
-    is taught to propose what may not be acquired, and their stereoisomers with them: most proposers write no
-    stereo.
+    Those of a target set that is a list are among the seeds. Test molecules are left out: no proposer learns
+    to propose what may not be acquired. So are their stereoisomers, as most proposers write no stereo.
     """
     acquired = acquired_molecules(state)
     held_out = {without_stereo(c.smiles) for c in state.ledger.candidates(role="test")}

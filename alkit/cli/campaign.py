@@ -278,9 +278,9 @@ def _print_mlflow(out: Any, folder: Path) -> None:
 
 def _what_to_do(folder: Path, waiting: int) -> str:
     return (
-        f"{folder.name} waits for {waiting} labels: `alkit campaign ask {shown(folder)} --out batch.csv` "
-        f"writes the molecules (.smi, .xyz and .sdf too), `alkit campaign tell {shown(folder)} labels.csv` "
-        "takes the labels, and the same `alkit campaign run` goes on."
+        f"{folder.name} waits for {waiting} labels. `alkit campaign ask {shown(folder)} --out batch.csv` "
+        f"writes the molecules (.smi, .xyz and .sdf too); `alkit campaign tell {shown(folder)} labels.csv` "
+        "takes the labels. Then the same `alkit campaign run` continues."
     )
 
 

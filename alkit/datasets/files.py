@@ -197,8 +197,8 @@ def read_labelled(
         strict: a SMILES that RDKit cannot read is an error; else its line is left out, with a sentence.
 
     Raises:
-        DataError: unreadable or empty file, missing column, a value that is not a finite number, two values
-            for one molecule (file and line are named).
+        DataError: unreadable or empty file, missing column, a value that is not finite, two values for one
+            molecule (file and line are named).
     """
     failed = 0
     first: dict[str, tuple[float, int]] = {}

@@ -1,7 +1,7 @@
 """Splits that keep stereoisomers on one side.
 
-A molecule that is tested must not be known from its mirror image, which has the same energy, and 2D mode
-cannot tell stereoisomers apart. So molecules with one SMILES without stereo are a group that is not cut.
+A test molecule must not be known from its mirror image, which has the same energy. And 2D mode cannot tell
+stereoisomers apart. So molecules with one SMILES without stereo are a group that is not cut.
 """
 
 from collections.abc import Iterable, Sequence

@@ -39,8 +39,7 @@ def may_hold_structures(path: Path) -> bool:
 def read_structures(path: Path, length: float = 1.0) -> list[Molecule]:
     """Molecules of a file with their geometries, in Å, in its order.
 
-    A molecule goes by the ``smiles`` that the file has for it, or its name, else by its place in the file and
-    its formula.
+    A molecule is named by its ``smiles`` in the file, or its name there, else by its place and its formula.
 
     Args:
         path: any file of structures that ASE reads.

@@ -22,8 +22,8 @@ _HEAVY_HYDROGEN = {"D": "deuterium", "T": "tritium"}
 class Frame(NamedTuple):
     """One molecule of a file.
 
-    It has the first line, ``(n,)`` atomic numbers, ``(n, 3)`` positions in the file's unit, and what the file
-    says by name: of the molecule, and of its atoms.
+    It has the first line, ``(n,)`` atomic numbers, and ``(n, 3)`` positions in the file's unit. It also has
+    the file's properties by name: of the molecule, and of its atoms.
     """
 
     line: int

@@ -102,7 +102,7 @@ def finite_quantile(calibration: "Calibration", level: float) -> float:
     """Half-width of an interval over the deviation, always finite.
 
     It is conformal. Where the validation molecules are too few for that, it is that of the errors' t
-    distribution, since an interval without end would cover all.
+    distribution.
     """
     quantile = calibration.quantile(level)
     return quantile if np.isfinite(quantile) else replace(calibration, scores=()).quantile(level)

@@ -1,7 +1,7 @@
 """What a molecule is to alkit: its name, its atoms and where they are.
 
-Identity is the canonical isomeric SMILES. The InChI is not used as a key, because it merges tautomers, and
-tautomers differ in energy by more than the accuracy alkit aims at. Lengths are Angstrom.
+Identity is the canonical isomeric SMILES. The InChI is not used as a key, because it merges tautomers. These
+differ in energy by more than the accuracy alkit aims at. Lengths are Angstrom.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ class Front:
         candidates: ``n`` labelled molecules.
         values: ``(n, m)``, in the objectives' own units and senses.
         best: ``(n,)``, which of them are on the front.
-        volumes: of every round, the hypervolume that the labels so far dominate, measured from
-            `acquisition.settings.reference` or, without it, from the worst values of the start.
+        volumes: of every round, the hypervolume that the labels so far dominate. It is measured from
+            `acquisition.settings.reference`, or from the worst values of the start.
     """
 
     headings: tuple[str, ...]

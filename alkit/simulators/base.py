@@ -61,12 +61,20 @@ class Level:
 class Label:
     """What a simulator says of one molecule.
 
-    ``value``: in the level's unit; of an energy the atomization energy at the simulator's own level, negative
-    for a bound molecule: its total energy (with zero-point energy for "u0") less that of its isolated atoms.
-    ``parts``: what it is made of and what the same calculation says besides, by name, eV unless the name says
-    otherwise. ``numbers (n,)`` and ``positions (n, 3)`` Angstrom: the
-    geometry that the value belongs to. ``seconds``: wall time it took. ``attempts``: every try, the last one
-    the label's own. ``host`` and ``version`` (of alkit): filled in by the worker.
+    Attributes:
+        smiles: the molecule.
+        value: in the level's unit. An energy is the atomization energy at the simulator's own level: the
+            total energy (with zero-point energy for "u0") less that of the isolated atoms. It is negative for
+            a bound molecule.
+        level: of theory.
+        parts: what the value is made of and what the same calculation says besides, by name, eV unless the
+            name says otherwise.
+        numbers: ``(n,)`` atomic numbers.
+        positions: ``(n, 3)`` Å, the geometry that the value belongs to.
+        seconds: wall time.
+        attempts: every try, the last one the label's own.
+        host: filled in by the worker.
+        version: of alkit, filled in by the worker.
     """
 
     smiles: str

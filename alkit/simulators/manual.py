@@ -102,7 +102,7 @@ class LabelReading:
             raise ConfigError(f"kind is {kind!r}; energies are {' or '.join(get_args(Energy))}.")
         if (kind == "total") != (references is not None):
             raise ConfigError(
-                "kind: total and references belong together: total energies need those of the isolated atoms "
+                "kind: total and references belong together; total energies need those of the isolated atoms "
                 "at the same level, such as references: {H: -0.5, C: -37.8} in the same unit."
             )
         self.kind = kind

@@ -47,7 +47,7 @@ def as_atomization(
     if kind == "total":
         if not references:
             raise DataError(
-                f"--kind total needs the energies of the isolated atoms at the same level: --references "
+                f"--kind total needs the energies of the isolated atoms at the same level; give --references "
                 f"{QM9_NAME}, {', '.join(ATOM_ENERGIES)}, or a JSON file such as "
                 '{"H": -0.5, "C": -37.8} in the same unit.'
             )

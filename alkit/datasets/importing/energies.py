@@ -83,8 +83,8 @@ class Energies:
             self.references[column.name] = known
         else:
             raise DataError(
-                f"--kind total needs the energies of the isolated atoms at {column.property.level}: "
-                f"--references {QM9_NAME}, {', '.join(ATOM_ENERGIES)} or a JSON file such as "
+                f"--kind total needs the energies of the isolated atoms at {column.property.level}; "
+                f"give --references {QM9_NAME}, {', '.join(ATOM_ENERGIES)} or a JSON file such as "
                 '{"H": -0.5, "C": -37.8} in the same unit; or --references fit, which estimates them from '
                 "these energies: models learn from them as well."
             )

@@ -46,9 +46,9 @@ def map_of(ledger: Ledger, folder: Path, last: int) -> Plot | str:
     acquired_in = np.concatenate([rounds[late], np.full(int(taken.sum()), round_)])
     held = percent(shares[0] + shares[1])
     words = (
-        f"Molecules by the two main components of the surrogate's embeddings in round {round_}, which hold "
-        f"{held} of their variance: {number((~late).sum(), 'molecule')} labelled at the start, "
-        f"{len(acquired):,} acquired since, {int((~taken).sum()):,} candidates of round {round_} that "
+        f"Molecules by the two main components of the surrogate's embeddings in round {round_}. They hold "
+        f"{held} of the variance. Shown are {number((~late).sum(), 'molecule')} labelled at the start, "
+        f"{len(acquired):,} acquired since, and {int((~taken).sum()):,} candidates of round {round_} that "
         "were not acquired. Candidates that screening rejected have no embeddings."
     )
     draw = partial(plots.chemical_space, labelled[~late], acquired, acquired_in, candidates[~taken], shares)
