@@ -79,7 +79,10 @@ def lock(path: Path) -> BinaryIO:
 
 @contextmanager
 def locked(path: Path, *, busy: AlkitError) -> Iterator[BinaryIO]:
-    """Hold the lock of a file, made if need be, and yield the open file.
+    """Hold the lock of a file, made if need be.
+
+    Yields:
+        The open file.
 
     Raises:
         AlkitError: ``busy``, where the lock is held elsewhere.

@@ -231,7 +231,12 @@ def needs(acquisition: Acquisition) -> frozenset[str]:
 
 
 def on_soap(acquisition: Acquisition, features: str | None) -> bool:
-    """Whether its embeddings are SOAP features; ``features``: what the user said, "embeddings" or "soap"."""
+    """Whether its embeddings are SOAP features.
+
+    Args:
+        acquisition: the function.
+        features: "embeddings" or "soap" of the campaign file, or None.
+    """
     return features == "soap" or (features is None and "soap" in needs(acquisition))
 
 

@@ -105,6 +105,9 @@ class BoTorch:
             random. Four times the batch at least.
         points: molecules drawn from the pool for which the variance is integrated.
         samples: joint draws from the Gaussian process for a Monte Carlo function; an even number.
+
+    Raises:
+        ConfigError: a model or function that is none, or arguments that do not fit it.
     """
 
     def __init__(

@@ -155,6 +155,9 @@ class Thompson(Extremes):
     Args:
         draw: ``members``, a member of the ensemble, whose errors in similar molecules go together; or
             ``normal``, the mean plus the calibrated standard deviation times a normal number for each.
+
+    Raises:
+        ConfigError: ``draw`` is neither members nor normal.
     """
 
     name = "thompson"
@@ -241,6 +244,9 @@ class PerSecond:
         score: the name of a score that is never negative, such as std, ei, pi, bald or outside_accuracy;
             ``./file.py:function`` as well.
         settings: those of that score.
+
+    Raises:
+        ConfigError: a score that may be negative, or gives no value of each molecule.
     """
 
     def __init__(self, score: str = "std", settings: dict[str, Any] | None = None):

@@ -43,7 +43,14 @@ _ETHANOL = Molecule(
 
 
 class _AIMNet2(Baseline):
-    """One ensemble. ``weights``: a path to its file, that of the package by default."""
+    """One ensemble.
+
+    Args:
+        weights: a path to its file, that of the package by default.
+
+    Raises:
+        ConfigError: a file of weights that cannot be read, or is not the published one.
+    """
 
     tier = "pretrained"
     by_torch = True
@@ -95,7 +102,11 @@ class _AIMNet2(Baseline):
         return float(out["energy"][0]) - free, out["forces"][0].cpu().double().numpy()
 
     def read(self, molecule: Molecule) -> Reading:
-        """Raises `LabelError` "unsupported_element", "unpaired_electrons" or "not_finite"."""
+        """Compute the mean of the ensemble.
+
+        Raises:
+            LabelError: "unsupported_element", "unpaired_electrons" or "not_finite".
+        """
         (found,) = self.read_all([molecule])
         if isinstance(found, LabelError):
             raise found

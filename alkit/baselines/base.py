@@ -58,7 +58,9 @@ class Reading:
 class BaselineSpec:
     """A baseline by name, with its settings: what travels to workers, and what a model keeps.
 
-    ``settings``: pairs of name and value, sorted, so that equal specs are one key.
+    Attributes:
+        kind: its name.
+        settings: pairs of name and value, sorted, so that equal specs are one key.
     """
 
     kind: str
@@ -105,7 +107,11 @@ class Baseline(ABC):
 
     @abstractmethod
     def read(self, molecule: Molecule) -> Reading:
-        """Raises `LabelError` where there is no energy."""
+        """Compute the energy (eV) of a molecule in its geometry, and inputs of its atoms.
+
+        Raises:
+            LabelError: there is no energy.
+        """
 
     def read_all(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
         """The same of many at once, an error in the place of a reading."""

@@ -33,7 +33,11 @@ class Stored(Baseline):
         return Level(f"{self._dataset.level_of(self._property)} {self._property} (stored)", "energy", "eV")
 
     def read(self, molecule: Molecule) -> Reading:
-        """Raises `LabelError` "not_in_dataset"."""
+        """Look the molecule's energy up in the dataset.
+
+        Raises:
+            LabelError: "not_in_dataset".
+        """
         if molecule.smiles not in self._dataset:
             raise LabelError("not_in_dataset", f"{molecule.smiles} is not in {self._dataset.path.name}")
         return self.reading(self._values[self._dataset.index(molecule.smiles)], molecule=molecule)

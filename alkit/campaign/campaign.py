@@ -86,7 +86,7 @@ class Campaign(CampaignTables):
 
         Args:
             path: the folder.
-            objects: as the constructor takes them; those that the campaign began with are needed to go on.
+            **objects: as the constructor takes them; those that the campaign began with are needed to go on.
 
         Raises:
             CampaignError: there is none.

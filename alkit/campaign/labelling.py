@@ -143,7 +143,14 @@ class _Batch:
             self._cache.release(molecule)
 
     def check_first(self, *, last: bool = False) -> None:
-        """Stop where the first labels have all failed. ``last``: there are no more to come."""
+        """Stop where the first labels have all failed.
+
+        Args:
+            last: there are no more to come.
+
+        Raises:
+            CampaignError: they have.
+        """
         enough = 1 if last else max(_FIRST, 2 * self.state.config.simulator.workers)
         if self._proven or len(self._held) < enough:
             return

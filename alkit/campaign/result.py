@@ -17,7 +17,11 @@ Unit = Literal["stage", "round"]
 
 
 class PausedError(Exception):
-    """A campaign stops here for now: a step is done. ``count``: labels that are to come."""
+    """A campaign stops here for now: a step is done.
+
+    Attributes:
+        count: labels that are to come.
+    """
 
     count = 0
 

@@ -125,7 +125,11 @@ def read_pretraining(text: str, what: str) -> PretrainingConfig:
 
 
 def override_key(data: dict[str, Any], override: str) -> None:
-    """Set what ``key.inner=value`` names, the value in YAML. Raises `ConfigError` for anything else."""
+    """Set what ``key.inner=value`` names, the value in YAML.
+
+    Raises:
+        ConfigError: a text of another form, or a key that is none.
+    """
     keys, equals, value = override.partition("=")
     if not equals or not keys:
         raise ConfigError(f"--set {override!r} is not of the form key=value, such as stop.rounds=2.")

@@ -117,11 +117,11 @@ def create_database(
         level: level of theory of the labels and, unless ``geometry`` is "none", of the geometry.
         geometry: "dataset" if the records have positions, "none" if they do not.
         source: where the data come from, for people.
-        atomrefs: property -> atomic number -> value of the isolated atom at the same level, in the
+        atomrefs: property -> atomic number -> value of the isolated atom at the same level, in the property's
+            unit.
         atomization: the labels are energies less those of the isolated atoms.
         properties: what each of ``units`` is, where they differ.
         forces_of: the energy whose negative gradient the records' forces are; empty where they have none.
-        property's unit.
 
     Raises:
         DataError: the file cannot be written, or a record lacks a property.

@@ -57,7 +57,15 @@ QM9_SOURCES: dict[str, Source] = {
 
 @dataclass(frozen=True)
 class Download:
-    """A fetched file. ``verified``: a checksum was given and held; both sums are computed in any case."""
+    """A fetched file; both check sums are computed in any case.
+
+    Attributes:
+        path: of the file.
+        size: bytes.
+        sha256: hexadecimal.
+        md5: hexadecimal.
+        verified: a checksum was given and is right.
+    """
 
     path: Path
     size: int

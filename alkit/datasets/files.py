@@ -60,10 +60,13 @@ class Entry(NamedTuple):
 
 
 def scan_molecules(path: Path, columns: Columns = USUAL) -> Iterator[Entry]:
-    """Molecules of a user's file as they are written there, one at a time: it may be larger than memory.
+    """Molecules of a user's file, one at a time: it may be larger than memory.
 
     A SMILES a line, with a name after or before it, and ``#`` for comments; a table with a column of SMILES;
-    SD, MOL and MOL2 files; each may be gzipped. What is no SMILES comes as it is.
+    SD, MOL and MOL2 files; each may be gzipped.
+
+    Yields:
+        Entries as they are written; a text that is no SMILES too.
 
     Raises:
         DataError: unreadable file, a kind that alkit does not read, or one without molecules.

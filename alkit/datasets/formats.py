@@ -28,7 +28,10 @@ LONGEST_LINE = 10_000_000  # characters
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Lines of a UTF-8 text file, gzipped or not, as they are read.
+    """Read a UTF-8 text file, gzipped or not.
+
+    Yields:
+        Its lines.
 
     Raises:
         DataError: names a file that cannot be read as such.

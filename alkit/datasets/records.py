@@ -40,7 +40,10 @@ class Record(NamedTuple):
 
 
 def read_records(path: Path, kind: Kind) -> Iterator[Record]:
-    """Every record of a file.
+    """Read every record of a file.
+
+    Yields:
+        Records, also of molecules that RDKit cannot read.
 
     Raises:
         DataError: unreadable file.

@@ -37,6 +37,9 @@ class Dataset:
         properties: property -> what it is.
         forces_of: the energy that :meth:`forces` belong to; empty where the file has none.
         atomrefs: property -> (100,) values of the isolated atoms by atomic number.
+
+    Raises:
+        ValueError: rows or metadata that no data set can have.
     """
 
     def __init__(self, path: Path, metadata: Mapping[str, Any], rows: Sequence[tuple[Any, ...]]):

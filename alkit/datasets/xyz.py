@@ -33,7 +33,10 @@ class Frame(NamedTuple):
 
 
 def read_frames(path: Path) -> Iterator[Frame]:
-    """All molecules of the file, one at a time; every line of it is accounted for.
+    """Read all molecules of the file; every line of it is accounted for.
+
+    Yields:
+        Molecules, one at a time.
 
     Raises:
         DataError: a line that belongs to no molecule; file and line are named.

@@ -36,9 +36,14 @@ OnLate = Callable[[Any, Label | LabelError], None]
 class WorkerSettings:
     """What a worker must know beside the simulator.
 
-    ``timeout``: seconds one label may take. ``memory_limit``: GB (1e9 bytes) of data one worker may hold,
-    None for no limit. ``labels_per_worker``: a worker ends after so many and a new one takes its place, so
-    that what a compiled library leaks cannot add up. Raises `AlkitError` for a value that cannot work.
+    Args:
+        timeout: seconds one label may take.
+        memory_limit: GB (1e9 bytes) of data one worker may hold, None for no limit.
+        labels_per_worker: a worker ends after so many and a new one takes its place. So leaks of a compiled
+            library cannot add up.
+
+    Raises:
+        AlkitError: a value that cannot work.
     """
 
     timeout: float = 600.0
@@ -59,9 +64,15 @@ class WorkerSettings:
 
 @dataclass(eq=False)
 class Job:
-    """A call of ``function(argument)`` on its way to a worker and back, such as a molecule's to its label.
+    """A call of ``function(argument)`` on its way to a worker and back.
 
-    ``name``: the molecule's, for messages. ``tries``: the attempts in which its worker died.
+    Attributes:
+        name: the molecule's, for messages.
+        function: computes a label, for example.
+        argument: of the function, such as a molecule.
+        future: the result.
+        tries: the attempts in which its worker died.
+        started: seconds of the monotonic clock, of the present try.
     """
 
     name: str
@@ -182,15 +193,17 @@ class Engine(ABC):
         deadline: float | None = None,
         on_late: OnLate | None = None,
     ) -> Iterator[tuple[Labelled, Label | LabelError]]:
-        """Every molecule with its label or the error that took its place, in the order in which they finish.
+        """Yield every molecule with its label or the error in its place, as they finish.
 
-        ``molecules`` is read as workers become free, so it may be a generator. Closing this one early cancels
-        the rest.
+        Closing this generator early cancels the rest.
 
-        ``deadline``: seconds from the first ``next``. What has no label by then is yielded as `LabelError`
-        "deadline". Work that has begun goes on, up to its timeout, and the engine has to stay open for it.
-        ``on_late(molecule, outcome)`` is called when it ends, *in a thread of the engine*. It must be quick
-        (put it into a queue), and what it raises is only logged. Work that has not begun is cancelled.
+        Args:
+            molecules: read as workers become free, so it may be a generator.
+            deadline: seconds from the first ``next``. A molecule without label by then is yielded with
+                `LabelError` "deadline". Work that has begun goes on, up to its timeout, and the engine has to
+                stay open for it. Work that has not begun is cancelled.
+            on_late: called with molecule and outcome when such work ends, *in a thread of the engine*. It
+                must be quick (put it into a queue), and an error in it is only logged.
         """
         return self._all(molecules, self.submit, deadline, on_late, (LabelError,))
 

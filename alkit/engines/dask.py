@@ -44,13 +44,23 @@ _SETTINGS = {
 class DaskEngine(Engine):
     """Labels molecules through Dask.
 
-    ``address``: of a scheduler, "tcp://host:port", or its scheduler file, "path.json"; None: ``workers``
-    processes on this machine. ``timeout``, ``memory_limit``, ``labels_per_worker``: see `WorkerSettings`;
-    they hold in a process that each thread of a worker keeps beside it, so that no label ends a worker.
+    The workers' Python must have the same alkit, and see the file of a user's simulator under the same path.
+    Dask sends out a molecule again whose worker is lost. It is "worker_died" after `LOST_LIMIT` losses, on a
+    cluster of your own after as many as its `allowed-failures`.
 
-    The workers' Python must have the same alkit, and see the file of a simulator of the user's under the same
-    path. Dask sends out a molecule again whose worker is lost. It is "worker_died" after `LOST_LIMIT` losses,
-    on a cluster of your own after as many as its `allowed-failures`.
+    Limits hold in a process that each thread of a worker keeps beside it, so that no label ends a worker.
+
+    Args:
+        spec: of the simulator; None: there are no labels.
+        address: of a scheduler, "tcp://host:port", or its scheduler file, "path.json"; None: processes on
+            this machine.
+        workers: number of these processes.
+        timeout: see `WorkerSettings`.
+        memory_limit: see `WorkerSettings`.
+        labels_per_worker: see `WorkerSettings`.
+
+    Raises:
+        ConfigError: no scheduler answers at the address.
     """
 
     def __init__(

@@ -28,13 +28,18 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class LocalEngine(Engine):
-    """Labels molecules in ``workers`` processes on this machine.
-
-    ``timeout``: seconds a label may take before its worker is killed; the first label of a worker includes
-    the loading of the simulator. ``memory_limit`` and ``labels_per_worker``: see `WorkerSettings`.
+    """Labels molecules in processes on this machine.
 
     A molecule whose worker died is tried once more, as the death need not be its fault: the kernel kills the
     largest process. After the second it is "worker_died". A timeout is final.
+
+    Args:
+        spec: of the simulator; None: there are no labels.
+        workers: number of processes.
+        timeout: seconds a label may take before its worker is killed; the first label of a worker includes
+            the loading of the simulator.
+        memory_limit: see `WorkerSettings`.
+        labels_per_worker: see `WorkerSettings`.
     """
 
     def __init__(

@@ -36,16 +36,24 @@ _MODULES = "parsl.executors.high_throughput"
 class ParslEngine(Engine):
     """Labels molecules through Parsl.
 
-    ``config``: "local" (``workers`` processes on this machine), a `parsl.config.Config`, or
-    "path/file.py:name" of one or of a function that returns one; a Config serves one engine only, as Parsl
-    has it. ``workers``: how many labels may run at once, as far as is known: four times as many are handed
-    to Parsl. ``timeout``, ``memory_limit``, ``labels_per_worker``: see `WorkerSettings`; they hold in a
-    process that each worker keeps beside itself, so that no label ends a worker. ``folder``: where Parsl
-    writes its logs and scripts, unless the Config says so; None: a temporary folder, gone at the end.
+    The workers' Python must have the same alkit, and see the file of a user's simulator under the same path.
+    A molecule whose worker, node or batch job is lost is sent out again. It is "worker_died" after
+    `LOST_LIMIT` losses. Parsl cannot take work back: to a deadline, all that it has counts as begun.
 
-    The workers' Python must have the same alkit, and see the file of a simulator of the user's under the
-    same path. A molecule whose worker, node or batch job is lost is sent out again, and is "worker_died"
-    after `LOST_LIMIT` losses. Parsl cannot take work back: to a deadline, all that it has counts as begun.
+    Limits hold in a process that each worker keeps beside itself, so that no label ends a worker.
+
+    Args:
+        spec: of the simulator; None: there are no labels.
+        config: "local" (processes on this machine), a `parsl.config.Config`, or "path/file.py:name" of one or
+            of a function that returns one. A Config serves one engine only.
+        workers: how many labels may run at once, as far as is known. Four times as many are handed to Parsl.
+        timeout: see `WorkerSettings`.
+        memory_limit: see `WorkerSettings`.
+        labels_per_worker: see `WorkerSettings`.
+        folder: where Parsl writes its logs and scripts, unless the Config says so; None: a temporary folder.
+
+    Raises:
+        ConfigError: Parsl does not start.
     """
 
     def __init__(

@@ -36,11 +36,18 @@ def create_engine(
     dask: str | None = None,
     folder: Path | None = None,
 ) -> Engine:
-    """An engine by name, "local", "parsl" or "dask"; the settings of the others are ignored.
+    """An engine by name; the settings of the others are ignored.
 
-    ``timeout``: seconds per label; ``memory_limit``: GB per worker process; ``parsl``: "local",
-    "path/file.py:name" or a Config; ``dask``: the address of a scheduler, or None for workers on this
-    machine; ``folder``: where Parsl may write its logs (None: a temporary one).
+    Args:
+        spec: of the simulator.
+        kind: "local", "parsl" or "dask".
+        workers: labels that run at once.
+        timeout: seconds per label.
+        memory_limit: GB per worker process.
+        labels_per_worker: a worker ends after so many.
+        parsl: "local", "path/file.py:name" or a Config.
+        dask: the address of a scheduler, or None for workers on this machine.
+        folder: where Parsl may write its logs; None: a temporary one.
 
     Raises:
         ConfigError: an unknown name, a package that is not installed, or a spec or setting that cannot work.

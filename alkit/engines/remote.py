@@ -39,7 +39,13 @@ def run(
 ) -> Any:
     """``function(argument)``, or the error in its place.
 
-    ``owner``: the engine that asks, by a name that no other has; ``name``: the molecule's, for messages.
+    Args:
+        owner: the engine that asks, by a name that no other has.
+        spec: of the simulator; None: there are no labels.
+        settings: limits of a worker.
+        name: the molecule's, for messages.
+        function: what is computed.
+        argument: of the function.
     """
     try:
         return _engine(owner, spec, settings).send(Job(name, function, argument)).result()

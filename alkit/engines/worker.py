@@ -29,9 +29,15 @@ _memory_limit: float | None = None
 
 
 def initialize(parent: int, kind: str, settings: dict[str, Any], memory_limit: float | None = None) -> None:
-    """Called once in each new worker. The spec comes in pieces, as its class would bring numpy along.
+    """Set up a new worker; called once in each.
 
-    ``memory_limit``: GB (1e9 bytes) of data that this process may hold.
+    The spec comes in pieces, as its class would bring numpy along.
+
+    Args:
+        parent: process that this one ends with.
+        kind: of the simulator.
+        settings: of the simulator.
+        memory_limit: GB (1e9 bytes) of data that this process may hold.
     """
     global _kind, _settings
     for name in THREAD_VARIABLES:
@@ -68,7 +74,10 @@ def label(molecule: Any) -> Any:
 def run(name: str, function: Callable[[Any], Any], argument: Any) -> Any:
     """``function(argument)``, or the error in its place: returned, as not every exception pickles.
 
-    ``name``: the molecule's, for messages.
+    Args:
+        name: the molecule's, for messages.
+        function: what is computed.
+        argument: of the function.
     """
     from alkit.errors import AlkitError, Attempt, LabelError
 

@@ -63,7 +63,7 @@ def predict_smiles(
     cache: BaselineCache | None = None,
     forces: bool = False,
 ) -> Iterator[PredictionRow]:
-    """Predictions in the order given, a chunk at a time, so that memory does not grow with the list.
+    """Predict molecules a chunk at a time, so that memory does not grow with the list.
 
     Args:
         ensemble: the surrogate.
@@ -73,7 +73,10 @@ def predict_smiles(
         call_all: how molecules get their geometries and baselines; `alkit.engines.Engine.call_all` does it in
             worker processes, with a time limit.
         cache: of baselines.
-        forces: whether rows come with atoms, energy and forces.
+        forces: whether rows come with atoms, energy (eV) and forces (eV/Å).
+
+    Yields:
+        Rows in the order of the SMILES.
 
     Raises:
         ConfigError: the model needs GFN2-xTB, and no binding of it is installed.
@@ -98,7 +101,13 @@ def predict_structures(
     cache: BaselineCache | None = None,
     forces: bool = False,
 ) -> Iterator[PredictionRow]:
-    """The same in geometries of one's own, which must be of the kind that the model was trained on.
+    """Predict molecules in their own geometries.
+
+    These must be of the kind that the model was trained on. The arguments are those of `predict_smiles`, with
+    structures in place of SMILES.
+
+    Yields:
+        Rows in the order of the structures.
 
     Raises:
         ConfigError: the model needs GFN2-xTB, and no binding of it is installed.

@@ -38,7 +38,10 @@ def bond_ratios(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
 def same_bond_graph(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> bool:
     """Whether a geometry still has the bonds of ``smiles``; bond orders and stereo are not looked at.
 
-    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom, atoms in any order.
+    Args:
+        smiles: the molecule.
+        numbers: ``(n,)``, atoms in any order.
+        positions: ``(n, 3)`` Å.
     """
     return atom_order(smiles, numbers, positions) is not None
 
@@ -47,8 +50,12 @@ def atom_order(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> np.nd
     """``(n,)``: which atom of a geometry is each atom of ``smiles``, in the order of :func:`embed`.
 
     None where the geometry does not have the bonds of ``smiles``. In the order of :func:`embed` each bond is
-    judged by itself; in another order the bonds perceived from the distances must form the same graph.
-    ``numbers``: ``(n,)``; ``positions``: ``(n, 3)`` Angstrom.
+    judged by itself. In another order the bonds perceived from the distances must form the same graph.
+
+    Args:
+        smiles: the molecule.
+        numbers: ``(n,)``.
+        positions: ``(n, 3)`` Å.
     """
     numbers, positions = np.asarray(numbers), np.asarray(positions)
     mol = with_hydrogens(smiles)

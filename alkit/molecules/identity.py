@@ -24,10 +24,15 @@ _PYRAMIDS = frozenset({15, 33})
 def changes(smiles: str, numbers: np.ndarray, positions: np.ndarray, orders: np.ndarray | None = None) -> str:
     """What makes a geometry another molecule than ``smiles``; "" where nothing does.
 
-    ``numbers (n,)``, ``positions (n, 3)`` Angstrom, atoms in any order; ``orders (n, n)``: Wiberg bond orders
-    of the closed-shell molecule, if there are any. Distances decide: bonds broken or made, hydrogens moved;
-    by orders: bonds that are only stretched or touching, and double bonds that are none (a diradical);
-    by shape: stereo that the SMILES states, inverted.
+    Distances show bonds that are broken or made, and hydrogens that moved. Orders show bonds that are only
+    stretched or touching, and double bonds that are none (a diradical). The shape shows inverted stereo that
+    the SMILES states.
+
+    Args:
+        smiles: the molecule.
+        numbers: ``(n,)``, atoms in any order.
+        positions: ``(n, 3)`` Å.
+        orders: ``(n, n)`` Wiberg bond orders of the closed-shell molecule, if there are any.
     """
     order = atom_order(smiles, numbers, positions)
     if order is None:

@@ -25,9 +25,14 @@ LONGEST_SMILES = 2000
 class Molecule:
     """One molecule with one geometry.
 
-    ``smiles``: canonical isomeric SMILES (see :func:`canonical`); ``numbers``: ``(n,)`` atomic numbers,
-    hydrogens included; ``positions``: ``(n, 3)`` float64, Angstrom; ``geometry``: where the positions come
-    from, one of ``GEOMETRIES``. Raises `DataError` for arrays that do not fit together.
+    Args:
+        smiles: canonical isomeric SMILES (see :func:`canonical`).
+        numbers: ``(n,)`` atomic numbers, hydrogens included.
+        positions: ``(n, 3)`` float64, Å.
+        geometry: where the positions come from, one of ``GEOMETRIES``.
+
+    Raises:
+        DataError: arrays that do not fit together.
     """
 
     smiles: str

@@ -140,7 +140,7 @@ def check_unit(
     *,
     factor: float = 1.0,
 ) -> None:
-    """Raise `DataError` for values that look like those of another unit than is said.
+    """Refuse values that look like those of another unit than is said.
 
     That is where hardly one of them is a usual value of the property, and nine in ten would be in that unit.
 
@@ -150,6 +150,9 @@ def check_unit(
         compositions: atomic numbers of each molecule.
         what: names the values in messages.
         factor: by which they came from the unit that they are said to be in.
+
+    Raises:
+        DataError: hardly a value is usual for the property, and nine in ten would be in the other unit.
     """
     short = short_name(name)
     if short not in _TYPICAL or len(values) < _FEW:

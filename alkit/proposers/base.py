@@ -44,7 +44,10 @@ class Proposer(Protocol):
 
 
 def proposals(proposer: Proposer, name: str, n: int, context: ProposalContext) -> Iterator[str]:
-    """At most ``n`` checked proposals, as they come.
+    """Ask a proposer for at most ``n`` molecules.
+
+    Yields:
+        Checked proposals, as they come.
 
     Raises:
         ProposalError: it fails, or returns something else than texts; the message names it.

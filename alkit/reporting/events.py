@@ -73,7 +73,14 @@ class CampaignBegins:
 
 @dataclass(frozen=True)
 class StageBegins:
-    """A stage of a round begins. ``twin``: it is of the campaign's random twin."""
+    """A stage of a round begins.
+
+    Attributes:
+        folder: of the campaign.
+        round: counted from 0, the start.
+        stage: its name.
+        twin: it is of the campaign's random twin.
+    """
 
     event: ClassVar[str] = "stage_begins"
     folder: Path
@@ -206,7 +213,12 @@ class RoundEvent:
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the person who runs the command. ``warning``: something may have to be done."""
+    """A sentence for the person who runs the command.
+
+    Attributes:
+        text: the sentence.
+        warning: something may have to be done.
+    """
 
     event: ClassVar[str] = "message"
     text: str

@@ -18,12 +18,15 @@ _NEEDED = ("mlflow", "numpy", "pandas", "rdkit", "schnetpack", "torch")
 
 @contextmanager
 def packed(folder: Path, logged: Any, run: str) -> Iterator[Path]:
-    """The files of a model as MLflow expects them, for the length of the block.
+    """Pack the files of a model as MLflow expects them, for the length of the block.
 
     Args:
         folder: of the model, as `alkit.models.store` has it.
         logged: the entity that MLflow has made for it.
         run: the id of the run that made it.
+
+    Yields:
+        The folder with the files.
     """
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature

@@ -150,7 +150,11 @@ class ASESimulator(RelaxingSimulator):
         return calculator
 
     def check_unit(self) -> None:
-        """Raises `ConfigError` for a unit of a property that has its own."""
+        """Check the unit that the user states.
+
+        Raises:
+            ConfigError: a unit of a property that has its own.
+        """
         if not isinstance(self.unit, str):
             raise self.error(f"unit is {self.unit!r}; it must be a text")
         named = known(self.target) if isinstance(self.target, str) else None

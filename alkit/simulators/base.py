@@ -44,9 +44,11 @@ REGISTRY = Registry("simulator", SIMULATORS, "alkit.simulators", "path/file.py:C
 class Level:
     """A level of theory: labels of two different levels are never compared or mixed.
 
-    ``method``: how it was computed, "GFN2-xTB"; ``property``: "energy" (electronic atomization energy), "u0"
-    (the same with zero-point energy), another of `alkit.properties`, or one of the user's own; ``unit``: of
-    its values, "eV" of energies.
+    Attributes:
+        method: how it was computed, "GFN2-xTB".
+        property: "energy" (electronic atomization energy), "u0" (the same with zero-point energy), another of
+            `alkit.properties`, or one of the user's own.
+        unit: of its values, "eV" of energies.
     """
 
     method: str
@@ -63,9 +65,9 @@ class Label:
 
     Attributes:
         smiles: the molecule.
-        value: in the level's unit. An energy is the atomization energy at the simulator's own level: the
-            total energy (with zero-point energy for "u0") less that of the isolated atoms. It is negative for
-            a bound molecule.
+        value: in the level's unit. An energy is the atomization energy at the simulator's own level, negative
+            for a bound molecule. It is the total energy (with zero-point energy for "u0") less that of the
+            isolated atoms.
         level: of theory.
         parts: what the value is made of and what the same calculation says besides, by name, eV unless the
             name says otherwise.

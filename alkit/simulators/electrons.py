@@ -11,7 +11,13 @@ FROM_SMILES = "from_smiles"
 
 
 class Electrons(NamedTuple):
-    """``charge``: e; ``unpaired``: electrons; ``as_drawn``: whether the SMILES states the same charge."""
+    """Charge and spin of a molecule.
+
+    Attributes:
+        charge: e.
+        unpaired: electrons.
+        as_drawn: whether the SMILES states the same charge.
+    """
 
     charge: int
     unpaired: int

@@ -80,7 +80,11 @@ class GFNSimulator(RelaxingSimulator):
         return f"{self.binding} {version(self.binding)}"
 
     def check_installed(self) -> None:
-        """Raises `ConfigError` where no package is installed that can compute this."""
+        """Check that a package is installed that can compute this.
+
+        Raises:
+            ConfigError: none is.
+        """
         if find_spec(self.binding) is None:
             raise self.error(
                 f"it needs the package {self.binding}, which is not installed: pip install {self.binding}"

@@ -13,13 +13,18 @@ from alkit.simulators.base import Label, Level
 
 
 class Lookup:
-    """The label of a molecule that the data set at ``dataset`` holds, at the data set's level of theory.
+    """Labels from a data set, at its level of theory and in its geometries.
 
-    ``target``: the property that is asked for, "u0" for QM9's internal energy at 0 K; of energies the label
-    is the atomization energy (eV), of any other property the number in its unit. `label` raises `LabelError`
-    "not_in_dataset" for any other molecule; the constructor raises `DataError` for a file that is no data set
-    or lacks the property. The label's geometry is the data set's, or, of a data set that has none, the
-    molecule's own.
+    The label of an energy is the atomization energy (eV); of any other property it is the number in its unit.
+    Where the data set has no geometries, the label's is the molecule's own. `label` raises `LabelError`
+    "not_in_dataset" for a molecule that the data set does not hold.
+
+    Args:
+        dataset: the file.
+        target: the property, "u0" for QM9's internal energy at 0 K.
+
+    Raises:
+        DataError: a file that is no data set or lacks the property.
     """
 
     any_start = True  # of the molecule: its geometry does not matter

@@ -22,11 +22,17 @@ MANUAL = "manual"
 class ManualSimulator:
     """The level of theory of labels that come by hand, and how their numbers are read.
 
-    ``level``: the method, such as "PBE0/def2-TZVP"; ``target``: the property; ``unit``: of the numbers, one
-    that the property has: eV of energies, the usual one of a property that alkit knows; that of one's own
-    must be given. For energies ``kind``: "atomization", or "total" energies, from which those of the isolated
-    atoms are subtracted; ``references``: these, in the same unit by element symbol, or the name of a table of
-    alkit's. Raises `ConfigError` for settings that cannot be.
+    Args:
+        level: the method, such as "PBE0/def2-TZVP".
+        target: the property.
+        unit: of the numbers, one that the property has. By default it is eV for energies and the usual one of
+            a property that alkit knows. A property of one's own needs it.
+        kind: "atomization", or "total" energies, from which those of the isolated atoms are subtracted.
+        references: energies of the isolated atoms, in the same unit by element symbol, or the name of a table
+            of alkit.
+
+    Raises:
+        ConfigError: settings that cannot be.
     """
 
     any_start = True

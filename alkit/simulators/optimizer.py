@@ -25,9 +25,15 @@ _TINY = 1e-6  # of the eigenvalues of B'B, so that whole-molecule motions have a
 def relax(atoms: Atoms, *, fmax: float, max_steps: int, hessian: np.ndarray | None = None) -> int:
     """Move ``atoms`` (with a calculator) to a stationary point; returns the number of steps.
 
-    ``fmax``: largest force on an atom that counts as relaxed, eV/A; ``hessian``: ``(3n, 3n)`` eV/A^2 to start
-    from, a model if None. Raises `LabelError` "not_relaxed" after ``max_steps``, "calculation_failed" where
-    the calculator gives numbers that are not finite.
+    Args:
+        atoms: moved in place, Å.
+        fmax: largest force on an atom that counts as relaxed, eV/Å.
+        max_steps: of the relaxation.
+        hessian: ``(3n, 3n)`` eV/Å² to start from, a model if None.
+
+    Raises:
+        LabelError: "not_relaxed" after ``max_steps``, "calculation_failed" where the calculator gives numbers
+            that are not finite.
     """
     descent = _InternalBFGS(atoms) if hessian is None else _CartesianBFGS(atoms, hessian)
     longest, lowest, moved = _LONGEST, np.inf, 0.0

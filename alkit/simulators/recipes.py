@@ -46,9 +46,11 @@ _DIALS = ("accuracy", "electronic_temperature", "max_iterations")
 
 
 class System:
-    """Atoms with a calculator of their own, and the dials of that calculator as it was made.
+    """Atoms with a calculator of their own, and the settings of that calculator as it was made.
 
-    ``patience``: a factor of the iterations that each SCF may take.
+    Args:
+        atoms: with the calculator.
+        patience: a factor of the iterations that each SCF may take.
     """
 
     def __init__(self, atoms: Atoms, *, patience: int = 1):
@@ -57,7 +59,12 @@ class System:
         self._made = {dial: known[dial] for dial in _DIALS if known.get(dial) is not None}
 
     def dial(self, *, accuracy: float, kelvin: float = 0.0) -> None:
-        """``accuracy``: a factor of the SCF's threshold; ``kelvin``: the electronic temperature, at least."""
+        """Set how precise and how hot the SCF is.
+
+        Args:
+            accuracy: a factor of the SCF's threshold.
+            kelvin: the electronic temperature, at least.
+        """
         changed: dict[str, Any] = dict(self._made)
         if "accuracy" in changed:
             changed["accuracy"] *= accuracy
@@ -97,7 +104,16 @@ def compute(
 ) -> tuple[Atoms, dict[str, float]]:
     """The lowest of ``conformers`` where it ended, and the parts of its energy in eV.
 
-    ``total_energy``, of "u0" and "zpve" also ``zpve``; ``max_force`` in eV/A. Raises `LabelError`.
+    The parts are ``total_energy``, ``max_force`` (eV/Å), and for "u0" and "zpve" also ``zpve``.
+
+    Args:
+        conformers: start geometries with calculators.
+        recipe: settings of the relaxation.
+        strategy: how the label is reached.
+        check: says whether a geometry is still the molecule.
+
+    Raises:
+        LabelError: there is no such energy.
     """
     if not recipe.relax:
         system = conformers[0]
@@ -158,10 +174,18 @@ def relaxation(
 
 
 def vibrational(system: System, recipe: Recipe, check: Check, parts: dict[str, float]) -> None:
-    """Into ``parts``: the zero-point energy in eV of a relaxed system, and its lowest mode in 1/cm.
+    """Add to ``parts`` the zero-point energy (eV) of a relaxed system, and its lowest mode (1/cm).
 
-    From a saddle it is pushed along the imaginary mode and relaxed again; raises `LabelError`
-    "imaginary_modes" where it still is one after two pushes.
+    From a saddle it is pushed along the imaginary mode and relaxed again.
+
+    Args:
+        system: relaxed.
+        recipe: settings of the relaxation.
+        check: says whether a geometry is still the molecule.
+        parts: of the label.
+
+    Raises:
+        LabelError: "imaginary_modes" where it still is a saddle after two pushes.
     """
     for escape in range(_ESCAPES + 1):
         with named_failures():

@@ -79,7 +79,11 @@ def first_success(
 
 
 def start_of(molecule: Molecule, strategy: Strategy) -> Molecule:
-    """The geometry that ``strategy`` starts from. Raises `LabelError` "embed_failed" or "mmff_failed"."""
+    """The geometry that ``strategy`` starts from.
+
+    Raises:
+        LabelError: "embed_failed" or "mmff_failed".
+    """
     if strategy.start == "mmff":
         return start_geometries.mmff_relaxed(molecule)
     if strategy.start in ("embedded", "random"):

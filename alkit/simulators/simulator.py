@@ -86,7 +86,11 @@ class RelaxingSimulator:
         raise NotImplementedError
 
     def free_atoms(self, molecule: Molecule) -> float:
-        """Total energy of the free atoms, eV. Raises `LabelError` "unsupported_element"."""
+        """Total energy of the free atoms, eV.
+
+        Raises:
+            LabelError: "unsupported_element".
+        """
         raise NotImplementedError
 
     @property
@@ -196,10 +200,18 @@ class RelaxingSimulator:
         return value
 
     def check_electrons(self, molecule: Molecule, electrons: Electrons) -> None:
-        """Raises `LabelError` "unsupported" for a charge or spin that the method does not have."""
+        """Check charge and spin; a method that has all of them does nothing here.
+
+        Raises:
+            LabelError: "unsupported" for a charge or spin that the method does not have.
+        """
 
     def check_closed_shell(self) -> None:
-        """Raises `ConfigError` where no neutral closed-shell molecule can have this charge and spin."""
+        """Check that neutral closed-shell molecules can have this charge and spin.
+
+        Raises:
+            ConfigError: none can.
+        """
         charge, unpaired = (0 if one == FROM_SMILES else int(one) for one in (self.charge, self.unpaired))
         if (charge + unpaired) % 2:
             raise self.error(
@@ -208,13 +220,21 @@ class RelaxingSimulator:
             )
 
     def choose(self, name: str, valid: Any) -> None:
-        """Raises `ConfigError` if the setting ``name`` is none of ``valid``."""
+        """Check that the setting ``name`` is one of ``valid``.
+
+        Raises:
+            ConfigError: it is none of them.
+        """
         if getattr(self, name) not in valid:
             said = ", ".join(str(value) for value in valid)
             raise self.error(f"{name} is {getattr(self, name)!r}; it must be one of {said}")
 
     def count(self, name: str, least: float, *, or_: str = "") -> None:
-        """Raises `ConfigError` if the setting ``name`` is no whole number of at least ``least``."""
+        """Check that the setting ``name`` is a whole number of at least ``least``.
+
+        Raises:
+            ConfigError: it is not.
+        """
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             bound = f" of at least {least}" if math.isfinite(least) else ""

@@ -24,9 +24,15 @@ _EMBED_TRIES = 20
 def embedded(molecule: Molecule, *, seed: int, random: bool = False) -> Molecule:
     """``molecule`` embedded again: the lowest of ten MMFF94 conformers.
 
-    The seed is made of ``seed`` and the molecule's name. ``random``: distance geometry starts from random
-    coordinates. Stereo that the SMILES leaves open stays that of the geometry given, where it has the bonds
-    of the SMILES. Raises `LabelError` "embed_failed".
+    Stereo that the SMILES leaves open stays that of the given geometry, where it has the bonds of the SMILES.
+
+    Args:
+        molecule: with its geometry, Å.
+        seed: combined with the molecule's name.
+        random: distance geometry starts from random coordinates.
+
+    Raises:
+        LabelError: "embed_failed".
     """
     mol, order = _with_stereo(molecule)
     ranked = _ranked(mol, molecule.smiles, seed, CONFORMERS, random)
@@ -64,7 +70,11 @@ def conformers(molecule: Molecule, count: int) -> list[Molecule]:
 
 
 def mmff_relaxed(molecule: Molecule) -> Molecule:
-    """``molecule`` relaxed from where it is with MMFF94. Raises `LabelError` "mmff_failed"."""
+    """``molecule`` relaxed from where it is with MMFF94.
+
+    Raises:
+        LabelError: "mmff_failed".
+    """
     from rdkit import rdBase
     from rdkit.Chem import rdForceFieldHelpers
 

@@ -21,7 +21,12 @@ _OFF_AXIS = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """``energies (m,)``: eV, ascending, imaginary ones negative; ``shapes (m, n, 3)``: Cartesian, normed."""
+    """Harmonic modes of a molecule.
+
+    Attributes:
+        energies: ``(m,)`` eV, ascending, imaginary ones negative.
+        shapes: ``(m, n, 3)`` Cartesian, normed.
+    """
 
     energies: np.ndarray
     shapes: np.ndarray

@@ -30,10 +30,14 @@ from alkit.simulators.simulator import RELAXED
 
 @dataclass(kw_only=True)
 class XTBSimulator(GFNSimulator):
-    """``method``: also "GFN-FF"; ``solvent``: by GBSA. The rest as `GFNSimulator` has it.
+    """GFN labels by xtb-python, or by tblite where only that is installed.
 
-    GFN-FF takes its bonds from the geometry that it starts from, and its energy counts from free atoms; it
-    has neither charge nor spin nor solvent here.
+    Other settings are those of `GFNSimulator`. GFN-FF takes its bonds from the geometry that it starts from,
+    and its energy counts from free atoms. It has neither charge nor spin nor solvent here.
+
+    Args:
+        method: also "GFN-FF".
+        solvent: by GBSA.
     """
 
     engine: ClassVar[str] = "xtb"

@@ -68,8 +68,11 @@ def examine(parts: Sequence[str], tracking_uri: str) -> Iterator[Finding]:
     """Look at parts of what alkit needs.
 
     Args:
-        parts: names of them; all where none is given.
+        parts: names of them; all by default.
         tracking_uri: the MLflow store to look at.
+
+    Yields:
+        What each part says.
 
     Raises:
         ConfigError: there is no such part.

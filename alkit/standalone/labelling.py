@@ -45,7 +45,6 @@ def label_file(
     A SMILES that comes again is computed once; each geometry of a molecule is labelled.
 
     Args:
-        strict: the first molecule that cannot be read is an error; else it is a row with its reason.
         molecules: SMILES, a table or structures.
         out: the CSV to write; standard output by default.
         simulator: computes the labels.
@@ -54,6 +53,7 @@ def label_file(
         seed: of start geometries.
         progress: shows the labels.
         columns: of a table.
+        strict: the first molecule that cannot be read is an error; else it is a row with its reason.
         length: Å in the unit of structures.
 
     Returns:

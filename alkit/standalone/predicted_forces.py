@@ -41,9 +41,9 @@ def predict_forces(
     (``energy_std``, eV). A molecule without prediction is named on standard error.
 
     Args:
-        out: a new file that ends as one of `WRITERS`.
         model: folder of the model.
         molecules: SMILES or structures.
+        out: a new file that ends as one of `WRITERS`.
         progress: shows the predictions.
         columns: of a table.
         length: Å in the unit of the structures.

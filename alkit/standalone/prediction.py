@@ -43,19 +43,22 @@ def predict_file(
 ) -> tuple[int, int, str]:
     """Write a CSV of predictions, in the unit that its columns name.
 
-    Returns:
-        How many molecules got one now, how many did not, and what they are. Rows of an interrupted run are
-        kept, and not counted again.
-
     Args:
+        model: folder of the model.
         molecules: SMILES; or structures, for a model of geometries that no SMILES gives.
+        out: the CSV to write; standard output by default.
+        progress: shows the predictions.
         columns: of a table.
         length: Å in the unit of the structures.
         workers: processes that make geometries.
         timeout: seconds that a geometry may take.
-        model: folder of the model.
-        out: the CSV to write; standard output by default.
-        progress: shows the predictions.
+
+    Returns:
+        How many molecules got one now, how many did not, and what they are. Rows of an interrupted run are
+        kept, and not counted again.
+
+    Raises:
+        DataError: molecules that cannot be read, or do not fit the model.
     """
     home = model_home(model)
     ensemble, provenance = load_model(home)

@@ -45,11 +45,11 @@ def cheap_set(
         what: the cheap level, or a difference of two.
         file: SMILES file that the molecules are drawn from; None: the labelled file, whose labels are not
             read for it.
+        judging: molecules of ``source`` that test, validate or calibrate: they are left out, with their
+            stereoisomers.
         seed: of the draws.
         call_all: how workers are called.
         progress: shows the work.
-        judging: molecules of ``source`` that test, validate or calibrate: they are left out, with their
-            stereoisomers.
 
     Raises:
         DataError: too few molecules that have the level.

@@ -61,9 +61,9 @@ def import_models(
         out: folder for the model; it must not hold one.
         unit: of the models' energies.
         level: of theory of the models' energies.
+        energy: ``atomization`` or ``total``; alkit's own are the former, and the two never mix.
         elements: symbols of the elements that the models know.
         geometry: that the models see, such as mmff.
-        energy: ``atomization`` or ``total``; alkit's own are the former, and the two never mix.
 
     Raises:
         DataError: the folder holds a model, or an unknown unit.

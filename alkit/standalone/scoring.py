@@ -49,12 +49,12 @@ def score_model(
         model: folder of `alkit train`, or of a campaign.
         data: an ASE database, or a table.
         target: the property, or the column of a table.
+        progress: shows the work.
         unit: of a table's labels.
         kind: of a table's labels.
         references: atoms of a table's total energies.
         columns: of a table.
         strict: a SMILES that cannot be read is an error.
-        progress: shows the work.
         workers: processes that make geometries.
         timeout: seconds that a geometry may take.
 

@@ -65,20 +65,20 @@ def train_model(
     Args:
         data: an ASE database of `alkit data import`, or a table with the columns ``smiles`` and ``target``.
         out: model folder; must not hold one.
+        target: the property, or the column of a table.
         geometry: of 3D mode; the data set's own by default, ``mmff`` for a CSV.
         learning: ``direct``, or ``delta``: the label less the baseline at the input geometry.
+        limit: use this many molecules, drawn at random.
         baseline: baselines, each a mapping with a ``kind``, see `alkit.baselines`; several: their mean.
         baseline_inputs: whether what they say of atoms is seen.
         pretraining: cheap energies that networks learn first, of molecules that neither test nor calibrate.
-        limit: use this many molecules, drawn at random.
-        folds: train on 90 %, and let each member validate on the part that it leaves out.
+        members: networks of the ensemble.
         model: fields of ``ModelSettings``.
         training: fields of ``TrainingSettings``.
-        members: networks of the ensemble.
+        pooling: how a molecule's value comes from its atoms'; by default, by what the property is.
         seed: of sets, weights and batches.
         progress: shows the work.
-        target: the property, or the column of a table.
-        pooling: how a molecule's value comes from its atoms'; by default, by what the property is.
+        folds: train on 90 %, and let each member validate on the part that it leaves out.
         unit: of a table's labels, eV by default (`alkit.standalone.table_labels`).
         kind: of a table's labels; atomization energies by default.
         references: atoms of a table's total energies.
@@ -145,7 +145,11 @@ def train_model(
 
 
 def _check_cheap(source: Labelled, learning: str, pretraining: PretrainingConfig | None) -> None:
-    """Raises `ConfigError` for cheap energies where the labels are no energies."""
+    """Refuse cheap energies where the labels are no energies.
+
+    Raises:
+        ConfigError: they are none.
+    """
     for used, option in (
         (learning == "delta", "--learning delta"),
         (pretraining is not None, "--pretraining"),
@@ -163,7 +167,11 @@ def _checked(
     baseline: Sequence[Mapping[str, Any]],
     source: Labelled,
 ) -> Pretraining | None:
-    """Raises `ConfigError` if the surrogate cannot learn it first."""
+    """Check that the surrogate can learn cheap energies first.
+
+    Raises:
+        ConfigError: it cannot.
+    """
     if section is None:
         return None
     try:

@@ -345,7 +345,11 @@ class Ledger:
         seals.seal_files(self._db, folder, files)
 
     def check_files(self, folder: Path) -> None:
-        """Raises `CampaignError` for a file of the campaign that was changed since it was sealed."""
+        """Check the files of the campaign against their seals.
+
+        Raises:
+            CampaignError: a file was changed since it was sealed.
+        """
         if not self._has("seals"):
             return  # of an earlier revision, and opened to be read
         for name in seals.broken_files(self._db, folder):

@@ -49,7 +49,10 @@ def export(ledger: Ledger, out: Path, *, name: str) -> int:
 
 
 def rows(ledger: Ledger, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield every candidate as a row of a table: ``attempts`` reads "as given: not_relaxed (2.1 s), …".
+    """Every candidate as a row of a table: ``attempts`` reads "as given: not_relaxed (2.1 s), …".
+
+    Yields:
+        Rows in the order of proposal.
 
     Raises:
         DataError: there is no such ``status``.
@@ -65,7 +68,10 @@ def rows(ledger: Ledger, *, status: str | None = None) -> Iterator[dict[str, Any
 
 
 def labels(ledger: Ledger) -> Iterator[Label]:
-    """The campaign's labels, each molecule once, in the order of proposal.
+    """The campaign's labels, each molecule once.
+
+    Yields:
+        Labels in the order of proposal.
 
     Raises:
         CampaignError: there is none yet.

@@ -34,7 +34,8 @@ class Energies:
 
     Args:
         columns: all numbers of a row, in its order.
-        source, options: what the file and the user say of the isolated atoms.
+        source: what the file says of the isolated atoms.
+        options: what the user says of them.
         head: the first rows.
         what: names the files in messages.
 
