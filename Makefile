@@ -41,6 +41,7 @@ test-long: install-test
 lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/docstrings.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell alkit surrogate generator benchmarks campaigns docs tests README.md CHANGELOG.md CONTRIBUTING.md

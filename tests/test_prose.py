@@ -104,7 +104,8 @@ def _long_sentences(source: str) -> list[str]:
 )
 def test_sentences_are_short(path: Path) -> None:
     """Docstrings, help and messages of the packages have sentences of fewer than 25 words."""
-    assert not _long_sentences(path.read_text(encoding="utf-8"))
+    long = _long_sentences(path.read_text(encoding="utf-8"))
+    assert not long
 
 
 def test_long_sentences_are_seen() -> None:
