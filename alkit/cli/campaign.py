@@ -93,7 +93,7 @@ def campaign_ledger(
         typer.Option("--out", "-o", help="Candidates as .csv or .parquet; labels as .db or .extxyz."),
     ] = None,
     status: Annotated[str | None, typer.Option(help="Only these, such as failed.")] = None,
-    last: Annotated[int, typer.Option(min=1, help="Show so many.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="Show this many rows.")] = 20,
 ) -> None:
     """Show or export what happened to every candidate and every label."""
     from alkit.reporting import terminal_tables
@@ -149,7 +149,7 @@ def campaign_tell(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Correct labels of the open round.")] = False,
     rest_failed: Annotated[
-        bool, typer.Option("--rest-failed", help="What is then without a label has failed.")
+        bool, typer.Option("--rest-failed", help="Count molecules that then have no label as failed.")
     ] = False,
 ) -> None:
     """Take labels that were computed elsewhere; each row is kept, or refused with the reason."""

@@ -48,9 +48,11 @@ def data_import(
     levels: Levels = None,
     references: Atoms = None,
     forces: Annotated[
-        str | None, typer.Option(help="What holds the forces; seen by itself in ASE's.")
+        str | None, typer.Option(help="Column or array of the forces; found by itself in ASE files.")
     ] = None,
-    gradients: Annotated[str | None, typer.Option(help="The same with the other sign.")] = None,
+    gradients: Annotated[
+        str | None, typer.Option(help="Column or array of gradients, in place of forces.")
+    ] = None,
     forces_unit: Annotated[str | None, typer.Option(help="Such as hartree/bohr.")] = None,
     length: Length = "angstrom",
     smiles: Annotated[
@@ -180,7 +182,9 @@ def data_fetch(
     name: Annotated[Literal["qm9"], typer.Argument(help="Which data set.")],
     folder: Annotated[Path, typer.Option("--to", help="Folder for the published files.")] = Path("data"),
     url: Annotated[str | None, typer.Option(help="Take the molecules from this mirror.")] = None,
-    md5: Annotated[str | None, typer.Option(help="Its checksum; the published one by default.")] = None,
+    md5: Annotated[
+        str | None, typer.Option(help="Checksum of the file; the published one by default.")
+    ] = None,
 ) -> None:
     """Download QM9's published files, resuming what was cut off and checking their checksums."""
     from alkit.datasets import QM9_SOURCES, fetch

@@ -24,11 +24,13 @@ def train(
     adversarial_steps: _Adversarial = 200,
     max_atoms: _MaxAtoms = 9,
     elements: _Elements = "C,N,O,F",
-    go_on: Annotated[bool, typer.Option("--go-on", help="Go on from the generator in --out.")] = False,
+    go_on: Annotated[bool, typer.Option("--go-on", help="Continue from the generator in --out.")] = False,
     seed: _Seed = 0,
     smiles_column: Annotated[str | None, typer.Option(help="Column of a table; 'smiles' by default.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between the columns of a table.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at what cannot be learned.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at a molecule that cannot be learned.")
+    ] = False,
 ) -> None:
     """Train a generator on SMILES."""
     from alkit.cli.console import open_console

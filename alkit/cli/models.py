@@ -29,7 +29,7 @@ SmilesColumn = Annotated[
     str | None, typer.Option("--smiles-column", help="Column of a table; 'smiles' in any case by default.")
 ]
 NameColumn = Annotated[str | None, typer.Option("--name-column", help="Column of a table; 'name', 'id' …")]
-Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a table; seen by itself.")]
+Delimiter = Annotated[str | None, typer.Option(help="Between the columns of a table; found by itself.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at a molecule that cannot be read.")]
 Length = Annotated[Literal["angstrom", "bohr"], typer.Option(help="Unit of the positions in a file.")]
 Unit = Annotated[
@@ -38,7 +38,7 @@ Unit = Annotated[
 ]
 Kind = Annotated[
     LabelKind | None,
-    typer.Option(help="A table's energies less the isolated atoms' (default), or not; or of no energy."),
+    typer.Option(help="atomization energies (default) or total ones; extensive or intensive: no energy."),
 ]
 References = Annotated[
     str | None,
@@ -126,7 +126,7 @@ def train(
     pooling: PoolingOption = "auto",
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = _MODEL.features,
     gaussians: Annotated[int, typer.Option(min=1, help="Radial basis functions.")] = _MODEL.gaussians,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = _TRAINING.epochs,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs, at most.")] = _TRAINING.epochs,
     batch_size: Annotated[int, typer.Option(min=1, help="Molecules per step.")] = _TRAINING.batch_size,
     lr: Annotated[float, typer.Option(help="First learning rate.")] = _TRAINING.lr,
     ema: Annotated[
@@ -324,7 +324,7 @@ def label(
 def export_model(
     model: Annotated[Path, typer.Argument(help="Model folder, or a campaign's.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: schnetpack's best_model.")],
-    member: Annotated[int, typer.Option(min=0, help="Which of the ensemble.")] = 0,
+    member: Annotated[int, typer.Option(min=0, help="Network of the ensemble, from 0.")] = 0,
     absolute: Annotated[
         bool, typer.Option("--absolute", help="Total energies: add those of the isolated atoms.")
     ] = False,
@@ -340,8 +340,8 @@ def import_model(
     checkpoints: Annotated[list[Path], typer.Argument(help="schnetpack's best_model files, one a member.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
     level: Annotated[str, typer.Option(help="Level of theory of its energies, such as 'PBE u0'.")],
-    elements: Annotated[str, typer.Option(help="It was trained on, with commas, such as H,C,N,O.")],
-    energy: Annotated[Energy, typer.Option(help="Less the isolated atoms', or not.")],
+    elements: Annotated[str, typer.Option(help="Elements it was trained on, with commas: H,C,N,O.")],
+    energy: Annotated[Energy, typer.Option(help="Atomization energies, or total ones.")],
     unit: Annotated[str, typer.Option(help="Unit of its energies: eV, Hartree, kcal/mol or kJ/mol.")] = "eV",
     geometry: Annotated[ModelGeometry, typer.Option(help="Geometries it was trained on.")] = "dataset",
 ) -> None:

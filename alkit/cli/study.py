@@ -15,14 +15,14 @@ def two_against_three(
     data: Annotated[Path, typer.Argument(help="Database of `alkit data import`, with geometries.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study; the same command goes on.")],
     arms: Annotated[
-        str, typer.Option(help="What is compared, the first with each other: 3d, 3d-mmff, 2d-…")
+        str, typer.Option(help="Arms; the others are compared with the first: 3d, 3d-mmff, 2d-…")
     ] = "3d,2d-topological,2d-depiction",
     sizes: Annotated[str, typer.Option(help="Labels, validation included.")] = "100,200,500,1000,2000,4000",
     seeds: Annotated[int, typer.Option(help="Training sets.")] = 3,
     test: Annotated[int, typer.Option(help="Test molecules.")] = 2000,
     members: Annotated[int, typer.Option(help="Networks of a fit.")] = 2,
     features: Annotated[int, typer.Option(min=1, help="Width of the atom features.")] = 64,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 120,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs, at most.")] = 120,
     noise_floor: Annotated[
         int, typer.Option(min=0, help="Molecules whose stereoisomers show the floor of 2D; 0: none.")
     ] = 60,
@@ -101,7 +101,7 @@ def acquisition_functions(
     pool: Annotated[int, typer.Option(help="Molecules to choose from.")] = 9000,
     test: Annotated[int, typer.Option(help="Test molecules.")] = 2000,
     seeds: Annotated[int, typer.Option(help="Draws of test, pool and start.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first draw.")] = 1,
     small: Annotated[int, typer.Option(help="Most heavy atoms of a start molecule of small-first.")] = 7,
     group: Annotated[str, typer.Option(help="SMARTS of what the start of without-group lacks.")] = "C#N",
     members: Annotated[int, typer.Option(help="Networks of schnet.")] = 2,
@@ -160,7 +160,7 @@ def campaigns(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of all campaigns.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Campaigns of each kind.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="The first one's seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first campaign.")] = 1,
     reference: Annotated[
         str | None, typer.Option(help="What the others are compared with; random selection by default.")
     ] = None,

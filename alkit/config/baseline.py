@@ -45,10 +45,10 @@ class PretrainingConfig(Section):
         description="Less this; null: less the baseline of learning: delta, if any.",
     )
     molecules: Annotated[int, Field(ge=_FEWEST, strict=True)] = Field(
-        1000, description="At most, drawn at random; none that tests, validates or calibrates."
+        1000, description="Molecules, at most, drawn at random; none that tests, validates or calibrates."
     )
     file: Path | None = Field(None, description="SMILES file they are drawn from; null: seeds and pools.")
-    epochs: Annotated[PositiveInt, Field(le=10**6)] = Field(50, description="At most.")
+    epochs: Annotated[PositiveInt, Field(le=10**6)] = Field(50, description="Epochs, at most.")
 
     @model_validator(mode="after")
     def _something(self) -> PretrainingConfig:

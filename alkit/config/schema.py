@@ -47,7 +47,9 @@ class TargetSetConfig(Section):
         description="kind: file: list, or distribution: its sizes, elements and fragments are known alone.",
     )
     count: PositiveInt = Field(500, description="Unlabelled molecules of it that stand for it in a round.")
-    candidates: bool = Field(True, description="Whether they may be acquired, or are known of alone.")
+    candidates: bool = Field(
+        True, description="Whether they may be acquired; false: they are only predicted."
+    )
 
     @model_validator(mode="after")
     def _named(self) -> "TargetSetConfig":
@@ -101,9 +103,9 @@ class SurrogateConfig(Section):
     gaussians: Annotated[int, Field(ge=2, strict=True)] = Field(
         _MODEL.gaussians, description="Radial basis functions."
     )
-    cutoff: PositiveFloat = Field(_MODEL.cutoff, le=100, description="Å.")
+    cutoff: PositiveFloat = Field(_MODEL.cutoff, le=100, description="Å; atoms farther apart are no pair.")
     epochs: PositiveInt = Field(
-        _TRAINING.epochs, le=10**6, description="At most; early stopping often ends sooner."
+        _TRAINING.epochs, le=10**6, description="Epochs, at most; early stopping often ends sooner."
     )
     batch_size: PositiveInt = Field(_TRAINING.batch_size, description="Molecules in a training step.")
     lr: PositiveFloat = Field(_TRAINING.lr, le=10, description="First learning rate of AdamW.")
@@ -123,7 +125,9 @@ class SurrogateConfig(Section):
     references: References = Field(
         _TRAINING.references, description="Subtracted from labels: energy per element, per atom, or nothing."
     )
-    scale: bool = Field(_TRAINING.scale, description="Divide what is left by its deviation per atom.")
+    scale: bool = Field(
+        _TRAINING.scale, description="Divide labels less references by their deviation per atom."
+    )
     ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
         _TRAINING.ema, description="Decay of a moving average of the weights; 0: off."
     )

@@ -47,8 +47,8 @@ class StartConfig(Section):
 
     labels: StartLabelsConfig | None = Field(
         None,
-        description="A file of labels that exist, in place of drawn molecules: those left by test and "
-        "validation train.",
+        description="File of existing labels, in place of drawn molecules; test and validation are drawn "
+        "from it, the rest trains.",
     )
 
     @model_validator(mode="before")
