@@ -271,7 +271,7 @@ def refuse_existing(out: Path | None, option: str = "--out") -> None:
 
 
 def by_ending(out: Path, writers: Mapping[str, Writer]) -> Writer:
-    """What writes a new file of that ending, such as ".csv".
+    """The function that writes a new file of that ending, such as ".csv".
 
     Raises:
         DataError: another ending, or the file exists.

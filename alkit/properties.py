@@ -103,7 +103,7 @@ def kind_of(name: str, stated: str = "") -> Kind | None:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What the numbers of a table, a plot or a sentence are.
+    """The meaning of the numbers of a table, a plot or a sentence.
 
     Attributes:
         name: of the property.

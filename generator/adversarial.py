@@ -22,7 +22,7 @@ _LARGEST_GRADIENT = 1.0
 
 @dataclass
 class Game:
-    """What a generator plays with: its critic, what is known and familiar, and its start (`anchor`)."""
+    """A game of a generator against its critic, with what is known and familiar, and its start (`anchor`)."""
 
     settings: GeneratorSettings
     language: Language

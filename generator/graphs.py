@@ -90,7 +90,7 @@ def read_training_set(
 
 
 def learnable(smiles: Iterable[str], settings: GeneratorSettings) -> list[str]:
-    """Those that `read_training_set` does not refuse."""
+    """The molecules that `read_training_set` does not refuse."""
     kept = []
     for one in smiles:
         try:

@@ -30,7 +30,7 @@ _NEVER = -1e9
 
 
 class TokenGenerator(nn.Module):
-    """What comes next in a molecule: a GRU over its tokens, which also sees the molecule so far."""
+    """A GRU over the tokens of a molecule that predicts the next one; it also sees the molecule so far."""
 
     def __init__(self, language: Language, hidden: int) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class GraphCritic(nn.Module):
 
 
 class GraphValue(nn.Module):
-    """What a molecule would be worth to the campaign: the reward head of steering."""
+    """The reward head of steering: the worth of a molecule to the campaign."""
 
     def __init__(self, settings: GeneratorSettings) -> None:
         super().__init__()

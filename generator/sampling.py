@@ -1,4 +1,4 @@
-"""From a trained network to molecules."""
+"""Molecules drawn from a trained network."""
 
 from __future__ import annotations
 

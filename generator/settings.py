@@ -1,4 +1,4 @@
-"""What the generator can draw, and how it learns."""
+"""Settings of the generator: what it can draw, and how it learns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """What the generator can draw and how it learns.
+    """Settings of the generator: what it can draw, and how it learns.
 
     The four weights say what rewards a draw in adversarial updates; each is 0 or more.
 

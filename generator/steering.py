@@ -108,7 +108,7 @@ class Steering:
 
 
 def _standardized(values: Values, graphs: GraphSet) -> np.ndarray:
-    """In the order of the graphs; of stereoisomers, which are one graph, the mean counts."""
+    """Standardized values in the order of the graphs; stereoisomers, one graph, have their mean."""
     of_graph: dict[str, list[float]] = {}
     for smiles, value in values.items():
         key = Chem.MolToSmiles(Chem.MolFromSmiles(smiles), isomericSmiles=False)

@@ -48,7 +48,7 @@ _BLOWN_UP = 1e6
 
 @dataclass(frozen=True)
 class TrainingHistory:
-    """What one call of `fit` did.
+    """A record of one call of `fit`.
 
     Attributes:
         steps: updates kept in this call, of both parts.
@@ -179,7 +179,7 @@ class GraphGAN:
         )
 
     def _learn_chemistry(self, graphs: GraphSet) -> None:
-        """What earlier sets showed to be possible stays possible."""
+        """Add a training set's valences, molecules and ring patterns to those of earlier sets."""
         seen = largest_valences(graphs, self.settings.elements)
         valences = tuple(map(max, self._language.valences, seen))
         self._language = Language(self.settings.max_atoms, valences)
@@ -189,7 +189,7 @@ class GraphGAN:
     def _run(
         self, name: str, steps: int, counter: _Counter, update: Callable[[], Any], learning: nn.Module
     ) -> tuple[list[Any], str | None]:
-        """So many updates; one that diverges ends them, at the last weights that were found to be sound."""
+        """Make so many updates; one that diverges ends them, at the last sound weights."""
         results: list[Any] = []
         good, kept = self._weights(), 0
         for done in range(1, steps + 1):
@@ -336,7 +336,11 @@ class GraphGAN:
 
 
 def _texts(stored: Any) -> frozenset[str]:
-    """Raises TypeError for anything but a list of texts: a text alone would be taken for its letters."""
+    """Check that this is a list of texts: a text alone would be taken for its letters.
+
+    Raises:
+        TypeError: it is something else.
+    """
     if not (isinstance(stored, list) and all(isinstance(one, str) for one in stored)):
         raise TypeError("a list of texts is expected")
     return frozenset(stored)

@@ -85,12 +85,12 @@ class AtomsOf:
     molecules: NDArray[np.int64]
 
     def part(self, start: int, stop: int) -> AtomsOf:
-        """Those of molecules from ``start`` to before ``stop``, counted from 0."""
+        """The atoms of molecules from ``start`` to before ``stop``, counted from 0."""
         low, high = np.searchsorted(self.molecules, (start, stop))
         return AtomsOf(self.places[low:high], self.inputs[low:high], self.molecules[low:high] - start)
 
     def among(self, molecules: NDArray[np.intp]) -> AtomsOf:
-        """Those of some molecules, ascending, counted from 0 among these."""
+        """The atoms of some molecules, ascending, counted from 0 among these."""
         rows = np.flatnonzero(np.isin(self.molecules, molecules))
         return AtomsOf(self.places[rows], self.inputs[rows], np.searchsorted(molecules, self.molecules[rows]))
 
@@ -103,7 +103,7 @@ Lengths = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Descriptor:
-    """What makes atoms comparable, learned from the training molecules without their labels.
+    """Coordinates that make atoms comparable, learned from the training molecules without their labels.
 
     Attributes:
         numbers: elements, ascending.

@@ -1,4 +1,4 @@
-"""From graphs to the batches that networks read."""
+"""Batches that networks read, made from graphs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ _EXPONENT_PRIOR = 4.0  # log-likelihood that an exponent costs when it is 1 off
 
 @dataclass(frozen=True)
 class Calibration:
-    """From raw measures of uncertainty to standard deviations and intervals.
+    """A map from raw measures of uncertainty to standard deviations and intervals.
 
     ``std = scale · Π (source / typical source)^exponent``, over sources by name. "ensemble" is the spread of
     the members, "gp" the distance of a Gaussian process (`surrogate.last_layer`), "variance" what a second
@@ -138,7 +138,7 @@ class Calibration:
 
 
 def conformal_quantile(scores: Sequence[float], level: float) -> float:
-    """What the next of such scores is below with probability ``level``; infinite where they are too few.
+    """The bound that the next score is below with probability ``level``; infinite where scores are too few.
 
     Args:
         scores: ascending.

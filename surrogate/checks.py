@@ -1,4 +1,4 @@
-"""What an ensemble refuses to learn from."""
+"""Checks of the data that an ensemble learns from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,6 +72,6 @@ def check_warm_start(
 
 
 def _network(settings: ModelSettings) -> ModelSettings:
-    """Without what is no part of the network: elements, target, and uncertainty beside a head for it."""
+    """Settings of the network alone: without elements, target, and uncertainty beside a head for it."""
     heads = tuple(kind for kind in settings.uncertainty if kind == "variance")
     return replace(settings, elements=(), baseline="", uncertainty=heads)

@@ -92,7 +92,7 @@ class Committee:
 
     @property
     def histories(self) -> list[Any]:
-        """Those of the networks' training."""
+        """Learning curves of the networks."""
         return self.networks.histories
 
     def predict(
@@ -106,7 +106,7 @@ class Committee:
         return self._joined(*parts)
 
     def covariance(self, graphs: Sequence[Graph]) -> Covariance:
-        """That of the kernel, see `KernelModel.covariance`."""
+        """The covariance of the kernel, see `KernelModel.covariance`."""
         return self.kernel.covariance(graphs)
 
     def out_of_fold(
@@ -151,7 +151,7 @@ class Committee:
 
     @classmethod
     def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> Committee:
-        """From a folder and its description.
+        """Read a model from a folder and its description.
 
         Raises:
             SurrogateError: a part cannot be read.

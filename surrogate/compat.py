@@ -1,4 +1,4 @@
-"""What schnetpack 2.0.4 needs to import under torch 2.13; nothing else may import schnetpack before this.
+"""Patches that schnetpack 2.0.4 needs under torch 2.13; nothing else may import schnetpack before this.
 
 schnetpack 2.0.4 (the newest for Python 3.11) imports ``T_co`` from ``torch.utils.data.dataloader``, which
 later torch renamed to ``_T_co``. The name only serves a type annotation there.

@@ -173,7 +173,7 @@ class Ensemble:
         return gain_of_all(errors, samples, len(self.members), self.settings.heads)
 
     def _seen(self, graphs: Sequence[Graph]) -> Sequence[Graph]:
-        """As the networks see them."""
+        """Graphs as the networks see them."""
         return graphs if self.standard is None else self.standard(graphs)
 
     def _fit_gp(self, graphs: Sequence[Graph], seed: int, batch_size: int = 256) -> LastLayerGP:
@@ -324,7 +324,7 @@ class Ensemble:
 
     @classmethod
     def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> "Ensemble":
-        """From a folder and its description.
+        """Read a model from a folder and its description.
 
         Raises:
             SurrogateError: weights that cannot be read.

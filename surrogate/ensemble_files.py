@@ -31,7 +31,11 @@ def check_description(
     scale: float,
     has_gp: bool,
 ) -> None:
-    """Raises ValueError for what would fail, or predict nonsense, only later."""
+    """Check a description before anything fails, or predicts nonsense, because of it.
+
+    Raises:
+        ValueError: a value that cannot be.
+    """
     if members < 1 or not math.isfinite(scale):
         raise ValueError(f"{members} members of scale {scale}")
     if sorted(references.numbers) != element_numbers(settings) or len(references.energies) != len(
@@ -43,7 +47,11 @@ def check_description(
 
 
 def check_calibration(calibration: Calibration, references: AtomReferences, at_hand: set[str]) -> None:
-    """Raises ValueError for numbers that cannot be, or a source of uncertainty that is not ``at_hand``."""
+    """Check the numbers of a calibration.
+
+    Raises:
+        ValueError: numbers that cannot be, or a source of uncertainty that is not ``at_hand``.
+    """
     if set(calibration.typical) != set(calibration.exponents):
         raise ValueError("the calibration's typical values and exponents are of different sources")
     if strange := set(calibration.typical) - at_hand:

@@ -1,4 +1,4 @@
-"""To plain schnetpack and back: a member as schnetpack's ``best_model``, and such a file as an ensemble."""
+"""Export to plain schnetpack, as its ``best_model``, and import of such files as an ensemble."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -214,7 +214,7 @@ def _allowed(name: str) -> Any:
 
 
 def _difference(theirs: nn.Module, ours: nn.Module) -> str:
-    """What a network has that alkit's has not, beside its weights; empty where they are alike."""
+    """The difference of a network from alkit's own, beside its weights; empty where there is none."""
     mine, yours = _kinds(ours), _kinds(theirs)
     for name in [*yours, *(mine.keys() - yours.keys())]:
         where = name or "itself"
@@ -229,7 +229,7 @@ def _difference(theirs: nn.Module, ours: nn.Module) -> str:
 
 
 def _kinds(part: nn.Module) -> dict[str, dict[str, Any]]:
-    """What every module of ``part`` does besides its weights.
+    """The work of every module of ``part``, besides its weights.
 
     Empty containers do nothing: schnetpack 2.1 and later keep their electronic embeddings in one.
     """

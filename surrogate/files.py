@@ -12,7 +12,7 @@ import torch
 
 
 def write_weights(state: dict[str, Any], path: Path) -> None:
-    """What ``torch.load(path, weights_only=True)`` reads.
+    """Write weights for ``torch.load(path, weights_only=True)``.
 
     Raises:
         OSError: the file cannot be written; torch itself says of a full disk only that a position in the file
@@ -24,7 +24,7 @@ def write_weights(state: dict[str, Any], path: Path) -> None:
 
 
 def read_whole(path: Path) -> Any:
-    """What `write_weights` wrote, once its check sums are right: ``torch.load`` does not look at them.
+    """Read a file of `write_weights`, once its check sums are right: ``torch.load`` does not look at them.
 
     Raises:
         OSError: it cannot be read.

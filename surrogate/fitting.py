@@ -30,7 +30,7 @@ _KERNEL_UP_TO, _NETWORKS_FROM = 1000, 4000
 
 
 class Surrogate(Protocol):
-    """What `Ensemble`, `KernelModel` and `Committee` have in common."""
+    """The common part of `Ensemble`, `KernelModel` and `Committee`."""
 
     settings: ModelSettings
     calibration: Calibration
@@ -72,7 +72,7 @@ class Surrogate(Protocol):
 
 
 def chosen_representation(settings: ModelSettings, labels: int) -> Representation:
-    """What ``auto`` stands for with so many labels; any other as it is."""
+    """The representation that ``auto`` stands for with so many labels; any other as it is."""
     if settings.representation != "auto":
         return settings.representation
     return "kernel" if labels <= _KERNEL_UP_TO else "committee" if labels < _NETWORKS_FROM else "schnet"

@@ -88,7 +88,7 @@ def check_spread(left_out: NDArray, settings: ModelSettings) -> None:
 def unseen(
     samples: NDArray, sources: Mapping[str, NDArray], left_out: NDArray[np.bool_], heads: int = 1
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """What the members that have not seen a molecule predict of it.
+    """Predictions of a molecule by the members that have not seen it.
 
     Args:
         samples: ``(s, n)`` of all members.

@@ -1,8 +1,8 @@
-"""From molecules to graphs: which atoms interact, at which distance, and what else is known of them.
+"""Graphs of molecules: the atoms that interact, at which distance, and what else is known of them.
 
 Both modes give schnetpack's networks the same thing, a list of directed pairs with a vector each. In 3D mode
-it is the interatomic vector. In 2D mode SchNet's filters see its length alone, so that a topological
-distance can lie along x.
+it is the interatomic vector. In 2D mode SchNet's filters see its length alone, so that a topological distance
+can lie along x.
 """
 
 from collections.abc import Sequence

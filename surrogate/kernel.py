@@ -339,7 +339,7 @@ class KernelModel:
 
     @classmethod
     def read(cls, folder: Path, description: dict[str, Any], settings: ModelSettings) -> KernelModel:
-        """From a folder and its description.
+        """Read a model from a folder and its description.
 
         Raises:
             SurrogateError: a file is missing.
@@ -379,7 +379,7 @@ _OF_ATOMS = ("places", "inputs", "molecules")
 def _choose_lengths(
     described: Described, linear: NDArray, rests: NDArray, *, mean: bool, most_noise: float
 ) -> Lengths:
-    """Those with the largest marginal likelihood, on some of the labels where they are many."""
+    """Lengths of the largest marginal likelihood, on some of the labels where they are many."""
     chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rests))[:_SAMPLED])
     part = {number: atoms.among(chosen) for number, atoms in described.items()}
     m = len(chosen)

@@ -40,7 +40,7 @@ def prior_covariance(settings: ModelSettings, graphs: Sequence[Graph]) -> Covari
 def prior_columns(
     described: Described, raw: NDArray, lengths: Lengths, unit: float, sizes: Sizes, *, mean: bool
 ) -> Callable[[NDArray[np.intp]], NDArray[np.float64]]:
-    """From some of the molecules to the covariance ``(n, b)`` of all with them, eV²."""
+    """A function that gives the covariance ``(n, b)`` of all molecules with ``b`` of them, eV²."""
     counts = atom_sums(described, len(raw), mean=mean)
 
     def columns(chosen: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a surrogate says of molecules."""
+"""Predictions of a surrogate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from surrogate.calibration import Calibration
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
-    """What a surrogate says of ``n`` molecules.
+    """Predictions of ``n`` molecules by a surrogate.
 
     Attributes:
         samples: ``(s, n)`` eV, one row per member, or per head of each member in turn; or joint draws.

@@ -66,7 +66,7 @@ class Standard:
 
     @classmethod
     def from_dict(cls, values: dict[str, list]) -> Standard:
-        """What `as_dict` gave.
+        """Read the values that `as_dict` gave.
 
         Raises:
             ValueError, KeyError: it is damaged.

@@ -1,4 +1,4 @@
-"""What the network learns: the property beyond what its atoms alone would give."""
+"""The target of the networks: the property beyond what its atoms alone would give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class AtomReferences:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "AtomReferences":
-        """What `as_dict` gave, from a file.
+        """Read the values that `as_dict` gave, from a file.
 
         Raises:
             KeyError, TypeError: it is damaged.

@@ -17,6 +17,7 @@ OF = re.compile(r"(?:^|[.!?:] )Of [a-z]")
 RULES = ("CONTRIBUTING.md", "tests/test_prose.py")  # they name the words
 PACKAGES = ("alkit/", "surrogate/", "generator/")
 LONGEST = 24  # words of a sentence
+FRAGMENTS = re.compile(r"(?:What|Those|That of|As|From|By|In|Into|Of|To|So|Such|Also|Called|Raises) ")
 # Where the next line of a docstring begins a text of its own: a list, an argument or an error.
 _ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[*\w]+: |\w+:$)")
 STORED = {"alkit/studies/geometry/running.py": {"told"}}  # a name in files of earlier revisions
@@ -40,6 +41,9 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
         if token.type in (tokenize.COMMENT, tokenize.STRING):
             for number, line in enumerate(token.string.splitlines(), token.start[0]):
                 yield number, line.strip().lstrip("rfb\"'# ")
+
+
+PACKAGED = [path for path in texts(".py") if str(path.relative_to(ROOT)).startswith(PACKAGES)]
 
 
 @pytest.mark.parametrize("path", texts(".py", ".md", ".yaml", ".html"), ids=lambda path: path.name)
@@ -76,12 +80,16 @@ def _paragraphs(docstring: str) -> Iterator[str]:
         lines += [line.strip()] if line.strip() else []
 
 
+def _docstrings(tree: ast.Module) -> set[str]:
+    documented = (
+        node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    )
+    return {text for node in documented if (text := ast.get_docstring(node, clean=False))}
+
+
 def _read_by_people(tree: ast.Module) -> Iterator[str]:
     """Docstrings, which are the help of commands too, and messages; not SQL and other texts of many lines."""
-    documented = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-    ]
-    docstrings = {ast.get_docstring(node, clean=False) or "" for node in documented}
+    docstrings = _docstrings(tree)
     for text in docstrings:
         yield from _paragraphs(text)
     values = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
@@ -97,11 +105,14 @@ def _long_sentences(source: str) -> list[str]:
     return [part for part in parts if sum(any(map(str.isalnum, word)) for word in part.split()) > LONGEST]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in texts(".py") if str(path.relative_to(ROOT)).startswith(PACKAGES)],
-    ids=lambda path: path.name,
-)
+@pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.name)
+def test_summaries_are_noun_phrases_or_verbs(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    fragments = [text for text in _docstrings(tree) if FRAGMENTS.match(text)]
+    assert not fragments
+
+
+@pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.name)
 def test_sentences_are_short(path: Path) -> None:
     """Docstrings, help and messages of the packages have sentences of fewer than 25 words."""
     long = _long_sentences(path.read_text(encoding="utf-8"))

@@ -98,7 +98,7 @@ class Pool:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RoundContext:
-    """What the campaign knows when it acquires.
+    """The knowledge of a campaign when it acquires.
 
     Attributes:
         round: from 1.
@@ -216,7 +216,7 @@ _EARLIER_NEEDS = {"cheap": "xtb_energy"}
 
 
 def needs(acquisition: Acquisition) -> frozenset[str]:
-    """What ``acquisition`` cannot do without, of `NEEDS`.
+    """The inputs of `NEEDS` that ``acquisition`` cannot do without.
 
     Raises:
         ConfigError: it asks for something else.

@@ -62,7 +62,7 @@ class EveryMember(IndexSampler):
 
 @dataclass(frozen=True)
 class _Question:
-    """What an acquisition function is asked about: a model, and inputs of it, each `c x 1` indices.
+    """The model that an acquisition function asks, and its inputs, each `c x 1` indices.
 
     ``candidates`` are the pool's indices, in the order of ``choices``.
     """

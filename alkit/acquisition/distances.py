@@ -1,4 +1,4 @@
-"""What batches that differ share: features of equal weight, distances to centres, repeats kept for last."""
+"""Common parts of diverse batches: features of equal weight, distances to centres, repeats kept for last."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def _exact(distances: NDArray, squares: NDArray) -> NDArray:
 
 
 class Unchosen:
-    """What may still be chosen: a molecule whose embedding is labelled or chosen comes after all others."""
+    """Molecules that may still be chosen; those with a labelled or chosen embedding come last."""
 
     def __init__(self, pool: Pool, context: RoundContext):
         both = np.concatenate([context.embeddings, pool.embeddings])

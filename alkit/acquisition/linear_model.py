@@ -170,7 +170,7 @@ class IntegratedVariance:
 
 
 class VarianceReduction:
-    """What a label of each molecule takes from the sum of variances ``xᵀ Σ x`` over several ``x``.
+    """The fall of the sum of variances ``xᵀ Σ x`` over several ``x`` by a label of each molecule.
 
     Args:
         posterior: of the weights, with the points that may be labelled.
@@ -184,7 +184,7 @@ class VarianceReduction:
 
     @classmethod
     def among(cls, candidates: Covariance, target: Covariance) -> "VarianceReduction":
-        """What labels of the candidates take from the variances of the target; both by the same factors."""
+        """The fall of the target's variances by labels of the candidates; both by the same factors."""
         factors = candidates.factors
         posterior = Posterior(factors, factors[:0], candidates.noise, candidates.own)
         return cls(posterior, target.factors.T @ target.factors)

@@ -32,7 +32,7 @@ def std(pool: Pool, context: RoundContext) -> NDArray[np.float64]:
 
 
 class Extremes:
-    """What the functions that look for extremes share.
+    """Common settings of the functions that look for extremes.
 
     Args:
         minimise: whether low or high energies are looked for.
@@ -104,7 +104,7 @@ class ConfidenceBound(Extremes):
 
 
 class ExpectedImprovement(Extremes):
-    """By how much a molecule is expected to beat the best label; eV.
+    """The expected improvement of a molecule on the best label, eV.
 
     Far from the best label it is 0 to the last digit and tells no molecule from another, which
     `LogExpectedImprovement` does. Jones et al., J. Global Optim. 13 (1998) 455,

@@ -113,7 +113,7 @@ class _AIMNet2(Baseline):
         return found
 
     def read_all(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
-        """In batches of molecules of one size, which is what the networks take."""
+        """Read molecules in batches of one size, as the networks take them."""
         found: dict[int, Reading | LabelError] = {}
         sizes: dict[int, list[int]] = defaultdict(list)
         for i, molecule in enumerate(molecules):
@@ -136,7 +136,7 @@ class _AIMNet2(Baseline):
         return None
 
     def _evaluate(self, molecules: Sequence[Molecule]) -> dict[str, Any]:
-        """What the networks say of molecules of one size; they compute the forces themselves."""
+        """Run the networks on molecules of one size; they compute the forces themselves."""
         import torch
 
         positions = np.array([molecule.positions for molecule in molecules], dtype=np.float32)
@@ -184,7 +184,7 @@ class AIMNet2Calculator(Calculator):
     def calculate(
         self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Any = all_changes
     ) -> None:
-        """Called by ASE; energy in eV, forces in eV/Å."""
+        """Compute energy (eV) and forces (eV/Å); ASE calls this."""
         super().calculate(atoms, properties, system_changes)
         here = replace(self._molecule, positions=atoms.get_positions())
         energy, forces = self._network.energy_and_forces(here)

@@ -37,7 +37,7 @@ REGISTRY = Registry("baseline", BASELINES, "alkit.baselines")
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a baseline says of one molecule in one geometry of ``n`` atoms.
+    """The results of a baseline for one molecule in one geometry of ``n`` atoms.
 
     Attributes:
         energy: eV, atomization energy at ``level``.
@@ -102,7 +102,7 @@ class Baseline(ABC):
 
     @property
     def version(self) -> str:
-        """What else a number depends on: the package and its version, or a hash of weights."""
+        """Everything else a number depends on: the package and its version, or a hash of weights."""
         return ""
 
     @abstractmethod
@@ -208,7 +208,7 @@ def level_of(specs: Sequence[BaselineSpec]) -> str:
 
 
 def tier_of(specs: Sequence[BaselineSpec]) -> str:
-    """What a result on top of these must be called, with what a pretrained one has learned from."""
+    """The tier of a result on top of these baselines, with the training data of a pretrained one."""
     order = ("pretrained", "semi-empirical", "force field")
     made = [create_baseline(spec) for spec in specs]
     tiers = sorted(

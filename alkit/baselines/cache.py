@@ -58,7 +58,7 @@ class BaselineCache:
             self._db.close()
 
     def get(self, spec: BaselineSpec, baseline: Baseline, molecule: Molecule) -> Reading | None:
-        """What was computed before, or None."""
+        """The reading that was computed before, or None."""
         if "_db" not in self.__dict__ and not self.path.exists():
             return None
         key = _key(spec, baseline, molecule)

@@ -29,7 +29,7 @@ def call_here(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[
 
 @dataclass(frozen=True)
 class Read:
-    """What a worker does with a molecule; it can be sent to one."""
+    """The work of a worker on a molecule; it can be sent to one."""
 
     spec: BaselineSpec
 

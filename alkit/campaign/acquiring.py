@@ -38,7 +38,7 @@ _SHARE_OF_SPREAD = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What the acquisition function of a round is asked.
+    """The inputs of a round's acquisition function.
 
     Attributes:
         screened: the candidates that passed screening.
@@ -161,7 +161,7 @@ def _covariance(arrays: dict[str, NDArray]) -> Covariance:
 
 
 def round_context(state: RoundState, arrays: dict[str, NDArray], target: Pool | None = None) -> RoundContext:
-    """What the campaign knows in this round, with the part of the pool that is the target set.
+    """The campaign's knowledge in this round, with the part of the pool that is the target set.
 
     Nothing of the test set is in it.
     """
@@ -198,7 +198,7 @@ def _accuracy(state: RoundState, known: list[tuple[Candidate, float]]) -> float:
 
 
 def _pending(state: RoundState) -> tuple[str, ...]:
-    """What earlier rounds acquired, and did not wait for."""
+    """Molecules that earlier rounds acquired and did not wait for."""
     settled = state.ledger.known()  # a late molecule may have been acquired again since, and labelled
     failed = state.ledger.candidates(status=("failed",), role="training")
     late = [c.smiles for c in failed if c.reason == DEADLINE and c.round < state.round]
@@ -280,7 +280,7 @@ def acquire(state: RoundState) -> None:
 
 
 def question(state: RoundState, arrays: dict[str, NDArray]) -> Question:
-    """What the acquisition function is asked in this round, also once it is over.
+    """The inputs of the acquisition function in this round, also once it is over.
 
     Raises:
         CampaignError: the predictions are those of other candidates, or none may be acquired.

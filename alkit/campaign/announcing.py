@@ -1,4 +1,4 @@
-"""What a campaign says of itself while it runs: its events, made from the ledger and the settings."""
+"""Events of a campaign while it runs, made from the ledger and the settings."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ class Campaign(CampaignTables):
                 state.labels.close(wait=False)
 
     def _follow(self, state: RoundState, runs: CampaignRuns, last: int) -> None:
-        """As another campaign's twin: run up to a round, whatever the stop rules say."""
+        """Run up to a round as another campaign's twin, whatever the stop rules say."""
         while state.round <= last:
             if (stages := state.ledger.stages()) and exhausted(state.ledger, stages[-1][0]):
                 return

@@ -127,7 +127,7 @@ class Domain:
 
     @cached_property
     def _patterns(self) -> tuple[dict[str, Mol], dict[str, Mol]]:
-        """What must be there, and what must not, by SMARTS."""
+        """The SMARTS that a molecule must have, and those that it must not have."""
         from rdkit import Chem
 
         required, forbidden = (

@@ -98,7 +98,7 @@ def is_empty(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """What a cell says, on one line."""
+    """The text of a cell, on one line."""
     return "" if is_empty(value) else " ".join(str(value).split())
 
 
@@ -117,7 +117,7 @@ def names_a_label(names: Sequence[str], target: str) -> bool:
 
 
 def _columns(names: Sequence[str], target: str) -> list[str]:
-    """Those of these columns that may hold labels of ``target``, the likeliest first."""
+    """The columns that may hold labels of ``target``, the likeliest first."""
     own, usual = target.lower(), _USUAL_OF_ENERGIES if is_energy(target) else _USUAL
     found = [name for name in names if name == own or name.startswith(f"{own}_")]
     found += [name for name in names if name.startswith(f"atomization_{own}")]  # of `alkit campaign ledger`

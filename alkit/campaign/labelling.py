@@ -134,7 +134,7 @@ class _Batch:
                 self._elsewhere.append(molecule)
 
     def _keep(self, molecule: Molecule, outcome: Label | LabelError) -> None:
-        """Into the cache, or the claim given back; of late ones in a thread of the engine."""
+        """Write a label into the cache, or give its claim back; for late ones in a thread of the engine."""
         if self._cache is None:
             return
         if isinstance(outcome, Label):

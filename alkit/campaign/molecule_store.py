@@ -1,4 +1,4 @@
-"""What a campaign computes of molecules besides labels: geometry, baselines, graph, SOAP features."""
+"""Everything a campaign computes of molecules besides labels: geometry, baselines, graph, SOAP features."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ class MoleculeStore:
         return self.readings(smiles, (GFN2,))[0].energy
 
     def readings(self, smiles: str, specs: tuple[BaselineSpec, ...]) -> Readings:
-        """What baselines say of a molecule that has its geometry.
+        """The baselines of a molecule that has its geometry.
 
         Raises:
             LabelError, DataError: one of them says nothing.

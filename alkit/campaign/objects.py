@@ -24,7 +24,7 @@ Callback = Callable[[StageEvent], object]
 
 
 class Given(TypedDict, total=False):
-    """What `Campaign.open` takes beside a folder, as `Campaign` does beside its settings."""
+    """Arguments of `Campaign.open` beside a folder, and of `Campaign` beside its settings."""
 
     acquisition: Acquisition | Callable[..., Any] | None
     proposer: Proposer | Callable[..., Iterable[str]] | None
@@ -35,7 +35,7 @@ class Given(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Objects:
-    """What a campaign was given as objects; None where its file names the part.
+    """The parts of a campaign that are Python objects; None where its file names the part.
 
     Attributes:
         simulator: how it travels to the workers.

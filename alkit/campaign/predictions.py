@@ -20,7 +20,7 @@ def save_predictions(state: RoundState, arrays: dict[str, Any]) -> None:
 
 
 def read_predictions(state: RoundState) -> dict[str, NDArray]:
-    """What `save_predictions` has kept.
+    """Read the arrays that `save_predictions` has written.
 
     Raises:
         CampaignError: the file is missing or damaged.

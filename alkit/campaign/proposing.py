@@ -94,7 +94,7 @@ def save_values(state: RoundState, pool: Pool, scores: list[Any]) -> None:
 
 
 def values(state: RoundState, round_: int) -> dict[str, float]:
-    """What the candidates of a round were worth, by canonical SMILES; nothing before the first."""
+    """The worth of a round's candidates by canonical SMILES; empty before the first round."""
     path = state.path(VALUES_FILE, round_=round_)
     if not path.exists():
         return {}
@@ -131,7 +131,7 @@ def propose_given(state: RoundState, given: Sequence[str]) -> None:
 
 
 def proposal_context(state: RoundState) -> ProposalContext:
-    """What this round's proposer may know."""
+    """The knowledge that this round's proposer may use."""
     folder, rng = state.folder / "proposer", state.rng("propose")
     if all(isinstance(section, PoolConfig) for section in state.config.proposers):
         return ProposalContext(state.round, rng, folder=folder)  # a large pool is not read once more

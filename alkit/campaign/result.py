@@ -1,4 +1,4 @@
-"""What a run of a campaign gives back."""
+"""The result of a run of a campaign."""
 
 from __future__ import annotations
 

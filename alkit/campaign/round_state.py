@@ -1,4 +1,4 @@
-"""What every stage of a round can reach: config, ledger, round, seeds, paths, progress."""
+"""Everything a stage of a round can reach: config, ledger, round, seeds, paths, progress."""
 
 import zlib
 from dataclasses import dataclass, field

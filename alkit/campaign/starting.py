@@ -99,7 +99,7 @@ def _draw_start(state: RoundState) -> None:
 
 
 def _chosen(state: RoundState, offered: list[str], size: int) -> list[str]:
-    """Those that ``start.choice`` takes of these, and then the others, in case that some have no label."""
+    """Molecules in the order of ``start.choice``, then the others, in case that some have no label."""
     failed = state.molecules.place(offered)
     placed = [smiles for smiles in offered if smiles not in failed]
     if state.config.start.choice == "kmeans++":

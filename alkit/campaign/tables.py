@@ -35,7 +35,7 @@ _ROLES: tuple[Role, ...] = ("training", "validation", "test")
 
 
 class CampaignTables:
-    """What a campaign can say of itself. In a ``with`` block its ledger is opened, and checked, once."""
+    """Tables of a campaign. In a ``with`` block its ledger is opened, and checked, once."""
 
     config: CampaignConfig
     folder: Path
@@ -118,7 +118,7 @@ class CampaignTables:
             return predicted(self._state(ledger), molecules)
 
     def acquisition_values(self, round_: int | None = None) -> pandas.DataFrame:
-        """What the candidates of a round were worth to the acquisition function, and which were acquired.
+        """The worth of a round's candidates to the acquisition function, and which were acquired.
 
         Args:
             round_: from 1; the last one with predictions by default.

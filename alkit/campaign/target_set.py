@@ -40,7 +40,7 @@ def listed(state: RoundState) -> list[str]:
 
 
 def known(state: RoundState) -> list[str]:
-    """Those of `listed` that the loop may learn from and choose; none where it knows their distribution."""
+    """Molecules of `listed` that the loop may learn from and choose; none if it knows a distribution."""
     return [] if _is_distribution(state) else listed(state)
 
 
@@ -50,7 +50,7 @@ def _is_distribution(state: RoundState) -> bool:
 
 
 def distribution(state: RoundState) -> Marginals | None:
-    """What the loop knows of a target set that it knows as a distribution; None of any other.
+    """The distribution that stands for a target set; None for a list.
 
     Test molecules are not in it.
     """

@@ -52,7 +52,7 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of the rows of one call.
+    """The fate of the rows of one call.
 
     Attributes:
         labelled, failed: labels and failures that were kept.
@@ -341,7 +341,7 @@ class _Tell:
         return LabelError(candidate.reason) if candidate.status == "failed" else None
 
     def _hint(self) -> str:
-        """What numbers that were refused look like."""
+        """A guess at what the refused numbers are."""
         if not self._numbers or self._reading.kind is None:
             return ""
         values, compositions = zip(*self._numbers, strict=True)

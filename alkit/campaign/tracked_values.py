@@ -1,4 +1,4 @@
-"""What the MLflow runs of a campaign and its rounds show: tags, descriptions, counts, seconds, data sets."""
+"""Values of the MLflow runs of a campaign and its rounds: tags, descriptions, counts, seconds, data sets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tags_of(state: RoundState) -> dict[str, str]:
 
 
 def description_of(state: RoundState, round_: int | None = None) -> str:
-    """What a run's step and units are, for the campaign or one of its rounds."""
+    """The meaning of a run's step and units, for the campaign or one of its rounds."""
     units = _UNITS.format(unit=state.labels.level.unit)
     if round_ is not None:
         return _OF_ROUND.format(round=round_, units=units)
@@ -62,7 +62,7 @@ def description_of(state: RoundState, round_: int | None = None) -> str:
 
 
 def counts_and_seconds(ledger: Ledger, round_: int) -> dict[str, float]:
-    """What became of a round's candidates, why labels failed, and the seconds of its stages so far."""
+    """Fates of a round's candidates, reasons why labels failed, and seconds of its stages so far."""
     counts: Counter[str] = Counter()
     for of, status, reason, n in ledger.reasons():
         if of == round_:

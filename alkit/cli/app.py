@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 @contextmanager
 def _log_kept_apart() -> Iterator[None]:
-    """What the log says stands on the terminal already; some libraries send all logs there once more."""
+    """Keep the log off the terminal, which has its lines; some libraries send all logs there again."""
     log = logging.getLogger("alkit")
     before, log.propagate = log.propagate, False
     try:

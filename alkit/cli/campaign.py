@@ -289,7 +289,7 @@ def _said(label: Any) -> str:
 
 
 def _print_more(out: Any, config: Any, metrics: Any, folder: Path, quantity: Any) -> None:
-    """What else there is to say of a campaign: its twin, how far it has to go, what goes wrong."""
+    """Print the rest about a campaign: its twin, how far it has to go, what goes wrong."""
     from alkit.reporting import verdicts
     from alkit.reporting.levers import missing_lever
 

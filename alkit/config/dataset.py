@@ -1,4 +1,4 @@
-"""What a campaign file says of a data set that is no database of alkit's yet."""
+"""The part of a campaign file about a data set that is no database of alkit yet."""
 
 from typing import Annotated, Any, Literal
 

@@ -202,7 +202,7 @@ def _resolved(config: CampaignConfig, base: Path) -> CampaignConfig:
 
 
 def _resolved_surrogate(config: CampaignConfig, base: Path) -> SurrogateConfig:
-    """With the files of its baselines and its pretraining made absolute."""
+    """The section with the files of its baselines and its pretraining made absolute."""
 
     def resolved(given: Sequence[dict[str, Any]], where: str) -> tuple[dict[str, Any], ...]:
         return tuple(_resolved_baseline(one, config, base, f"surrogate.{where}") for one in given)

@@ -47,9 +47,7 @@ class TargetSetConfig(Section):
         description="kind: file: list, or distribution: its sizes, elements and fragments are known alone.",
     )
     count: PositiveInt = Field(500, description="Unlabelled molecules of it that stand for it in a round.")
-    candidates: bool = Field(
-        True, description="Whether they may be acquired; false: they are only predicted."
-    )
+    candidates: bool = Field(True, description="Whether they may be acquired, not only predicted.")
 
     @model_validator(mode="after")
     def _named(self) -> "TargetSetConfig":
@@ -125,9 +123,7 @@ class SurrogateConfig(Section):
     references: References = Field(
         _TRAINING.references, description="Subtracted from labels: energy per element, per atom, or nothing."
     )
-    scale: bool = Field(
-        _TRAINING.scale, description="Divide labels less references by their deviation per atom."
-    )
+    scale: bool = Field(_TRAINING.scale, description="Divide labels less references by a spread per atom.")
     ema: Annotated[float, Field(ge=0, lt=1), NotTruth] = Field(
         _TRAINING.ema, description="Decay of a moving average of the weights; 0: off."
     )
@@ -393,7 +389,7 @@ class CampaignConfig(Section):
 
     @property
     def campaign_folder(self) -> Path:
-        """As it is written; "~" stands for the home folder."""
+        """The folder as the file has it; "~" stands for the home folder."""
         return self.folder or Path("runs") / self.name
 
     def as_dict(self) -> dict[str, Any]:

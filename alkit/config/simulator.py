@@ -15,7 +15,7 @@ MEANS = (
 
 
 class SimulatorConfig(Section):
-    """What labels, and how."""
+    """The simulator that computes labels, its engine, and where labels are shared."""
 
     kind: str = Field(
         "xtb", description="xtb, lookup, manual (labels by hand), a plug-in, or './file.py:ClassName'."
@@ -48,6 +48,6 @@ class SimulatorConfig(Section):
 
     @property
     def engine_settings(self) -> dict[str, Any]:
-        """As `alkit.engines.create_engine` takes them."""
+        """Settings for `alkit.engines.create_engine`."""
         names = ("workers", "timeout", "memory_limit", "labels_per_worker", "dask")
         return {name: getattr(self, name) for name in names} | {"parsl": self.parsl or "local"}

@@ -1,4 +1,4 @@
-"""What a campaign starts from: the section `start` of the campaign file."""
+"""The start of a campaign: the section `start` of the campaign file."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

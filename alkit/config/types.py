@@ -1,4 +1,4 @@
-"""What all sections of the campaign file are made of."""
+"""Types that all sections of the campaign file are made of."""
 
 from typing import Annotated, Any
 

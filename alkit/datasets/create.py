@@ -38,7 +38,7 @@ FORMAT, READABLE = 2, (1, 2)  # 1: one row a molecule, and no word on each prope
 
 @dataclass(frozen=True)
 class Property:
-    """What the numbers of one property are.
+    """The meaning of one property's numbers.
 
     Attributes:
         unit: that they are stored in; eV of energies.
@@ -86,7 +86,11 @@ class Record:
 
 
 def refuse_database(database: Path) -> None:
-    """Raises DataError for a place where no new database can be."""
+    """Check that a new database can be written here.
+
+    Raises:
+        DataError: it cannot.
+    """
     if database.suffix != ".db":
         raise DataError(f"The database {database} must end in .db: ASE and schnetpack tell it by that.")
     if database.exists():

@@ -66,7 +66,11 @@ def decode_forces(blobs: Sequence[Any], ends: np.ndarray) -> np.ndarray:
 
 
 def check_rows(rows: Sequence[tuple[Any, ...]]) -> None:
-    """Raises ValueError for a row whose atoms and positions do not fit together, or are no atoms."""
+    """Check the atoms and positions of rows.
+
+    Raises:
+        ValueError: a row whose atoms and positions do not fit together, or are no atoms.
+    """
     for number, row in enumerate(rows, 1):
         if not row[0] or 6 * len(row[0]) != len(row[1]):
             raise ValueError(f"row {number} has {len(row[0])} bytes of atoms and {len(row[1])} of positions")

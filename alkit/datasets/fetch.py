@@ -171,7 +171,7 @@ def _sums(path: Path) -> dict[str, str]:
 
 
 def _wrong(sums: dict[str, str], expected: dict[str, str]) -> str:
-    """What is wrong with the checksums, or ''."""
+    """The problem with the checksums, or ''."""
     wrong = [f"{name} {sums[name]}, expected {sum_}" for name, sum_ in expected.items() if sums[name] != sum_]
     return "; ".join(wrong)
 

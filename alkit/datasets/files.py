@@ -169,7 +169,7 @@ def _words(line: str) -> list[str]:
 
 
 def _smiles_first(words: list[str]) -> int:
-    """In which of the first two columns the SMILES are: 1 where an identifier stands before them."""
+    """The one of the first two columns with the SMILES: 1 where an identifier stands before them."""
     header = [word.lower() in SMILES_HEADERS for word in words[:2]]
     if any(header):
         return header.index(True)

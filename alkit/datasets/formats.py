@@ -1,4 +1,4 @@
-"""What kind of file a user's molecules are in: by its name and by what stands in it."""
+"""The kind of file that a user's molecules are in, by its name and its content."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def delimiter_of(header: str) -> str:
-    """What parts the columns of a table: comma, tab, semicolon or bar."""
+    """The delimiter of a table: comma, tab, semicolon or bar."""
     counts = {mark: header.count(mark) for mark in (",", "\t", ";", "|")}
     best = max(counts, key=lambda mark: counts[mark])
     return best if counts[best] else ","

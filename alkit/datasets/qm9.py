@@ -36,7 +36,7 @@ _EVERY = 500
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did: ``read == written + sum(skipped.values())``.
+    """A report of an import: ``read == written + sum(skipped.values())``.
 
     Reasons in ``skipped``:
 

@@ -85,7 +85,7 @@ class Dataset:
             array.flags.writeable = False
 
     def _described(self, properties: Mapping[str, Mapping[str, str]]) -> dict[str, Property]:
-        """What each property is; databases of the first format say it of all together."""
+        """The meaning of each property; databases of the first format say it of all together."""
         found = {name: Property(**properties[name]) for name in self.units if name in properties}
         for name, unit in self.units.items():
             if name not in found:

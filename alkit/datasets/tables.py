@@ -107,6 +107,10 @@ def _found(path: Path, names: list[str], columns: Columns, delimiter: str, *, ne
 
 
 def refuse_repeated(path: Path, found: Found, *names: str) -> None:
-    """Raises DataError for columns of which there are two: no choice between them would be right."""
+    """Check that no column is there twice: no choice between two would be right.
+
+    Raises:
+        DataError: one is.
+    """
     if twice := [name for name in names if name in found.repeated]:
         raise DataError(f"{path}: its header names the column {twice[0]!r} twice; keep one.")

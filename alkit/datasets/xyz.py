@@ -135,7 +135,7 @@ def _extended(path: Path, line: int, block: list[str]) -> Frame:
 
 
 def properties_of(atoms: Any) -> dict[str, Any]:
-    """What ASE's ``Atoms`` say besides their places: of the molecule, the atoms, and a calculator's results.
+    """Everything in ASE's ``Atoms`` but their places: of the molecule, the atoms, and a calculator's results.
 
     ``charge`` is set where there is one, or a magnetic moment.
     """

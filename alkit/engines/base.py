@@ -34,7 +34,7 @@ OnLate = Callable[[Any, Label | LabelError], None]
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker must know beside the simulator.
+    """The limits of a worker.
 
     Args:
         timeout: seconds one label may take.
@@ -84,7 +84,7 @@ class Job:
 
     @property
     def call(self) -> tuple[str, Callable[[Any], Any], Any]:
-        """What `alkit.engines.worker.run` is given."""
+        """The arguments of `alkit.engines.worker.run`."""
         return self.name, self.function, self.argument
 
     def answer(self, outcome: Any) -> None:
@@ -215,7 +215,7 @@ class Engine(ABC):
         on_late: OnLate | None,
         kept: tuple[type[Exception], ...],
     ) -> Iterator[tuple[Any, Any]]:
-        """As `label_all`; of the errors, those of the kinds ``kept`` are an item's outcome."""
+        """Run items as `label_all` does; errors of the kinds ``kept`` are an item's outcome."""
         end = None if deadline is None else time.monotonic() + deadline
         done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         waiting: dict[Future[Any], Any] = {}
@@ -272,7 +272,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _begun(self, futures: Collection[Future[Any]]) -> set[Future[Any]]:
-        """Those that a worker has, and so had better be left to end."""
+        """Jobs that a worker has, and that had better be left to end."""
 
     def _end_of_time(
         self,

@@ -1,4 +1,4 @@
-"""What alkit changes inside other libraries, each with its reason.
+"""Changes that alkit makes inside other libraries, each with its reason.
 
 `tests/alkit/engines/test_patches.py` fails where a new version of theirs works otherwise.
 """

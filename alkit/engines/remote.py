@@ -1,4 +1,4 @@
-"""What runs in the worker processes of Parsl and Dask.
+"""The code of the worker processes of Parsl and Dask.
 
 Each of their threads has one `LocalEngine` with one process, kept from label to label. That process is what
 hangs, crashes and is killed; no label loses a worker of Parsl or Dask.

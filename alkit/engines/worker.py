@@ -1,4 +1,4 @@
-"""What runs inside a worker process.
+"""The code of a worker process.
 
 It imports nothing heavy. Numpy and the chemistry libraries read the number of threads once, when they load,
 and `initialize` has to come before that.

@@ -64,7 +64,7 @@ def make_geometry(smiles: str, *, geometry: str, seed: int = 0, conformers: int 
 
 @dataclass(frozen=True)
 class Placing:
-    """What gives a SMILES its geometry; it can be sent to a worker.
+    """A source of geometries for SMILES; it can be sent to a worker.
 
     Attributes:
         geometry, seed, conformers: see `make_geometry`.
@@ -80,7 +80,7 @@ class Placing:
         return self.geometry in RELAXED
 
     def __call__(self, smiles: str) -> Molecule:
-        """Raises as `make_geometry` does."""
+        """Make a geometry; errors are those of `make_geometry`."""
         return make_geometry(smiles, geometry=self.geometry, seed=self.seed, conformers=self.conformers)
 
 

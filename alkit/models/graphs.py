@@ -1,4 +1,4 @@
-"""From settings and molecules to the surrogate's: the one place where graphs are built."""
+"""Graphs of the surrogate from settings and molecules; no other place builds them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def model_settings(config: CampaignConfig) -> ModelSettings:
 
 
 def inputs_of(specs: Sequence[BaselineSpec]) -> tuple[Input, ...]:
-    """What these baselines say of atoms, as inputs of the surrogate.
+    """Inputs of the surrogate that these baselines give for atoms.
 
     Raises:
         ConfigError: none of them says anything.
@@ -117,7 +117,7 @@ class GraphBuilder:
 
     @property
     def placing(self) -> Placing:
-        """What a SMILES needs before its graph: a geometry."""
+        """The source of geometries that a SMILES needs before its graph."""
         return Placing(self.geometry, self.seed, self.conformers)
 
     def check(self) -> None:
@@ -224,7 +224,7 @@ class GraphBuilder:
 
 
 def unseen_elements(elements: Sequence[str], graphs: Sequence[Graph]) -> tuple[str, ...]:
-    """Those of ``elements`` that no graph has: a surrogate knows no shift of theirs against the baseline."""
+    """Elements that no graph has: a surrogate knows no shift of theirs against the baseline."""
     from ase.data import chemical_symbols
 
     seen = {int(number) for graph in graphs for number in np.unique(graph.numbers)}

@@ -27,7 +27,7 @@ _VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What networks learn first.
+    """The cheap level that networks learn first.
 
     Attributes:
         level: the mean of these is learned.
@@ -43,7 +43,7 @@ class Pretraining:
 
     @classmethod
     def of(cls, section: PretrainingConfig) -> Pretraining:
-        """As a campaign file has it.
+        """Read the section of a campaign file.
 
         Raises:
             ConfigError: a baseline that is none, or is named twice.
@@ -77,7 +77,7 @@ class Pretraining:
 
     @property
     def name(self) -> str:
-        """What is learned first, in words."""
+        """The cheap level in words."""
         return f"{level_of(self.level)} less {level_of(self.minus)}" if self.minus else level_of(self.level)
 
     def targets(self, graphs: Sequence[Graph], readings: Sequence[Readings]) -> NDArray[np.float64]:

@@ -57,11 +57,15 @@ class Provenance:
 
     @property
     def quantity(self) -> Quantity:
-        """What its predictions are, for tables and sentences."""
+        """The meaning of its predictions, for tables and sentences."""
         return Quantity(self.target or ENERGY.name, self.unit, self.energy != "scalar")
 
     def check(self) -> None:
-        """Raises ValueError for values that no model has."""
+        """Check the values of a file.
+
+        Raises:
+            ValueError: values that no model has.
+        """
         counts = {"seed": 0, "conformers": 1, "labels": 0}
         for name, least in counts.items():
             value = getattr(self, name)
@@ -84,7 +88,7 @@ class Provenance:
 
     @property
     def warning(self) -> str:
-        """What the labels cannot say; empty if nothing."""
+        """A sentence on the limits of the labels; empty if there are none."""
         if not self.unseen:
             return ""
         names = ", ".join(self.unseen)
@@ -100,7 +104,7 @@ class Provenance:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Provenance":
-        """What `save` wrote; models of earlier revisions know GFN2-xTB alone, and do not name it."""
+        """Read the file of `save`; models of earlier revisions know GFN2-xTB alone, and do not name it."""
         if "baselines" in values:
             values = values | {"baselines": specs_of(values["baselines"])}
         if "atoms" in values:
@@ -141,7 +145,7 @@ def model_home(folder: Path) -> Path:
 
 
 def model_files(home: Path) -> list[Path]:
-    """What a model consists of, in one order."""
+    """The files of a model, in one order."""
     parts = [home / "ensemble.json", home / _FILE, *sorted(home.rglob("*.pt")), *sorted(home.rglob("*.npz"))]
     return [path for path in parts if path.is_file()]
 

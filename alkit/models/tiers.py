@@ -25,7 +25,7 @@ def tier(
     pretraining: Pretraining | None = None,
     geometry: str = "",
 ) -> str:
-    """What a model of these settings knows: the tier of all cheap levels that it has met, and how.
+    """The tier of a model of these settings: that of all cheap levels it has met, and how.
 
     Args:
         settings: inputs, representation and baseline.

@@ -116,7 +116,7 @@ def problem_of(value: float, numbers: Numbers, charge: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a column of numbers looks like.
+    """A guess at the unit and kind of a column of numbers.
 
     Attributes:
         unit: of `UNITS`.
@@ -133,7 +133,7 @@ class Reading:
 
 
 def read_as(values: NDArray, compositions: Sequence[Numbers]) -> Reading | None:
-    """What ``(n,)`` numbers for molecules of these atomic numbers look like, if nine in ten agree."""
+    """A guess at what ``(n,)`` numbers of these molecules are, if nine in ten agree."""
     low, high = bounds(compositions)
     sizes = np.array([len(numbers) for numbers in compositions])
 

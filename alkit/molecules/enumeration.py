@@ -156,7 +156,10 @@ def _grown(skeleton: Chem.Mol) -> Iterator[Chem.Mol | None]:
 
 
 def _sound_rings(molecule: Chem.Mol) -> bool:
-    """At most MAX_RINGS rings, no two of 3 or 4 members that share an atom. RDKit's ring info must be set."""
+    """Whether there are at most MAX_RINGS rings, no two of 3 or 4 members that share an atom.
+
+    RDKit's ring info must be set.
+    """
     rings = [set(ring) for ring in molecule.GetRingInfo().AtomRings()]
     if molecule.GetNumBonds() - molecule.GetNumAtoms() + 1 > MAX_RINGS:
         return False

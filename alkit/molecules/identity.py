@@ -22,7 +22,7 @@ _PYRAMIDS = frozenset({15, 33})
 
 
 def changes(smiles: str, numbers: np.ndarray, positions: np.ndarray, orders: np.ndarray | None = None) -> str:
-    """What makes a geometry another molecule than ``smiles``; "" where nothing does.
+    """The difference that makes a geometry another molecule than ``smiles``; "" if there is none.
 
     Distances show bonds that are broken or made, and hydrogens that moved. Orders show bonds that are only
     stretched or touching, and double bonds that are none (a diradical). The shape shows inverted stereo that

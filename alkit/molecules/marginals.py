@@ -38,7 +38,7 @@ class Marginals:
 
     @classmethod
     def of(cls, smiles: Sequence[str]) -> Marginals:
-        """Those of molecules, one or more."""
+        """The shares of one or more molecules."""
         described = [_described(one) for one in smiles]
         sizes = Counter(size for size, _, _ in described)
         elements, fragments = Counter[int](), Counter[int]()

@@ -1,4 +1,4 @@
-"""What a molecule is to alkit: its name, its atoms and where they are.
+"""A molecule: its name, its atoms and their places.
 
 Identity is the canonical isomeric SMILES. The InChI is not used as a key, because it merges tautomers. These
 differ in energy by more than the accuracy alkit aims at. Lengths are Angstrom.

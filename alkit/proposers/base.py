@@ -13,7 +13,7 @@ from alkit.errors import ProposalError
 
 @dataclass(frozen=True)
 class ProposalContext:
-    """What a proposer may know. Nothing of the test set is in it.
+    """The knowledge that a proposer may use. Nothing of the test set is in it.
 
     Attributes:
         round: from 1.
@@ -36,7 +36,7 @@ class ProposalContext:
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Where candidates come from."""
+    """A source of candidates."""
 
     def propose(self, n: int, context: ProposalContext) -> Iterable[str]:
         """About ``n`` SMILES; repeats and impossible ones are screened out afterwards."""

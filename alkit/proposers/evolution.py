@@ -32,7 +32,14 @@ class EvolutionProposer:
     elitism: float = 0.5
 
     def propose(self, n: int, context: ProposalContext) -> Iterator[str]:
-        """Raises ProposalError: there are fewer than two molecules to start from."""
+        """Make children of labelled molecules and good candidates.
+
+        Yields:
+            SMILES of children.
+
+        Raises:
+            ProposalError: there are fewer than two molecules to start from.
+        """
         rng = context.rng
         parents = _tokens(sorted(context.labels) or list(context.molecules))
         ranked = sorted(context.values, key=lambda smiles: -context.values[smiles])

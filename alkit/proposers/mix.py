@@ -19,7 +19,7 @@ class Part:
 
 @dataclass(frozen=True)
 class MixProposer:
-    """What each part proposes, one after the other, each with random numbers and a folder of its own.
+    """Several proposers, one after the other, each with random numbers and a folder of its own.
 
     What two of them propose counts for the first: the second's is screened out as a repeat.
     """

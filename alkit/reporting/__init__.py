@@ -1,1 +1,1 @@
-"""What a person sees: progress, tables, plots, the HTML report, MLflow."""
+"""Everything a person sees: progress, tables, plots, the HTML report, MLflow."""

@@ -85,7 +85,7 @@ def best_labels(ledger: Ledger, config: CampaignConfig, round_: int) -> dict[str
 
 
 def front_of(ledger: Ledger, config: CampaignConfig) -> Front | None:
-    """What a campaign with ``acquisition: pareto`` has found; None of another, or before its first label."""
+    """The front of a campaign with ``acquisition: pareto``; None for another, or before its first label."""
     if config.acquisition.name != "pareto":
         return None
     from alkit.acquisition.pareto import Pareto

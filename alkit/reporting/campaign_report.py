@@ -124,7 +124,7 @@ class _Page:
         }
 
     def of_molecules(self) -> dict[str, object]:
-        """What was acquired and why, the map, and the Pareto front."""
+        """Acquired molecules with reasons, the map, and the Pareto front."""
         molecules = acquired.acquired_molecules(self._ledger, self._folder)
         if molecules and self._redraw:
             self._draw_grid(molecules)

@@ -1,4 +1,4 @@
-"""What a data set holds, as tables on the terminal."""
+"""The content of a data set, as tables on the terminal."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class StageEvent:
         return f"{_of(self.round, self.twin)}, {self.stage} ({duration(self.seconds)}){done and f': {done}'}"
 
     def _done(self) -> str:
-        """What the stage has made of the round's candidates."""
+        """The work of the stage on the round's candidates, in words."""
         of = self.counts.get
         if self.stage == "propose":
             return f"{of('proposed', 0)} proposed"

@@ -57,7 +57,7 @@ def forecast(metrics: Sequence[Mapping[str, float]], error: float) -> Forecast |
 
 
 def gain(metrics: Sequence[Mapping[str, float]], batch: int) -> float | None:
-    """What the next ``batch`` of labels takes from the validation MAE; None where `forecast` has none."""
+    """The fall of the validation MAE by the next ``batch`` of labels; None where `forecast` has none."""
     curve = _Curve.fit(metrics)
     if curve is None:
         return None
@@ -111,7 +111,7 @@ class _Curve:
 
 
 def sentence(metrics: Sequence[Mapping[str, float]], error: float, batch: int, unit: str = "eV") -> str:
-    """What it says, in words; nothing where there is no forecast, or the error is reached."""
+    """The forecast in words; empty where there is none, or the error is reached."""
     found, next_gain = forecast(metrics, error), gain(metrics, batch)
     if found is None or next_gain is None or metrics[-1]["validation_mae"] <= error:
         return ""

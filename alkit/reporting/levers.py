@@ -1,4 +1,4 @@
-"""What a campaign leaves unused that takes labels off its way to chemical accuracy, and what is no gain."""
+"""Settings that would take labels off a campaign's way to chemical accuracy, and those that would not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What pages are made of: plots with their words, tables, and drawings of molecules."""
+"""Parts of pages: plots with their words, tables, and drawings of molecules."""
 
 from __future__ import annotations
 

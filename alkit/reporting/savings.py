@@ -60,14 +60,17 @@ class Saving:
 
 
 def saving(runs: Sequence[Run], reference: Sequence[Run], metric: str) -> Saving:
-    """At the lowest error that both reach with a seed, the higher one of their last; seeds in one order."""
+    """The saving at the lowest error that both reach with a seed, the higher one of their last.
+
+    Seeds are in one order.
+    """
     return paired(
         np.array([labels_ratio(one, other, metric) for one, other in zip(runs, reference, strict=True)])
     )
 
 
 def saving_at(runs: Sequence[Run], reference: Sequence[Run], metric: str, level: float) -> Saving | None:
-    """At this error; None where a run never has it with a seed.
+    """The saving at this error; None where a run never has it with a seed.
 
     A reference that never has it counts with all the labels that it had: the saving is larger than that.
     """
@@ -113,7 +116,7 @@ def labels_for(run: Run, metric: str, level: float) -> float:
 
 
 def compared(one: Saving, metric: str) -> str:
-    """What a saving says, in words."""
+    """A saving in words."""
     name = metric.upper() if metric in ("mae", "rmse") else metric
     if not (one.clear or np.isnan(one.low)):
         return f"not distinguishable in {name} ({one.mean:.2f} times, {one.low:.2f} to {one.high:.2f})"

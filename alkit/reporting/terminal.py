@@ -1,4 +1,4 @@
-"""What a person sees of events: a header, bars and lines on a terminal; timed lines in a file or a pipe."""
+"""Events for a person: a header, bars and lines on a terminal; timed lines in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class PlainLines:
 
 
 def header(event: CampaignBegins) -> RenderableType:
-    """What a run begins with: folder, level, tier, device, workers, MLflow, and where it goes on."""
+    """The first lines of a run: folder, level, tier, device, workers, MLflow, and where it continues."""
     shown = Table.grid(padding=(0, 2))
     shown.add_column(style="dim", no_wrap=True)
     shown.add_column(overflow="fold")

@@ -56,7 +56,7 @@ def status(ledger: Ledger, config: CampaignConfig) -> str:
 
 
 def fates_table(ledger: Ledger) -> Table:
-    """What became of every candidate, as a terminal table."""
+    """The fate of every candidate, as a terminal table."""
     shown = Table(title="Candidates", title_justify="left")
     rounds, rows = candidate_fates(ledger)
     shown.add_column("fate")

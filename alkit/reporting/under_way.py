@@ -1,4 +1,4 @@
-"""What was done to a campaign under way, in words: settings that were changed, labels that it waits for."""
+"""Changes to a campaign under way, in words: settings that were changed, labels that it waits for."""
 
 from __future__ import annotations
 

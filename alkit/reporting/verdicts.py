@@ -1,4 +1,4 @@
-"""What a campaign's numbers mean, in sentences for the report and the terminal."""
+"""The meaning of a campaign's numbers, in sentences for the report and the terminal."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def twin_metrics(folder: Path) -> list[RoundMetrics]:
 
 
 def twin_verdict(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics], unit: str = "eV") -> str:
-    """What selection has gained over random selection, in a sentence; nothing without a twin."""
+    """The gain of selection over random selection, in a sentence; empty without a twin."""
     both = min(len(metrics), len(twin))
     if not both:
         return ""
@@ -83,7 +83,7 @@ def labels_to_aim(
 
 
 def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
-    """What says that the campaign learns the wrong things; nothing where nothing does."""
+    """Signs that the campaign learns the wrong things; empty where there is none."""
     if not metrics:
         return ""
     rise, outside = metrics[-1].get("validation_rise", 1.0), metrics[-1].get("outside_target", 0.0)
@@ -110,14 +110,14 @@ def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
 
 
 def tier_of_campaign(config: CampaignConfig) -> str:
-    """What the surrogate knows beside its labels, in words."""
+    """The surrogate's knowledge beside its labels, in words."""
     return "; ".join(part for part in (tier_of_config(config), near_label(config)) if part)
 
 
 def campaign_verdict(
     metrics: Sequence[Mapping[str, float]], on: str = "", quantity: Quantity = ENERGY
 ) -> str:
-    """What the numbers mean, in a sentence, ``on`` which tier."""
+    """The meaning of the numbers in a sentence, ``on`` which tier."""
     last = metrics[-1]
     # Delta learning starts from the baseline, so that counting elements alone is no measure of it.
     trivial = last.get("baseline_xtb", last["baseline_elements"])

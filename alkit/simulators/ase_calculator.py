@@ -103,7 +103,7 @@ class ASESimulator(RelaxingSimulator):
         return self.unit if known(self.target) is None else super().target_unit
 
     def observed(self, atoms: Atoms) -> dict[str, float]:
-        """Also the number among the calculator's results that the target names."""
+        """Properties of atoms that were just computed, with the number that the target names."""
         if self.target == "mu":
             atoms.get_dipole_moment()  # some calculators compute it on demand
         found, own = observables(atoms), atoms.calc.results.get(self.target)

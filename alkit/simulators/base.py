@@ -61,7 +61,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Label:
-    """What a simulator says of one molecule.
+    """The result of a simulator for one molecule.
 
     Attributes:
         smiles: the molecule.

@@ -82,7 +82,7 @@ class Coordinates:
         return change
 
     def derivatives(self, x: np.ndarray) -> np.ndarray:
-        """Of `values` by the Cartesians, ``(m, 3n)``: Wilson's B matrix."""
+        """Derivatives ``(m, 3n)`` of `values` by the Cartesians: Wilson's B matrix."""
         parts = (
             (self._stretches, _stretch_derivatives(x, self._stretches)),
             (self._bends, _bend_derivatives(x, self._bends)),

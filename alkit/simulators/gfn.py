@@ -1,4 +1,4 @@
-"""What the two bindings of the GFN methods, xtb-python and tblite, share: methods, solvents, names, atoms.
+"""Common parts of xtb-python and tblite, the bindings of GFN methods: methods, solvents, names, atoms.
 
 GFN2-xTB: doi:10.1021/acs.jctc.8b01176; GFN1-xTB: doi:10.1021/acs.jctc.7b00118; GFN-FF:
 doi:10.1002/anie.202004239. Solvation by GBSA and ALPB: doi:10.1021/acs.jctc.1c00471.

@@ -83,14 +83,14 @@ def positive(hessian: np.ndarray, softest: float) -> np.ndarray:
 
 
 class _CartesianBFGS:
-    """From a Hessian ``(3n, 3n)`` eV/A^2 that is known; atomic units inside."""
+    """BFGS from a known Hessian ``(3n, 3n)`` eV/Å²; atomic units inside."""
 
     def __init__(self, atoms: Atoms, hessian: np.ndarray):
         self._hessian = positive(hessian, _SOFTEST) / _UNIT * Bohr
         self._last: tuple[np.ndarray, np.ndarray] | None = None
 
     def step(self, positions: np.ndarray, forces: np.ndarray) -> np.ndarray:
-        """By which to move ``positions`` (A) where ``forces`` (eV/A) are: ``(n, 3)`` A."""
+        """The move ``(n, 3)`` Å of ``positions`` (Å) where ``forces`` (eV/Å) are."""
         x, gradient = positions.ravel() / Bohr, -forces.ravel() / _UNIT
         if self._last is not None:
             _update(self._hessian, x - self._last[0], gradient - self._last[1])
@@ -99,14 +99,14 @@ class _CartesianBFGS:
 
 
 class _InternalBFGS:
-    """From Lindh's model, in internal coordinates; they are chosen again where an angle straightens."""
+    """BFGS from Lindh's model in internal coordinates, chosen again where an angle straightens."""
 
     def __init__(self, atoms: Atoms):
         self._numbers = atoms.numbers
         self._coordinates: Coordinates | None = None
 
     def step(self, positions: np.ndarray, forces: np.ndarray) -> np.ndarray:
-        """As `_CartesianBFGS.step`."""
+        """The move ``(n, 3)`` Å, as in `_CartesianBFGS.step`."""
         x, gradient = positions / Bohr, -forces.ravel() / _UNIT
         if self._coordinates is None or self._coordinates.straightened(x):
             self._coordinates = Coordinates(self._numbers, x)

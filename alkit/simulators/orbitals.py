@@ -11,7 +11,7 @@ from ase.units import Debye, Hartree
 
 
 def observables(atoms: Atoms) -> dict[str, float]:
-    """What a calculator says of a molecule that it has just computed, besides its energy.
+    """Properties of a molecule that a calculator has just computed, besides its energy.
 
     Returns:
         ``homo``, ``lumo`` and ``gap`` (eV), ``mu`` (Debye): those that it has as finite numbers.

@@ -84,7 +84,7 @@ class System:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is computed, and how well: the settings of `RelaxingSimulator` by the same names."""
+    """The property to compute, and how well: the settings of `RelaxingSimulator` by the same names."""
 
     target: str
     relax: bool
@@ -207,7 +207,7 @@ def vibrational(system: System, recipe: Recipe, check: Check, parts: dict[str, f
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """What an ASE calculator raises, as `LabelError`: "scf_not_converged" or "calculation_failed"."""
+    """Turn errors of an ASE calculator into `LabelError` "scf_not_converged" or "calculation_failed"."""
     try:
         yield
     except CalculatorError as error:

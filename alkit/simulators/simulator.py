@@ -27,7 +27,7 @@ REVISION = 2
 
 
 def part_name(name: str) -> str:
-    """What a property is called among the parts of a label: ``gap``, ``mu_Debye``."""
+    """The name of a property among the parts of a label: ``gap``, ``mu_Debye``."""
     return name if usual_unit(name) in ("eV", "") else column(name, usual_unit(name))
 
 
@@ -131,7 +131,7 @@ class RelaxingSimulator:
             raise self.error("conformers need to be relaxed; set relax: true or conformers: 1")
 
     def observed(self, atoms: Atoms) -> dict[str, float]:
-        """What else the calculator says of atoms that were just computed, by property, in its usual unit."""
+        """Other properties of atoms that were just computed, each in its usual unit."""
         return {}
 
     @property

@@ -1,1 +1,1 @@
-"""What `alkit train`, `predict`, `label`, `generate`, `export` and `import` do without a campaign."""
+"""The work of `alkit train`, `predict`, `label`, `generate`, `export` and `import` without a campaign."""

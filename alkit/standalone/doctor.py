@@ -1,4 +1,4 @@
-"""What works here, and the fix for what does not."""
+"""A look at what works here, and the fix for what does not."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _requirements(extra: str = "") -> list[Requirement]:
-    """What alkit itself needs here, or one of its extras."""
+    """The packages that alkit itself needs here, or one of its extras."""
     needed = [Requirement(line) for line in metadata.requires("alkit") or []]
     own = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
     if not extra:
@@ -116,7 +116,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _problem(requirement: Requirement) -> str:
-    """What is wrong with an installed package; empty where nothing is."""
+    """The problem with an installed package; empty where there is none."""
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:

@@ -206,7 +206,7 @@ def _usual_property(dataset: Dataset) -> str:
 
 
 def _atoms_of(dataset: Dataset | None, target: str) -> tuple[tuple[int, float], ...]:
-    """What total energies of a data set count from: atomic numbers and eV."""
+    """Atom energies (eV, by atomic number) that total energies of a data set count from."""
     if dataset is None or dataset.properties[dataset.property_name(target)].kind != "total":
         return ()
     return tuple(dataset.atom_energies(target).items())

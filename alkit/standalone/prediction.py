@@ -122,7 +122,7 @@ def _write(
 
 
 def _without(rows: Sequence[PredictionRow], numbers: Sequence[str]) -> str:
-    """What the model cannot say of its predictions; empty where it says all."""
+    """The part of its predictions that the model cannot give; empty where it gives all."""
     _, std, low, high = numbers
     if any(not row.reason and row.std is None for row in rows):
         return f"The model has one member and no spread: {std}, {low} and {high} are empty."

@@ -1,4 +1,4 @@
-"""What the labels of a user's own table are, and how they become what a model learns."""
+"""The meaning of the labels in a user's own table, and their way to what a model learns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from alkit.standalone.energies import as_atomization
 
 @dataclass(frozen=True)
 class TableLabels:
-    """What the user says of a table's labels.
+    """The user's statements about a table's labels.
 
     Attributes:
         unit: that they are in; where nobody says it, that of the column's name, and eV of energies.
@@ -58,7 +58,7 @@ class TableLabels:
         what: str,
         names: list[str],
     ) -> tuple[NDArray[np.float64], Quantity, Kind | None]:
-        """What a model learns of a column, ``(n,)``; what that is; and whether it grows with the molecule.
+        """Read a column as ``(n,)`` labels, what they are, and whether the property grows with the molecule.
 
         Args:
             column: its name, which may name the unit.

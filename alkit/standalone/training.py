@@ -1,4 +1,4 @@
-"""What the stand-alone commands do: train, predict and label without a campaign."""
+"""The work of the stand-alone commands: train, predict and label without a campaign."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""What is kept on disk: the ledger of a campaign, labels shared by campaigns, exports."""
+"""Everything on disk: the ledger of a campaign, labels shared by campaigns, exports."""

@@ -130,7 +130,7 @@ class Ledger:
 
     @property
     def quantity(self) -> Quantity:
-        """What the labels are, for tables and sentences; energies, before there is any."""
+        """The meaning of the labels, for tables and sentences; energies, before there is any."""
         return Quantity.of(level.property, level.unit) if (level := self.level) else ENERGY
 
     def add_change(self, round_: int, change: str) -> None:
@@ -215,7 +215,7 @@ class Ledger:
     def candidates(
         self, *, round_: int | None = None, status: Sequence[Status] = (), role: Role | None = None
     ) -> list[Candidate]:
-        """In the order of proposal."""
+        """Candidates in the order of proposal."""
         where: list[str] = ["1"]
         values: list[int | str] = []
         if round_ is not None:

@@ -144,6 +144,6 @@ def _extxyz(ledger: Ledger, out: Path, name: str) -> int:
 
 
 def _column(level: Level) -> str:
-    """What a label is called beside its structure: ``atomization_u0_eV``, ``gap_eV``."""
+    """The name of a label beside its structure: ``atomization_u0_eV``, ``gap_eV``."""
     name = column(level.property, level.unit)
     return f"atomization_{name}" if level.property in ENERGIES else name

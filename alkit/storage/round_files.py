@@ -46,7 +46,7 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray]:
-    """What the predict stage has kept in `PREDICTIONS_FILE`.
+    """Read the arrays that the predict stage has kept in `PREDICTIONS_FILE`.
 
     Raises:
         CampaignError: the file is missing or damaged.
@@ -63,7 +63,12 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
 
 
 def _check(arrays: dict[str, NDArray]) -> None:
-    """Raises KeyError or ValueError for what `save_predictions` does not write."""
+    """Check that `save_predictions` can have written these arrays.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: one has another shape or kind.
+    """
     n, labelled = len(arrays["ids"]), len(arrays["labelled_embeddings"])
     shapes = {
         "ids": (n,),

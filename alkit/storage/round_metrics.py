@@ -10,7 +10,7 @@ _COUNTS = ("round", "labels", "test_size", "validation_size", "cheap_labels")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RoundMetrics(Mapping[str, float]):
-    """What the evaluate stage has measured in one round. Errors are in the unit of the labels.
+    """Measurements of the evaluate stage in one round. Errors are in the unit of the labels.
 
     It is a mapping too (``metrics["mae"]``, ``dict(metrics)``), of the values that are there.
 

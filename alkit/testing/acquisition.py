@@ -147,7 +147,11 @@ class _Trial:
         return chosen
 
     def tell_what_is_needed(self, make: Callable[[], Acquisition], error: AcquisitionError) -> None:
-        """Raises AssertionError where the function would not have failed with more than it says it needs."""
+        """Check that the function says all that it needs.
+
+        Raises:
+            AssertionError: it would not have failed with more than it says it needs.
+        """
         assert self.case.members > 1, (
             f'{self.where}: it fails ({error}); say needs = ("members",), or do without the members\' spread.'
         )

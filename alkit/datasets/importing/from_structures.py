@@ -173,7 +173,7 @@ def _of_system(where: str, system: dict[str, Any]) -> Row:
 
 
 def _object(stored: Any) -> dict[str, Any]:
-    """What ASE keeps as text or, with arrays, in its own binary form."""
+    """An object that ASE keeps as text or, with arrays, in its own binary form."""
     from ase.db.core import bytes_to_object
     from ase.io.jsonio import decode
 

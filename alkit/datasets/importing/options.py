@@ -1,4 +1,4 @@
-"""What a user says of the files that are imported."""
+"""The user's statements about the files that are imported."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class ImportOptions:
     limit: int | None = None
 
     def check(self) -> None:
-        """Raises DataError for values that cannot be."""
+        """Check the options before a file is read.
+
+        Raises:
+            DataError: values that cannot be.
+        """
         if self.conformers not in get_args(Conformers):
             raise DataError(
                 f"conformers is {self.conformers!r}; it is one of {', '.join(get_args(Conformers))}."
@@ -68,7 +72,7 @@ class ImportOptions:
             raise DataError(f"limit is {self.limit}; it must be at least 1.")
 
     def wanted(self, properties: tuple[str, ...]) -> Wanted:
-        """What the readers must look for, with these properties."""
+        """The columns and arrays that the readers must look for, with these properties."""
         columns = [pair.rpartition("=")[0] or pair for pair in properties]
         forces = [name for name in (self.forces, self.gradients) if name]
         return Wanted(self.columns, (*columns, *forces), self.positions, self.numbers, self.groups)

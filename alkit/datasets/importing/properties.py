@@ -1,4 +1,4 @@
-"""What the numbers of a file are: property, unit, kind and level of theory, stated or asked for."""
+"""The meaning of a file's numbers: property, unit, kind and level of theory, stated or asked for."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Column:
 
 
 class Forces(NamedTuple):
-    """What holds the forces of a file, and the factor to eV/Å, negative of gradients."""
+    """The column or array with the forces of a file, and its factor to eV/Å, negative for gradients."""
 
     column: str
     factor: float
@@ -134,7 +134,7 @@ def columns_of(
 
 
 def _usual(source: Source, what: str) -> tuple[str, ...]:
-    """Where the user names no property: all that the file knows the unit of, or its energy."""
+    """The properties to import where the user names none: those with a known unit, or the energy."""
     known = [name for name in source.units if name != FORCES and not name.endswith("forces")]
     if "energy" in known and "free_energy" in known:  # ASE's: equal, but for a smeared occupation
         known.remove("free_energy")
@@ -199,7 +199,7 @@ def _check(
 
 
 def reading_of(column: str, head: Sequence[tuple[Row, Any]]) -> Reading | None:
-    """What the numbers of a column look like."""
+    """A guess at what the numbers of a column are."""
     values, compositions = [], []
     for row, numbers in head[:_LOOK]:
         try:
@@ -223,7 +223,7 @@ def _stored(name: str, unit: str, kind: str) -> tuple[float, str]:
 def forces_of(
     source: Source, options: ImportOptions, columns: Sequence[Column], head: Sequence[tuple[Row, Any]]
 ) -> Forces | None:
-    """What holds the forces: what the user names, or what the file calls so and says the unit of.
+    """The forces of a file: those that the user names, or those that it calls so with their unit.
 
     Raises:
         DataError: there is no energy that they could belong to, or an unknown unit.

@@ -64,7 +64,7 @@ class Source:
 
 
 class Wanted(NamedTuple):
-    """What is to be looked for in a file.
+    """The columns and arrays to look for in a file.
 
     Attributes:
         columns: of a table.

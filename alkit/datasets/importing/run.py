@@ -42,7 +42,7 @@ OnProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class FilesReport:
-    """What an import did.
+    """A report of an import.
 
     Attributes:
         read: rows of the files.
@@ -98,7 +98,11 @@ class _Problems:
             self.refuse(more=True)
 
     def refuse(self, *, more: bool = False) -> None:
-        """Raises DataError if a row is bad and bad ones are not to be left out."""
+        """Stop at a bad row, unless bad rows are left out.
+
+        Raises:
+            DataError: the row is bad.
+        """
         if self._skip or not self.rows:
             return
         named = "; ".join(f"{where}: {reason.rstrip('.')}" for where, _, reason in self.rows[:3])

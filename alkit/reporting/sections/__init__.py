@@ -1,1 +1,1 @@
-"""What a campaign's page shows, a module for each part: numbers, the sentences for them, and the plots."""
+"""The parts of a campaign's page, a module for each: numbers, the sentences for them, and the plots."""

@@ -1,4 +1,4 @@
-"""What was acquired, and why: predictions before the labels, labels, errors, and values to the function."""
+"""Acquired molecules and why: predictions before the labels, labels, errors, values to the function."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def acquired_molecules(ledger: Ledger, folder: Path) -> list[Acquired]:
 
 
 def why(name: str) -> str:
-    """What the acquisition function does, in a sentence; its name where it is none of alkit's own."""
+    """The aim of the acquisition function in a sentence; its name where it is none of alkit's own."""
     if name not in BUILT_IN:
         return f"Chosen by {name}."
     first = (inspect.getdoc(REGISTRY.find(name)) or "").split("\n\n")[0].replace("\n", " ")

@@ -1,4 +1,4 @@
-"""What became of the candidates: the funnel, proposals, reasons, failures, and where the time went."""
+"""The fates of the candidates: the funnel, proposals, reasons, failures, and where the time went."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def funnel(candidates: Sequence[Candidate]) -> tuple[Plot | None, Table]:
 
 
 def proposed(candidates: Sequence[Candidate]) -> list[Plot]:
-    """What was proposed last and passed screening, and what was taken of it, beside the start molecules."""
+    """The last proposals that passed screening, the acquired ones of them, and the start molecules."""
     screened = [one for one in candidates if one.round > 0 and one.status in SCREENED]
     if not screened:
         return []

@@ -43,7 +43,7 @@ class TestErrors:
 
     @classmethod
     def read(cls, folder: Path, round_: int, unit: str) -> TestErrors:
-        """Those of a round.
+        """Read the errors of a round.
 
         Raises:
             CampaignError: the round's file is missing or damaged.

@@ -11,7 +11,7 @@ from alkit.studies.acquisition.settings import REFERENCE
 
 
 def saving_of(results: Results, function: str, metric: str) -> Saving:
-    """At the lowest error that both reach with a seed: the higher one of their last."""
+    """The saving at the lowest error that both reach with a seed: the higher one of their last."""
     return saving(results.of(function), results.of(REFERENCE), metric)
 
 

@@ -105,7 +105,7 @@ class StudyData:
         return Split(seed, test[~known[test]] if shifted else test, pool, start)
 
     def chosen_start(self, split: Split, choice: str) -> NDArray[np.int64]:
-        """As many molecules as the random start has, chosen from all of the pool that may be in it."""
+        """A chosen start of as many molecules as the random one, from all of the pool that may be in it."""
         offered = split.pool[self._known[split.pool]]
         if choice == "kmeans++":
             rows = starts.far_apart(self.features[offered].astype(np.float64), len(split.start), split.seed)
@@ -149,7 +149,7 @@ class StudyData:
 
     @property
     def tier(self) -> str:
-        """What the surrogate knows beside its labels, in words."""
+        """The surrogate's knowledge beside its labels, in words."""
         if self.settings.surrogate == "gp":
             return tier(ModelSettings(), ())
         return tier(self._builder.settings, self._builder.baselines, geometry=self._builder.geometry)
@@ -217,7 +217,7 @@ class StudyData:
         return np.array([self._good(row)[0].energy for row in rows])
 
     def graphs(self, molecules: Sequence[int]) -> list[Graph]:
-        """What networks and the kernel see of these molecules.
+        """Graphs of these molecules, for networks and the kernel.
 
         Raises:
             DataError: one of them has no baseline.

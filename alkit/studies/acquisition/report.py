@@ -1,4 +1,4 @@
-"""What a study of acquisition functions found: a table, plots, a page and a CSV file."""
+"""The results of a study of acquisition functions: a table, plots, a page and a CSV file."""
 
 from __future__ import annotations
 

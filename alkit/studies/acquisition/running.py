@@ -46,7 +46,7 @@ class Results:
     tier: str = ""
 
     def of(self, function: str) -> list[Run]:
-        """By seed."""
+        """Runs of a function by seed."""
         return sorted(
             (run_study for run_study in self.runs if run_study.function == function),
             key=lambda run_study: run_study.seed,

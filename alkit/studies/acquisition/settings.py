@@ -1,4 +1,4 @@
-"""What a study of acquisition functions compares and how, as plain data."""
+"""The settings of a study of acquisition functions, as plain data."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Settings:
         return (Function(REFERENCE), *self.functions)
 
     def described(self) -> dict[str, Any]:
-        """What a run depends on: all but the functions and seeds, of which more may be asked for later."""
+        """The settings that a run depends on: all but functions and seeds, which may become more."""
         settings: dict[str, Any] = {"revision": _REVISION} | json.loads(
             json.dumps(self.__dict__, default=lambda one: one.__dict__)
         )

@@ -22,7 +22,7 @@ _DRAWS = 2
 
 
 class Surrogate(Protocol):
-    """What a study needs of a model: fit, prediction, and the covariance where it has one."""
+    """The model of a study: fit, prediction, and the covariance where it has one."""
 
     def fit(
         self, known: NDArray[np.int64], targets: NDArray, rng: np.random.Generator, *, drawn: int

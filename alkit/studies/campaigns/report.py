@@ -1,4 +1,4 @@
-"""What a study of campaigns found: a table, a verdict, plots, a page and a CSV file."""
+"""The results of a study of campaigns: a table, a verdict, plots, a page and a CSV file."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Results:
     runs: list[Run]
 
     def of(self, arm: str) -> list[Run]:
-        """By seed."""
+        """Campaigns of an arm by seed."""
         return sorted((run for run in self.runs if run.arm == arm), key=lambda run: run.seed)
 
     @property

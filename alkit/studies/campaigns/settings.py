@@ -1,4 +1,4 @@
-"""What a study of campaigns compares: one campaign file, varied."""
+"""The settings of a study of campaigns: one campaign file, varied."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Settings:
         ]
 
     def described(self) -> dict[str, Any]:
-        """What a campaign of the study depends on: all but the arms and seeds, of which more may be asked."""
+        """The settings that a campaign depends on: all but arms and seeds, which may become more."""
         text = self.campaign.read_text(encoding="utf-8")
         return {"campaign": text, "overrides": list(self.overrides)}
 

@@ -19,7 +19,7 @@ _MOST_ISOMERS = 8
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """What stereoisomers that share a SMILES differ by.
+    """The spread of energies among stereoisomers that share a SMILES.
 
     Attributes:
         mae: eV, mean over the molecules of the mean absolute deviation of their isomers from their median.

@@ -1,4 +1,4 @@
-"""What a study found, in words, a table and a page."""
+"""The results of a study, in words, a table and a page."""
 
 from __future__ import annotations
 

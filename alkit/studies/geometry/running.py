@@ -127,7 +127,7 @@ class _Molecules:
         return len(self._failed)
 
     def described(self) -> dict[str, Any]:
-        """What fits depend on besides the settings: they belong to these molecules, labels and models."""
+        """Everything fits depend on besides the settings: molecules, labels and models."""
         chosen = [self._test, *self._orders]
         content = json.dumps([[self.data.smiles[i] for i in part] for part in chosen]).encode()
         content += np.concatenate([self.values[part] for part in chosen]).tobytes()

@@ -1,4 +1,4 @@
-"""What a study compares and how: its arms, sizes and networks, as plain data."""
+"""The settings of a study: its arms, sizes and networks, as plain data."""
 
 from __future__ import annotations
 
