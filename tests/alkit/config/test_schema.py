@@ -119,7 +119,7 @@ def test_an_anchor_inside_itself_does_not_hang(tmp_path) -> None:
         ("surrogate: {learning: both}\n", "input should be 'direct' or 'delta' (given: 'both')"),
         (
             "surrogate: {geometry: dft}\n",
-            "input should be 'mmff', 'etkdg', 'xtb', 'gfn2' or 'dataset' (given: 'dft')",
+            "input should be 'mmff', 'etkdg', 'xtb', 'gfn2', 'aimnet2' or 'dataset' (given: 'dft')",
         ),
         ("surrogate: {ema: 1.0}\n", "surrogate.ema: input should be less than 1"),
     ],
