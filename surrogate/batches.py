@@ -199,7 +199,7 @@ class _Stretches:
         return self
 
     def cut(self, chosen: Tensor) -> _Cut:
-        """Those of ``(b,)`` molecules, in their order; ``chosen`` lies on the host."""
+        """Cut out the items of ``(b,)`` molecules, in their order; ``chosen`` lies on the host."""
         count = int(self._on_host[chosen].sum())
         chosen = chosen.to(self.lengths.device, non_blocking=True)
         lengths = self.lengths[chosen]

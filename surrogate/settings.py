@@ -25,8 +25,10 @@ _MOST = {"features": 2048, "interactions": 32, "gaussians": 2048, "heads": 256} 
 
 
 def pick_device(name: str) -> str:
-    """The device that a name stands for: ``cpu``, ``cuda``, ``cuda:1`` (the second GPU) or ``mps`` (Apple's).
-    ``auto`` takes a GPU where there is one.
+    """The device that a name stands for.
+
+    ``cpu``, ``cuda``, ``cuda:1`` (the second GPU) or ``mps`` (Apple's); ``auto`` takes a GPU where there is
+    one.
 
     Raises:
         SurrogateError: no such device, or a GPU is asked for and there is none.

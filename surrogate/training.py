@@ -154,8 +154,10 @@ class _Task(pl.LightningModule):
         return {"device": self.device, "dtype": exact(self.device)}
 
     def losses(self, batch: dict[str, Tensor], learning: list[int]) -> tuple[Tensor, Tensor]:
-        """``(s,)`` losses of these members, and what is to be made small: no member's depends on another's
-        weights."""
+        """``(s,)`` losses of these members, and the sum to minimise.
+
+        No member's loss depends on another's weights.
+        """
         members: list[Any] = [self.members[k] for k in learning]
         weight, forces = self._settings.forces_weight, None
         if weight:

@@ -24,6 +24,11 @@ def as_text(value: Any) -> Any:
 
 
 def device(value: str) -> str:
+    """Check the name of a device, such as ``auto`` or ``cuda:1``.
+
+    Raises:
+        ValueError: there is no such device.
+    """
     check_device(value)  # raises a ValueError
     return value
 
