@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 Ending = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]  # the last: it waits, and will go on
+_FOREIGN = re.compile(r"""[/:.%"']""")  # what a logged model's name must not have
 BEST = "best"  # the alias of a registered model's best version
 _MOST = 100  # parameters, and tags, that MLflow takes at once
 _KIND = "mlflow.experimentKind"
@@ -194,7 +196,9 @@ class Tracker:
             for one in outputs.model_outputs if outputs else []:
                 if one.step == step:
                     return one.model_id
-            model = self._client.create_logged_model(self.experiment, name=name, source_run_id=run)
+            model = self._client.create_logged_model(
+                self.experiment, name=_FOREIGN.sub("-", name), source_run_id=run
+            )
             with packed(folder, model, run) as files:
                 self._client.log_model_artifacts(model.model_id, str(files))
             self._client.finalize_logged_model(model.model_id, "READY")

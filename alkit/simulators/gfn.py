@@ -79,6 +79,11 @@ class GFNSimulator(RelaxingSimulator):
         """The package that computes, with its version."""
         return f"{self.binding} {version(self.binding)}"
 
+    @property
+    def equal_versions(self) -> tuple[str, ...]:
+        """Other packages that give the same labels: what a cache has of them is of use."""
+        return ()
+
     def check_installed(self) -> None:
         """Check that a package is installed that can compute this.
 

@@ -67,8 +67,9 @@ class LabelCache:
 
     The key of a label is built from the simulator's name and settings and, for user code, a hash of its
     source; from the molecule; and from the starting geometry. Where the simulator's ``any_start`` says that
-    its labels depend on nothing else of that geometry, its stereoisomer takes its place. Every method raises
-    `CampaignError` where the file cannot be used.
+    its labels depend on nothing else of that geometry, its stereoisomer takes its place. What another package
+    has computed counts where the simulator says that its labels are equal (``equal_versions``). Every method
+    raises `CampaignError` where the file cannot be used.
     """
 
     def __init__(self, path: Path, spec: SimulatorSpec):
@@ -76,6 +77,8 @@ class LabelCache:
         simulator = create_simulator(spec)
         self._level: Level = simulator.level
         self._recipe = _recipe(spec, simulator)
+        others = getattr(simulator, "equal_versions", ())
+        self._equal_recipes = [_recipe(spec, simulator, version) for version in others]
         self._any_start = bool(getattr(simulator, "any_start", False))
         self._owner = uuid.uuid4().hex
         if path.exists() and not path.is_file():
@@ -108,7 +111,10 @@ class LabelCache:
 
     def key(self, molecule: Molecule) -> str:
         """The key of the label that the simulator would give this molecule."""
-        digest = hashlib.sha256(f"{self._recipe}\n{molecule.smiles}".encode())
+        return self._key(molecule, self._recipe)
+
+    def _key(self, molecule: Molecule, recipe: str) -> str:
+        digest = hashlib.sha256(f"{recipe}\n{molecule.smiles}".encode())
         isomer = self._any_start and stereoisomer(molecule.smiles, molecule.numbers, molecule.positions)
         if isomer:
             digest.update(isomer.encode())
@@ -123,7 +129,11 @@ class LabelCache:
             CampaignError: it was changed after it was written.
         """
         with self._usable(), self._lock:
-            row = self._db.execute(_SELECT, (self.key(molecule),)).fetchone()
+            rows = (
+                self._db.execute(_SELECT, (self._key(molecule, recipe),)).fetchone()
+                for recipe in (self._recipe, *self._equal_recipes)
+            )
+            row = next(filter(None, rows), None)
         if row is None:
             return None
         changed = CampaignError(
@@ -214,8 +224,9 @@ class LabelCache:
         owner_file.close()
 
 
-def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
-    """All that a label depends on besides the molecule."""
+def _recipe(spec: SimulatorSpec, simulator: Simulator, version: str | None = None) -> str:
+    """All that a label depends on besides the molecule; ``version``: of the package, where another gives the
+    same labels."""
     settings: dict[str, Any] = dict(spec.settings)
     if is_dataclass(simulator) and not isinstance(simulator, type):
         settings |= asdict(simulator)  # defaults too
@@ -224,7 +235,7 @@ def _recipe(spec: SimulatorSpec, simulator: Simulator) -> str:
         settings |= {key: 0 for key in ("charge", "unpaired") if settings.get(key) == FROM_SMILES}
         if spec.kind == "ase" and not settings["unit"]:  # a setting that came later; the level names it too
             settings.pop("unit")
-    version = getattr(simulator, "version", "")
+    version = getattr(simulator, "version", "") if version is None else version
     parts = [spec.kind, *level_columns(simulator.level), version, settings, REVISION]
     return json.dumps([*parts, *_sources(simulator), *_files(settings)], sort_keys=True, default=str)
 

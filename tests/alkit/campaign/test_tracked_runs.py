@@ -77,6 +77,18 @@ def test_the_runs_say_where_they_come_from_and_what_they_mean(tiny):
     assert len(parent.outputs.model_outputs) == len(result.metrics)
 
 
+def test_a_name_with_dots_names_its_models(flat):
+    """Campaigns of a study are named after the keys that it varies, such as `proposer.kind`."""
+    Campaign(flat | {"name": "proposer.kind-pool-1"}).run()
+    client = _client(flat["tracking"]["uri"])
+    runs = _runs(client)
+    (found,) = client.search_logged_models(
+        [runs["round 0"].info.experiment_id], filter_string="name = 'proposer-kind-pool-1-round-0'"
+    )
+    assert found.source_run_id == runs["round 0"].info.run_id
+    assert client.get_registered_model("proposer.kind-pool-1").aliases
+
+
 def _datasets_have_digests(runs) -> None:
     sets = {
         name: {one.dataset.name: one.dataset for one in run.inputs.dataset_inputs}

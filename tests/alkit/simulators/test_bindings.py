@@ -25,7 +25,7 @@ from alkit.models.geometries import make_geometry
 from alkit.molecules.conformers import embed
 from alkit.simulators.base import Level, SimulatorSpec, create_simulator
 from alkit.simulators.bindings import BINDINGS, installed_binding
-from alkit.storage.label_cache import _recipe
+from alkit.storage.label_cache import LabelCache, _recipe
 
 needs_tblite = pytest.mark.skipif(find_spec("tblite") is None, reason="tblite is an extra below Python 3.12")
 needs_both = pytest.mark.skipif(
@@ -102,8 +102,8 @@ def without(tmp_path: Path) -> Callable[..., Run]:
     return build
 
 
-def test_xtb_comes_first_where_both_are_installed() -> None:
-    assert BINDINGS == ("xtb", "tblite")
+def test_the_faster_one_comes_first_where_both_are_installed() -> None:
+    assert BINDINGS == ("tblite", "xtb")
     assert installed_binding() == next(name for name in BINDINGS if _installed(name))
 
 
@@ -142,9 +142,10 @@ def test_single_points_without_xtb_fail_by_name(without) -> None:
     assert (done.stdout, done.stderr) == ("scf_not_converged\nunpaired_electrons\n", "")
 
 
-@needs_tblite
-def test_xtb_geometries_need_no_xtb(without) -> None:
-    done = without("xtb")("-c", GEOMETRY)
+@needs_both
+@pytest.mark.parametrize("missing", ["xtb", "tblite"])
+def test_xtb_geometries_are_those_of_either_binding(without, missing) -> None:
+    done = without(missing)("-c", GEOMETRY)
     geometry, numbers, positions = json.loads(done.stdout)
     expected = make_geometry("NCC=O", geometry="xtb", seed=4)
     assert geometry == "xtb"
@@ -155,12 +156,15 @@ def test_xtb_geometries_need_no_xtb(without) -> None:
     assert energies[0] == pytest.approx(energies[1], abs=1e-4)
 
 
-@needs_tblite
+@needs_both
+@pytest.mark.parametrize("missing", ["xtb", "tblite"])
 @pytest.mark.parametrize("method", ["GFN2-xTB", "GFN1-xTB"])
-def test_the_default_simulator_labels_without_xtb_at_the_same_level(without, tmp_path, method) -> None:
+def test_the_default_simulator_labels_with_either_at_the_same_level(
+    without, tmp_path, method, missing
+) -> None:
     (tmp_path / "molecules.smi").write_text("NCC=O\nCO\n")
     command = ["-m", "alkit", "label", "molecules.smi", "--method", method, "--set", "solvent=water"]
-    done = without("xtb")(*command)
+    done = without(missing)(*command)
     assert done.stderr.splitlines()[-1] == "2 labelled, 0 failed (see the column reason)."
     simulator = create_simulator(SimulatorSpec("xtb", {"method": method, "solvent": "water"}))
     for row in csv.DictReader(done.stdout.splitlines()):
@@ -179,14 +183,43 @@ def test_whose_numbers_a_kept_label_holds_is_part_of_its_key(without) -> None:
         '"recover": true, "relax": true, "solvent": "", "target": "u0", "unpaired": 0}, 2]'
     )
     recipe = _recipe(SimulatorSpec("xtb", {}), simulator)
-    assert recipe == expected.replace("VERSION", f"xtb {version('xtb')}")
+    assert recipe == expected.replace("VERSION", f"tblite {version('tblite')}")
     code = (
         "from alkit.simulators.base import SimulatorSpec, create_simulator\n"
         "from alkit.storage.label_cache import _recipe\n"
         "print(_recipe(SimulatorSpec('xtb', {}), create_simulator(SimulatorSpec('xtb', {}))))"
     )
-    done = without("xtb")("-c", code)
-    assert done.stdout.strip() == expected.replace("VERSION", f"tblite {version('tblite')}")
+    done = without("tblite")("-c", code)
+    assert done.stdout.strip() == expected.replace("VERSION", f"xtb {version('xtb')}")
+
+
+@needs_both
+def test_a_cache_of_the_other_binding_is_of_use(without, tmp_path) -> None:
+    """Caches of earlier revisions hold what xtb-python has computed."""
+    (tmp_path / "molecules.smi").write_text("CO\n")
+    keep = (
+        "from pathlib import Path\n"
+        "from alkit.molecules.conformers import embed\n"
+        "from alkit.simulators.base import SimulatorSpec, create_simulator\n"
+        "from alkit.storage.label_cache import LabelCache\n"
+        "spec, molecule = SimulatorSpec('xtb', {'method': METHOD}), embed('CO', seed=0)\n"
+        "cache = LabelCache(Path('labels.sqlite'), spec)\n"
+        "cache.put(molecule, create_simulator(spec).label(molecule))\n"
+        "cache.close()\n"
+    )
+    run = without("tblite")
+    for method in ("GFN2-xTB", "GFN1-xTB"):
+        done = run("-c", keep.replace("METHOD", repr(method)))
+        assert done.returncode == 0, done.stderr
+        spec = SimulatorSpec("xtb", {"method": method})
+        with closing(LabelCache(tmp_path / "labels.sqlite", spec)) as cache:
+            kept = cache.get(embed("CO", seed=0))
+            assert kept is not None
+            assert kept.value == pytest.approx(
+                create_simulator(spec).label(embed("CO", seed=0)).value, abs=1e-4
+            )
+    with closing(LabelCache(tmp_path / "labels.sqlite", SimulatorSpec("xtb", {"method": "GFN-FF"}))) as cache:
+        assert cache.get(embed("CO", seed=0)) is None
 
 
 @needs_tblite

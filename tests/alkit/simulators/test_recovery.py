@@ -54,9 +54,10 @@ def test_annealing_does_what_patience_alone_does_not(smiles: str, monkeypatch: p
     assert failed(XTBSimulator(**settings, max_iterations=3), molecule)[0] == "scf_not_converged"
 
 
-def test_each_scf_starts_from_the_density_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    from xtb.interface import Calculator
-
+@pytest.mark.parametrize("binding", ["xtb", "tblite"])
+def test_each_scf_starts_from_the_density_before(binding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Calculator = pytest.importorskip(f"{binding}.interface").Calculator
+    monkeypatch.setattr("alkit.simulators.xtb.installed_binding", lambda: binding)
     restarts, singlepoint = [], Calculator.singlepoint
 
     def recorded(self: Calculator, result: object = None, **more: object) -> object:
