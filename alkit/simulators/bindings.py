@@ -1,7 +1,7 @@
 """The two bindings of the GFN methods, xtb-python and tblite: which of them is installed.
 
-Either gives GFN2-xTB and GFN1-xTB to 1e-6 eV, so the binding is no part of a level of theory. tblite is the
-faster one (a label takes it 0.8 of the time), and has wheels for all Pythons; those of xtb-python end at 3.11.
+Either gives GFN2-xTB and GFN1-xTB to 1e-6 eV, so the binding is no part of a level of theory. tblite is
+faster: a label takes it 0.8 of the time. It has wheels for all Pythons; those of xtb-python end at 3.11.
 """
 
 from __future__ import annotations

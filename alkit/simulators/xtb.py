@@ -2,9 +2,9 @@
 
 Where both are installed, tblite computes GFN2-xTB and GFN1-xTB: the same numbers, sooner.
 
-A gradient of 16 atoms on one thread takes xtb-python 6 ms in a fresh API object. It takes 3 ms in a kept one, whose SCF
-restarts from the last density. With as many OpenMP threads as cores on a busy machine it takes 100 times
-that, so labels use one thread.
+A gradient of 16 atoms on one thread takes xtb-python 6 ms in a fresh API object. It takes 3 ms in a kept
+one, whose SCF restarts from the last density. With as many OpenMP threads as cores on a busy machine it
+takes 100 times that, so labels use one thread.
 """
 
 from __future__ import annotations

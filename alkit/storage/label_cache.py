@@ -225,8 +225,13 @@ class LabelCache:
 
 
 def _recipe(spec: SimulatorSpec, simulator: Simulator, version: str | None = None) -> str:
-    """All that a label depends on besides the molecule; ``version``: of the package, where another gives the
-    same labels."""
+    """All that a label depends on besides the molecule.
+
+    Args:
+        spec: of the simulator.
+        simulator: made from it.
+        version: of the package that computes; another one may give the same labels.
+    """
     settings: dict[str, Any] = dict(spec.settings)
     if is_dataclass(simulator) and not isinstance(simulator, type):
         settings |= asdict(simulator)  # defaults too
