@@ -8,7 +8,7 @@ IS_311 = $(shell $(PYTHON) -c "import sys; print(sys.version_info[:2] == (3, 11)
 CONSTRAINTS = $(if $(filter True,$(IS_311)),-c constraints.txt)
 PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
-.PHONY: install install-test demo test test-quick test-long lint bench
+.PHONY: install install-test demo test test-quick test-long lint docs bench
 
 install: $(VENV)/installed
 install-test: $(VENV)/installed-test
@@ -44,7 +44,12 @@ lint: install-test
 	$(BIN)/python tests/docstrings.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell alkit surrogate generator benchmarks campaigns docs tests README.md CHANGELOG.md CONTRIBUTING.md
+	$(BIN)/codespell alkit surrogate generator benchmarks campaigns docs examples tests README.md CHANGELOG.md CONTRIBUTING.md
+
+# Warnings are errors: links that lead nowhere, pages in no table of contents, docstrings that do not parse.
+docs: install-test
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "The site: build/docs/index.html"
 
 bench: install
 	$(BIN)/python benchmarks/end_to_end.py

@@ -1,4 +1,4 @@
-"""The networks of the GAN: a writer of tokens, and readers of graphs.
+"""The networks of the generator: a writer of tokens, and readers of graphs.
 
 Shapes: B molecules in a batch, L tokens, N nodes, E elements. There are T = E + 1 node classes (class 0 is
 "no atom") and 3 bond orders (no bond is the zero vector).

@@ -7,8 +7,8 @@ more than a distance, such as a bond order, have a row of their own below the kn
 serves both of its atoms.
 
 On a CPU the sum over neighbours runs in compiled loops, which never write a filter or a message to memory;
-they are what makes training several times faster (docs/surrogate.md). Elsewhere torch's own operators do the
-same.
+they are what makes training several times faster (docs/concepts/surrogate.md). Elsewhere torch's own
+operators do the same.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("alkit", "surrogate", "generator", "benchmarks", "campaigns", "docs", "tests")
+FOLDERS = ("alkit", "surrogate", "generator", "benchmarks", "campaigns", "docs", "examples", "tests")
 WORDS = re.compile(r"\b(told|mend|mends|mended|mending|anew|shall|hitherto)\b", re.IGNORECASE)
 OF = re.compile(r"(?:^|[.!?:] )Of [a-z]")
 RULES = ("CONTRIBUTING.md", "tests/test_prose.py")  # they name the words

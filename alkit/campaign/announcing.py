@@ -49,6 +49,7 @@ def begin(state: RoundState) -> None:
             resumed_from=f"round {stages[-1][0]}, {stages[-1][1]}" if stages else "",
             mlflow_server=mlflow.server,
             mlflow_run=mlflow.run,
+            rounds=tuple(state.ledger.metrics()),
         )
     )
     rounds = config.stop.rounds

@@ -31,6 +31,7 @@ from alkit.errors import AlkitError, CampaignError, ConfigError, LabelError, Tra
 from alkit.files import absolute
 from alkit.proposers.base import Proposer
 from alkit.reporting import campaign_report
+from alkit.reporting.live import live_listeners
 from alkit.reporting.progress import CampaignProgress
 from alkit.reporting.verdicts import TWIN
 from alkit.simulators.base import Label, Simulator
@@ -50,7 +51,7 @@ class Campaign(CampaignTables):
         simulator: an object with ``level`` and ``label``; a copy of it works in each worker. Each of the
             three takes the place of the config's section.
         callbacks: functions of a `StageEvent`, called after each stage.
-        progress: where to show progress; nowhere by default.
+        progress: where to show progress; by default a live table in a notebook, elsewhere nowhere.
 
     Raises:
         ConfigError: the config or an object cannot be used.
@@ -76,7 +77,7 @@ class Campaign(CampaignTables):
         self._acquisition = self._objects.acquisition_of(self.config)
         self.folder = absolute(self.config.campaign_folder, Path.cwd(), "folder")
         calls = announcing.calls(self._objects.callbacks, self.folder)
-        self.progress = (progress or CampaignProgress()).also(calls)
+        self.progress = (progress or CampaignProgress(listeners=live_listeners())).also(calls)
         self._given: list[str] | None = None  # candidates of the next round
         self._until: Unit | None = None
 

@@ -57,7 +57,7 @@ class CampaignTables:
     def candidates(self) -> pandas.DataFrame:
         """A row for every candidate, in the order of proposal, with its fate and the reason.
 
-        The columns are those of `alkit campaign ledger --out` (docs/ledger.md).
+        The columns are those of `alkit campaign ledger --out` (docs/reference/ledger.md).
         """
         import pandas
 

@@ -97,7 +97,7 @@ def generate(
         Path | None, typer.Option("--out", "-o", help="Output file; standard output by default.")
     ] = None,
 ) -> None:
-    """Draw molecules from a graph GAN, as SMILES, SDF or XYZ."""
+    """Draw molecules that a generator writes token by token, as SMILES, SDF or XYZ."""
     from alkit.cli.console import open_console
     from alkit.standalone.generator import generate_molecules
 

@@ -10,7 +10,7 @@ from alkit.config.types import NotTruth, PositiveFloat, PositiveInt, Section
 
 
 class PoolConfig(Section):
-    """Molecules of a SMILES file as proposals."""
+    """Molecules of a file, or the seeds."""
 
     kind: Literal["pool"] = Field(description="pool, generator, evolution, custom or mix.")
     file: Path | None = Field(None, description="SMILES file; without it, the pool is the seeds.")
@@ -25,9 +25,11 @@ class PoolConfig(Section):
 
 
 class GeneratorConfig(Section):
-    """A GAN that proposes molecules, trained on seeds and acquired molecules."""
+    """A network that writes molecules token by token, trained on seeds and labels, and against a critic."""
 
-    kind: Literal["generator"] = Field(description="generator (a GAN), pool, evolution, custom or mix.")
+    kind: Literal["generator"] = Field(
+        description="generator (writes molecules), pool, evolution, custom or mix."
+    )
     per_round: PositiveInt = Field(500, description="Molecules sampled each round.")
     steps: PositiveInt = Field(1000, description="Likelihood updates before the first round, on the seeds.")
     steps_per_round: PositiveInt = Field(
@@ -60,7 +62,7 @@ class GeneratorConfig(Section):
 
 
 class EvolutionConfig(Section):
-    """Mutation and crossover of the seeds and of earlier candidates."""
+    """Mutants and children of labelled molecules."""
 
     kind: Literal["evolution"] = Field(description="evolution (mutation, crossover), or another kind.")
     per_round: PositiveInt = Field(500, description="Children proposed each round.")
@@ -105,7 +107,7 @@ PROPOSERS: dict[str, type[Section]] = {
 
 
 class MixConfig(Section):
-    """Several proposers in one round, each with a share of its own."""
+    """Several proposers, each with its own ``per_round``."""
 
     kind: Literal["mix"] = Field(description="mix: several kinds at once.")
     parts: list[SingleProposerConfig] = Field(min_length=1, description="Proposers, each with its per_round.")

@@ -184,7 +184,7 @@ class SurrogateConfig(Section):
 
 
 class AcquisitionConfig(Section):
-    """The function that chooses a batch, with its arguments."""
+    """Which of a round's candidates are labelled: the acquisition function."""
 
     name: str = Field(description="A built-in, an installed plug-in, or './file.py:function'.")
     settings: dict[str, Any] = Field(
@@ -234,7 +234,7 @@ class StopConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where MLflow keeps the campaign's runs."""
+    """Where MLflow keeps the campaign and its rounds."""
 
     uri: str = Field("sqlite:///mlflow.db", description="MLflow store; tracking: none keeps nothing there.")
     experiment: str = Field("alkit", description="MLflow experiment.")
@@ -275,7 +275,7 @@ class CampaignConfig(Section):
         default_factory=lambda: TargetSetConfig.model_validate({}),
         description="What the surrogate must be good at; none: the candidates of the round.",
     )
-    proposer: ProposerConfig
+    proposer: ProposerConfig = Field(description="What a round's candidates come from; a kind with its keys.")
     surrogate: SurrogateConfig = Field(default_factory=lambda: SurrogateConfig.model_validate({}))
     acquisition: AcquisitionConfig = Field(default_factory=lambda: AcquisitionConfig(name="bias"))
     batch_size: PositiveInt = Field(50, description="Molecules acquired each round.")
@@ -384,7 +384,7 @@ class CampaignConfig(Section):
 
     @property
     def generator(self) -> GeneratorConfig | None:
-        """The settings of the GAN, where there is one."""
+        """The settings of the generator, where there is one."""
         return next((part for part in self.proposers if isinstance(part, GeneratorConfig)), None)
 
     @property

@@ -83,7 +83,7 @@ class DaskEngine(Engine):
             if address is not None and not _is_encrypted(address):
                 warnings.warn(
                     f"The Dask scheduler at {address} is reached without TLS: whoever reaches it can run "
-                    "code as you (docs/security.md).",
+                    "code as you (docs/reference/security.md).",
                     stacklevel=2,
                 )
             try:

@@ -1,4 +1,4 @@
-"""The graph GAN in a campaign: what it learns from each round, and its proposals."""
+"""The generator in a campaign: what it learns from each round, and its proposals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GANProposer:
-    """Different molecules drawn from a trained graph GAN, none of which it was trained on."""
+    """Different molecules drawn from a trained generator, none of which it was trained on."""
 
     gan: GraphGAN
 

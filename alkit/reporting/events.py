@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ class CampaignBegins:
         resumed_from: the last finished stage; empty for a new campaign.
         mlflow_server: the command that serves the MLflow store; empty where a server has it.
         mlflow_run: the address of the campaign's run there.
+        rounds: the metrics of those that are evaluated already.
     """
 
     event: ClassVar[str] = "campaign_begins"
@@ -49,6 +50,7 @@ class CampaignBegins:
     resumed_from: str
     mlflow_server: str
     mlflow_run: str
+    rounds: Sequence[RoundMetrics] = ()
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -348,4 +350,4 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value

@@ -57,7 +57,7 @@ def missing_lever(config: CampaignConfig, metrics: Sequence[Mapping[str, Any]]) 
         return ""
     said = " ".join(f"--set {key}={value}" for key, value in keys.items())
     why = "a baseline" if "surrogate.learning" in keys else "more of what the baseline says"
-    return f"What is missing: {why}. In a new folder, try {said} (docs/baselines.md)."
+    return f"What is missing: {why}. In a new folder, try {said} (docs/how_to/delta_and_baselines.md)."
 
 
 def _cheaper_than(own: str) -> str:

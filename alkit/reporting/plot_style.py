@@ -7,7 +7,9 @@ every series has a marker and a dash of its own too.
 
 from __future__ import annotations
 
+import io
 import re
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,24 +92,43 @@ def save(drawn: Figure, path: Path, *, legend: int = 0) -> Path:
         path: of the file; its ending is the format.
         legend: columns of the legend below the axes; 0 for none.
     """
-    if legend and any(axes.get_legend_handles_labels()[0] for axes in drawn.axes):
-        drawn.legend(loc="outside lower center", ncols=legend, frameon=False, fontsize=FONT, handlelength=2.6)
-    for text in drawn.findobj(Text):
-        text.set_fontsize(FONT)
-        text.set_color(INK)
-    # `savefig` lays a figure out twice and draws it twice; these do both once, in half the time.
-    drawn.dpi = _DPI
+    _finish(drawn, legend)
     if path.suffix == ".svg":
-        drawn.set_facecolor("none")
-        # Text stays text, and two runs write one and the same file.
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem}):
-            replace_file(path, lambda part: FigureCanvasSVG(drawn).print_svg(part, metadata={"Date": None}))
+        replace_file(path, lambda part: _print_svg(drawn, part, path.stem))
     elif path.suffix == ".png":
         drawn.set_facecolor("white")
         replace_file(path, FigureCanvasAgg(drawn).print_png)
     else:
         replace_file(path, lambda part: drawn.savefig(part, facecolor="white"))
     return path
+
+
+def svg_text(drawn: Figure, *, legend: int = 0) -> str:
+    """The figure as SVG for HTML that has no `style.css`, such as a notebook's: ink is the text's colour."""
+    _finish(drawn, legend)
+    buffer = io.BytesIO()
+    _print_svg(drawn, buffer, uuid.uuid4().hex)
+    text = buffer.getvalue().decode()
+    return text[text.index("<svg") :].replace(INK, "currentColor")
+
+
+def _finish(drawn: Figure, legend: int) -> None:
+    if legend and any(axes.get_legend_handles_labels()[0] for axes in drawn.axes):
+        drawn.legend(loc="outside lower center", ncols=legend, frameon=False, fontsize=FONT, handlelength=2.6)
+    for text in drawn.findobj(Text):
+        text.set_fontsize(FONT)
+        text.set_color(INK)
+    drawn.dpi = _DPI
+
+
+def _print_svg(drawn: Figure, target: Any, salt: str) -> None:
+    """Text stays text, and two runs with one ``salt`` write one and the same file.
+
+    `savefig` lays a figure out twice and draws it twice; this does both once, in half the time.
+    """
+    drawn.set_facecolor("none")
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        FigureCanvasSVG(drawn).print_svg(target, metadata={"Date": None})
 
 
 def save_both(drawn: Figure, path: Path, *, legend: int = 0) -> Path:

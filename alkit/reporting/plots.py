@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from alkit.properties import ENERGY, Quantity
@@ -30,6 +31,26 @@ def learning_curve(
     quantity: Quantity = ENERGY,
     twin: Sequence[Mapping[str, float]] = (),
 ) -> None:
+    """Write the figure of `learning_curve_figure` as SVG and PNG.
+
+    Args:
+        metrics: of every round.
+        half_widths: ``(rounds,)`` of the intervals; infinite where there is none.
+        path: of the file.
+        quantity: name and unit of the labels.
+        twin: metrics of the random twin's rounds.
+    """
+    drawn = learning_curve_figure(metrics, half_widths, quantity=quantity, twin=twin)
+    look.save_both(drawn, path, legend=2)
+
+
+def learning_curve_figure(
+    metrics: Sequence[Mapping[str, float]],
+    half_widths: Sequence[float],
+    *,
+    quantity: Quantity = ENERGY,
+    twin: Sequence[Mapping[str, float]] = (),
+) -> Figure:
     """Plot errors against labels: test MAE with its interval, and the 95 % quantile.
 
     Also shown are trivial baselines of the same labels, and the MAE of a random twin. Energies are in
@@ -38,8 +59,7 @@ def learning_curve(
     Args:
         metrics: of every round.
         half_widths: ``(rounds,)`` of the intervals; infinite where there is none.
-        path: of the file.
-        quantity: name and unit of the labels.
+        quantity: what the labels are.
         twin: metrics of the random twin's rounds.
     """
     drawn, axes = look.figure(height=look.HEIGHT + 0.4)
@@ -70,7 +90,7 @@ def learning_curve(
         right.set_ylabel("kcal/mol")
         right.tick_params(which="both", colors=look.INK, labelsize=look.FONT)
         look.plain_ticks(right.yaxis)
-    look.save_both(drawn, path, legend=2)
+    return drawn
 
 
 def front(values: NDArray, best: NDArray, rounds: NDArray, headings: Sequence[str], path: Path) -> None:

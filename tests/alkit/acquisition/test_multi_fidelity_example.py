@@ -1,4 +1,4 @@
-"""docs/examples/multi_fidelity.py runs as a user's file does, and does what it says."""
+"""examples/multi_fidelity.py runs as a user's file does, and does what it says."""
 
 from pathlib import Path
 

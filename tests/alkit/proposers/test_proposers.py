@@ -20,7 +20,7 @@ from alkit.proposers.registry import adapt_proposer
 from alkit.testing import check_proposer
 
 MOLECULES = tuple(seed_molecules()[:80])
-EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "smiles_language_model.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "smiles_language_model.py"
 
 
 def context(seed=0, **given):

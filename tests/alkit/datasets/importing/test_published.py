@@ -13,7 +13,7 @@ from alkit.cli.app import main
 from alkit.datasets import Dataset
 from alkit.molecules.conformers import embed
 
-DOCS = Path(__file__).parents[4] / "docs" / "own_data.md"
+DOCS = Path(__file__).parents[4] / "docs" / "how_to" / "published_data_sets.md"
 # Free atoms with all electrons, Hartree, so that totals are of the size that DFT gives.
 CORE = {1: -0.1067, 6: -36.05, 7: -51.97, 8: -71.30}
 
