@@ -47,6 +47,7 @@ CAMPAIGN = {
     "how_to/mlflow",
     "how_to/notebook",
     "how_to/own_data",
+    "how_to/parts",
     "how_to/properties",
 }
 LONG = {"concepts/generator"}
@@ -179,6 +180,7 @@ SETUPS: dict[str, Callable[[Path], None]] = {
     "how_to/mlflow": run_my_campaign,
     "how_to/notebook": write_first_notebook,
     "how_to/own_data": write_energies,
+    "how_to/parts": write_smiles,
     "how_to/properties": write_solubilities,
     "how_to/schnetpack_and_ase": write_model,
     "reference/engines": write_cluster,

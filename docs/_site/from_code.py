@@ -28,6 +28,7 @@ PAGES = {
 }
 BELOW = {"contributing/index": "\n```{toctree}\n:hidden:\n\narchitecture\n```\n"}
 _MADE = re.compile(r"^<!-- made: (\w+) -->$", re.M)
+_ARRAY = re.compile(r"~?numpy\.ndarray\[tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[~?numpy\.(\w+)\]\]")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 
 
@@ -142,7 +143,7 @@ def _type(annotation: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
 
 
 def _first_paragraph(section: type[BaseModel]) -> str:
@@ -198,7 +199,9 @@ def _link(target: str, here: Path, page: Path) -> str:
     """A link as the site has it: files that are pages here, and files outside of docs/ at their place."""
     file, mark, anchor = target.partition("#")
     path = Path(os.path.normpath(here / file))
-    pages = {ROOT / origin: name for name, origin in PAGES.items()} | {ROOT / "README.md": "index"}
+    if path == ROOT / "README.md":
+        return "/index.md"
+    pages = {ROOT / origin: name for name, origin in PAGES.items()}
     if path in pages:
         return f"/{pages[path]}.md{mark}{anchor}"
     docs = ROOT / "docs"
@@ -209,7 +212,19 @@ def _link(target: str, here: Path, page: Path) -> str:
     return os.path.relpath(path, docs / page) if path.is_file() else target
 
 
+def _signature(
+    app: Sphinx, what: str, name: str, one: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Arrays by their type alone, and nothing of a protocol's ``*args``."""
+
+    def short(text: str | None) -> str | None:
+        return text and _ARRAY.sub(r"NDArray[\1]", text)
+
+    return "" if signature == "(*args, **kwargs)" else short(signature), short(returned)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", _read)
+    app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
