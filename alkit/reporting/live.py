@@ -95,7 +95,8 @@ class LiveTable:
             self._rounds[event.twin].append(event.metrics)
             self._draw(Quantity("label", event.unit, event.accuracy is not None))
         elif isinstance(event, Message):
-            self._messages = [*self._messages, event.text][-_MOST_MESSAGES:]
+            others = [text for text in self._messages if text != event.text]  # rounds repeat them
+            self._messages = [*others, event.text][-_MOST_MESSAGES:]
         elif isinstance(event, CampaignEnds):
             self._ending = f"{event.outcome}{event.reason and f': {event.reason}'}"
 

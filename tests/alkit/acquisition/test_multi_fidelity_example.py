@@ -11,7 +11,7 @@ from alkit.acquisition import Pool, RoundContext, resolve, select
 from alkit.acquisition.base import needs
 from alkit.plugins import load_code
 
-NAME = f"{Path(__file__).parents[3] / 'docs' / 'examples' / 'multi_fidelity.py'}:MultiFidelity"
+NAME = f"{Path(__file__).parents[3] / 'examples' / 'multi_fidelity.py'}:MultiFidelity"
 
 
 def choose(cost: np.ndarray) -> list[int]:

@@ -1,4 +1,4 @@
-"""What docs/simulators.md shows can be made as it stands."""
+"""The simulators that the docs show can be made as they stand."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,9 @@ from alkit.molecules.conformers import embed
 from alkit.simulators import SimulatorSpec, create_simulator
 
 ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "simulators.md").read_text(), flags=re.S)
+PAGES = ("reference/simulators.md", "how_to/own_simulator.md")
+TEXT = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in PAGES)
+BLOCKS = [block for block in re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.S) if "./mine.py" not in block]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -24,7 +26,7 @@ def test_the_simulators_of_the_docs(block: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_free_atom_of_the_example_that_fails_is_the_elements_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = f"{ROOT / 'docs' / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
+    kind = f"{ROOT / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
     simulator = create_simulator(SimulatorSpec(kind, {"target": "energy"}))
 
     def fails(*_: object, **__: object) -> None:
@@ -38,7 +40,7 @@ def test_a_free_atom_of_the_example_that_fails_is_the_elements_fault(monkeypatch
 
 def test_the_pyscf_example_computes() -> None:
     pytest.importorskip("pyscf", reason="pyscf is the example's, not alkit's")
-    kind = f"{ROOT / 'docs' / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
+    kind = f"{ROOT / 'examples' / 'pyscf_b3lyp.py'}:B3LYP"
     simulator = create_simulator(SimulatorSpec(kind, {"target": "energy", "basis": "6-31g(d,p)"}))
     # H2 at B3LYP is bound by 4.7 eV, in a small basis by a little more or less.
     assert simulator.label(embed("[H][H]", geometry="etkdg", seed=0)).value == pytest.approx(-4.7, abs=0.3)
