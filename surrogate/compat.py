@@ -2,7 +2,7 @@
 
 schnetpack 2.0.4 (the newest for Python 3.11) imports ``T_co`` from ``torch.utils.data.dataloader``, which
 later torch renamed to ``_T_co``. The name only serves a type annotation there. Its parser of ORCA's files
-calls ``logging.basicConfig`` on import, which would print the INFO lines of every library: a handler that is
+calls ``logging.basicConfig`` on import, which would print the INFO lines of every library. A handler that is
 there already keeps it from that.
 """
 
