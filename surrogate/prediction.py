@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -50,3 +51,17 @@ class Prediction:
         """
         half = self.calibration.quantile(level) * self.std
         return self.mean - half, self.mean + half
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """The predictions of several lists of molecules by one surrogate as those of one list.
+
+    Args:
+        parts: at least one.
+    """
+    return replace(
+        parts[0],
+        samples=np.concatenate([part.samples for part in parts], axis=1),
+        std=np.concatenate([part.std for part in parts]),
+        embeddings=np.concatenate([part.embeddings for part in parts]),
+    )

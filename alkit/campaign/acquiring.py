@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ from alkit.acquisition.base import Pool, RoundContext, needs, on_soap, select
 from alkit.baselines.base import create_baseline
 from alkit.campaign import target_set
 from alkit.campaign.acquired import LEVEL
+from alkit.campaign.candidates import reject
 from alkit.campaign.predictions import read_predictions, save_predictions
 from alkit.campaign.proposing import recorded, save_values
 from alkit.config.proposer import PoolConfig
@@ -20,6 +22,7 @@ from alkit.errors import CampaignError, ConfigError, words_of
 from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
 from alkit.molecules.free_atoms import ATOM_ENERGIES
+from alkit.molecules.molecule import atom_count
 from alkit.properties import is_energy
 from alkit.storage.ledger import Candidate
 from alkit.storage.round_files import PREDICTIONS_FILE
@@ -29,11 +32,15 @@ from surrogate.low_rank import Covariance
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
+    from alkit.reporting.progress import Advance
+    from surrogate import Prediction
+    from surrogate.fitting import Surrogate
 
 
 _METHOD = "GFN2-xTB"
 _FEWEST_TIMED = 10
 _SHARE_OF_SPREAD = 0.1
+_TOGETHER = 4096  # molecules whose graphs are made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +114,16 @@ def needs_soap(state: RoundState) -> bool:
     return on_soap(state.acquisition, state.config.acquisition.features)
 
 
+def needs_geometry(state: RoundState) -> bool:
+    """Whether candidates need a geometry before they are chosen.
+
+    Networks on SMILES alone do not: only what is chosen is placed then, to be labelled.
+    """
+    builder = state.molecules.builder
+    sees = builder.settings.mode == "3d" or bool(builder.needed) or builder.geometry == "dataset"
+    return sees or needs_soap(state) or needs_xtb_energy(state)
+
+
 def counted_labels(state: RoundState, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
     """Training and validation labels up to this round, or another: the labels that the campaign counts."""
     last = state.round if up_to_round is None else up_to_round
@@ -124,10 +141,7 @@ def xtb_energies(state: RoundState) -> dict[str, float]:
     smiles = [c.smiles for c in (*screened, *(c for c, _ in counted_labels(state)))]
     with state.progress.steps(f"{_METHOD} of candidates", len(smiles)) as advance:
         failed = state.molecules.place(smiles, advance, also=(GFN2,))
-    for candidate in screened:
-        if error := failed.get(candidate.smiles):
-            reason, detail = words_of(error)
-            state.ledger.mark(candidate.id, "rejected", reason=reason, detail=detail)
+    reject(state.ledger, screened, failed)
     return {one: state.molecules.gfn2_energy(one) for one in smiles if one not in failed}
 
 
@@ -208,7 +222,7 @@ def _pending(state: RoundState) -> tuple[str, ...]:
 def _expected_seconds(state: RoundState, smiles: tuple[str, ...]) -> NDArray[np.float64]:
     """``(n,)`` seconds a label should take: a power law in the number of atoms, fitted to labels so far."""
     timed = [(atoms, seconds) for atoms, seconds in state.ledger.label_seconds() if seconds > 0]
-    sizes = np.array([len(state.molecules.molecule(one).numbers) for one in smiles], dtype=np.float64)
+    sizes = np.array([atom_count(one) for one in smiles], dtype=np.float64)
     atoms, seconds = np.array(timed, dtype=np.float64).reshape(-1, 2).T
     if len(timed) < _FEWEST_TIMED or np.ptp(atoms) == 0:
         return np.full(len(smiles), seconds.mean() if len(timed) else 1.0)
@@ -231,13 +245,7 @@ def predict(state: RoundState) -> None:
         return
     known = [candidate for candidate, _ in counted_labels(state)]
     with state.progress.steps("predicting", len(screened) + len(known)) as advance:
-        device = state.config.surrogate.device
-        pool = ensemble.predict(
-            state.molecules.graphs(c.smiles for c in screened), device=device, on_batch=advance
-        )
-        labelled = ensemble.predict(
-            state.molecules.graphs(c.smiles for c in known), device=device, on_batch=advance
-        )
+        pool, labelled = (_predicted(state, ensemble, part, advance) for part in (screened, known))
     arrays = {
         "ids": np.array([c.id for c in screened], dtype=np.int64),
         "samples": pool.samples,
@@ -259,10 +267,26 @@ def predict(state: RoundState) -> None:
     save_predictions(state, arrays)
 
 
+def _predicted(
+    state: RoundState, ensemble: Surrogate, candidates: Sequence[Candidate], advance: Advance
+) -> Prediction:
+    """Predictions of many molecules, of whose graphs few are in memory at a time."""
+    from surrogate.prediction import joined
+
+    smiles, device = [one.smiles for one in candidates], state.config.surrogate.device
+    parts = [smiles[start : start + _TOGETHER] for start in range(0, len(smiles), _TOGETHER)] or [[]]
+    return joined(
+        [ensemble.predict(state.molecules.graphs(p), device=device, on_batch=advance) for p in parts]
+    )
+
+
 def acquire(state: RoundState) -> None:
-    """Let the acquisition function choose the batch."""
+    """Let the acquisition function choose the batch; what has no geometry fails."""
     arrays = read_predictions(state)
     # The function may ask for more since it was changed.
+    if needs_geometry(state) and _reject_unplaced(state):
+        predict(state)
+        arrays = read_predictions(state)
     wanted = {"xtb_energy": needs_xtb_energy(state), "covariance_factors": needs_covariance(state)}
     if any(needed and name not in arrays for name, needed in wanted.items()):
         predict(state)
@@ -275,8 +299,21 @@ def acquire(state: RoundState) -> None:
     picked = select(acquisition, name, asked.pool, asked.context, state.config.batch_size)
     save_values(state, asked.pool, scores)
     chosen = {int(asked.offered[index]) for index in picked}
+    failed = state.molecules.place([asked.screened[index].smiles for index in sorted(chosen)])
     for index, candidate in enumerate(asked.screened):
-        state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
+        if index in chosen and (error := failed.get(candidate.smiles)):
+            reason, detail = words_of(error)
+            state.ledger.mark(candidate.id, "failed", reason=reason, detail=detail)
+        else:
+            state.ledger.mark(candidate.id, "acquired" if index in chosen else "not_acquired")
+
+
+def _reject_unplaced(state: RoundState) -> bool:
+    """Reject screened candidates without a geometry; whether there was one."""
+    screened = state.ledger.candidates(round_=state.round, status=("screened",))
+    failed = state.molecules.place([candidate.smiles for candidate in screened])
+    reject(state.ledger, screened, failed)
+    return bool(failed)
 
 
 def question(state: RoundState, arrays: dict[str, NDArray]) -> Question:

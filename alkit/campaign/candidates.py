@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from alkit.campaign.domain import Domain
-from alkit.errors import DataError
+from alkit.errors import DataError, LabelError, words_of
 from alkit.molecules.molecule import canonical, without_stereo
 from alkit.storage.ledger import Candidate, Ledger, Role
 from alkit.storage.words import reason_and_rule
@@ -82,6 +82,16 @@ def settled(ledger: Ledger) -> set[str]:
     """Molecules that need not be proposed again: labelled, failed, or rejected for what they are."""
     rejected = {c.smiles for c in ledger.candidates(status=("rejected",)) if c.reason != "repeated"}
     return set(ledger.known()) | rejected
+
+
+def reject(
+    ledger: Ledger, candidates: Iterable[Candidate], failed: Mapping[str, LabelError | DataError]
+) -> None:
+    """Reject candidates that have no geometry, or no baseline, for the reason that is known by SMILES."""
+    for candidate in candidates:
+        if error := failed.get(candidate.smiles):
+            reason, detail = words_of(error)
+            ledger.mark(candidate.id, "rejected", reason=reason, detail=detail)
 
 
 def in_domain(smiles: Iterable[str], domain: Domain) -> list[str]:

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from alkit.datasets import Dataset
     from surrogate import Graph
 
+_KEPT = 20_000  # graphs in memory, of 10 to 20 kB each
+
 
 class MoleculeStore:
     """The molecules of one campaign.
 
     Geometries are kept in the ledger, baselines in the cache that campaigns share: both are computed once.
-    Graphs and SOAP features, quick to compute again, are kept in memory.
+    Graphs and SOAP features, quick to compute again, are kept in memory, of graphs a limited number.
     """
 
     def __init__(
@@ -224,8 +226,12 @@ class MoleculeStore:
         for key in keys:
             if key not in self._graphs:
                 molecule = self.molecule(key) if self.builder.settings.mode == "3d" else key
-                self._graphs[key] = self.builder.graph(molecule, self.readings(key, needed))
-            graphs.append(self._graphs[key])
+                graph = self.builder.graph(molecule, self.readings(key, needed))
+                if len(self._graphs) < _KEPT:
+                    self._graphs[key] = graph
+            else:
+                graph = self._graphs[key]
+            graphs.append(graph)
             if on_graph:
                 on_graph(1)
         return graphs

@@ -1,8 +1,9 @@
 """The screen stage: drop candidates that cannot be labelled or teach nothing, each with a reason."""
 
 from alkit.campaign import candidates
+from alkit.campaign.acquiring import needs_geometry
 from alkit.campaign.round_state import RoundState
-from alkit.errors import words_of
+from alkit.errors import DataError, LabelError, words_of
 from alkit.storage.ledger import Status
 
 
@@ -18,8 +19,10 @@ def screen(state: RoundState) -> None:
         if not verdict.reason:
             seen.add(verdict.smiles)
     accepted = [verdict.smiles for verdict in verdicts if not verdict.reason]
-    with state.progress.steps("screening", len(accepted)) as advance:
-        failed = state.molecules.place(accepted, advance)
+    failed: dict[str, LabelError | DataError] = {}
+    if needs_geometry(state):
+        with state.progress.steps("screening", len(accepted)) as advance:
+            failed = state.molecules.place(accepted, advance)
     for candidate, verdict in zip(proposed, verdicts, strict=True):
         reason, detail = verdict.reason, verdict.detail
         if not reason and (error := failed.get(verdict.smiles)):

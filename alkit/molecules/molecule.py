@@ -129,6 +129,12 @@ def with_hydrogens(smiles: str) -> Any:
     return Chem.AddHs(_parse(smiles, ions=True))
 
 
+def atom_count(smiles: str) -> int:
+    """The number of atoms of ``smiles``, hydrogens included."""
+    molecule = _parse(smiles, ions=True)
+    return int(molecule.GetNumAtoms(onlyExplicit=False))
+
+
 def _parse(smiles: str, *, ions: bool = False) -> Any:
     """An RDKit molecule, or the `DataError` that says why there is none."""
     if not isinstance(smiles, str) or not smiles.strip():

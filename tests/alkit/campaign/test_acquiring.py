@@ -264,3 +264,41 @@ def test_validate_says_it_too(small, write_config, tmp_path, capsys):
     )
     with pytest.raises(ConfigError, match="needs is 'xtb_energy'; it is a tuple of xtb_energy, members"):
         Campaign(config).check()
+
+
+def test_networks_on_smiles_place_what_they_choose_alone(small, tmp_path) -> None:
+    """A molecule that has no geometry fails when it is chosen; the others never get one."""
+    impossible = "C[C@]12C[C@]1(C)C2"  # stereo that no such ring can have
+    with (tmp_path / "pool.smi").open("a") as file:
+        file.write(f"{impossible}\n")
+    (tmp_path / "rule.py").write_text(
+        "import numpy as np\n"
+        "def score(pool, context):\n"
+        f"    return np.array([10.0 if one == {impossible!r} else -len(one) for one in pool.smiles])\n"
+    )
+    small["domain"]["max_heavy_atoms"] = 6
+    small["surrogate"]["mode"] = "2d"
+    small["acquisition"] = {"name": f"{tmp_path}/rule.py:score"}
+    result = Campaign(small).run()
+    _, ledger = open_campaign(result.folder)
+    with contextlib.closing(ledger):
+        fates = {one.smiles: (one.status, one.reason) for one in ledger.candidates(round_=1)}
+        placed = {smiles for smiles in fates if ledger.geometry(smiles, "mmff") is not None}
+    assert fates.pop(impossible) == ("failed", "embed_failed")
+    labelled = {smiles for smiles, (status, _) in fates.items() if status == "labelled"}
+    passed = {smiles for smiles, (status, _) in fates.items() if status in ("labelled", "not_acquired")}
+    assert len(labelled) == 3
+    assert labelled <= placed < passed
+
+
+def test_predictions_in_parts_are_those_of_all(small, tmp_path, monkeypatch) -> None:
+    result = Campaign(small).run()
+    with np.load(result.folder / "rounds" / "01" / "predictions.npz") as arrays:
+        expected = dict(arrays)
+    monkeypatch.setattr("alkit.campaign.acquiring._TOGETHER", 3)
+    monkeypatch.setattr("alkit.campaign.molecule_store._KEPT", 2)
+    again = Campaign(small | {"folder": str(tmp_path / "again")}).run()
+    with np.load(again.folder / "rounds" / "01" / "predictions.npz") as arrays:
+        assert arrays.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-6)
