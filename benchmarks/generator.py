@@ -46,6 +46,7 @@ from alkit.reporting.plots import make_up
 from alkit.reporting.progress import CampaignProgress
 from alkit.simulators.xtb import XTBSimulator
 from generator import GeneratorSettings, GraphGAN, metrics
+from generator.settings import NOVELTY_STEPS
 from surrogate import Ensemble, ModelSettings, TrainingSettings
 
 SMILES = DATA.parent / "qm9_smiles.txt.gz"
@@ -85,14 +86,15 @@ def trained(
     path, clock = folder / f"gan_{seed}.pt", folder / f"gan_{seed}.minutes"
     if path.exists() and clock.exists():
         kept = GraphGAN.load(path)
-        if kept.settings == GeneratorSettings() and kept.total_steps == STEPS + ADVERSARIAL:
+        if kept.settings == GeneratorSettings() and kept.total_steps == STEPS + NOVELTY_STEPS:
             return kept, float(clock.read_text())
     gan = GraphGAN(GeneratorSettings(), seed=seed)
-    with progress, progress.steps(f"training, seed {seed}", STEPS + ADVERSARIAL) as advance:
+    with progress, progress.steps(f"training, seed {seed}", STEPS + NOVELTY_STEPS) as advance:
         history = gan.fit(
             learned,
             steps=STEPS,
-            adversarial_steps=ADVERSARIAL,
+            novelty_steps=NOVELTY_STEPS,
+            adversarial_steps=0,
             seed=seed,
             on_progress=lambda done, total: advance(1),
         )
@@ -195,7 +197,7 @@ def from_few(molecules: Molecules, arguments: Any, progress: CampaignProgress) -
     for seed in arguments.seeds:
         learned, held_out = molecules.split(seed, 200)
         gan = GraphGAN(GeneratorSettings(), seed=seed)
-        history = gan.fit(learned, steps=1000, adversarial_steps=60, seed=seed)
+        history = gan.fit(learned, steps=1000, novelty_steps=NOVELTY_STEPS, adversarial_steps=0, seed=seed)
         draws, rate = drawn(gan, DRAWN, seed)
         row = {"row": f"200 molecules, seed {seed}", **judged(draws, learned, held_out, molecules.list)}
         yield row | {"per_second": rate, "minutes": history.seconds / 60}
@@ -262,7 +264,7 @@ def by_collapse(molecules: Molecules, arguments: Any, progress: CampaignProgress
     likely = GraphGAN(GeneratorSettings(), seed=0)
     likely.fit(learned, steps=STEPS, adversarial_steps=0, seed=0)
     likely.save(arguments.out / "likely.pt")
-    alone = {"novelty_weight": 0.0, "strangeness_weight": 0.0, "divergence_weight": 0.0}
+    alone = {"strangeness_weight": 0.0, "divergence_weight": 0.0}
     cases: dict[str, tuple[bool, bool, dict[str, float]]] = {  # from likelihood, batch-aware, settings
         "critic alone, no likelihood": (False, False, alone),
         "batch-aware critic, no likelihood": (False, True, alone),
@@ -270,12 +272,8 @@ def by_collapse(molecules: Molecules, arguments: Any, progress: CampaignProgress
         "likelihood, plain critic": (True, False, alone),
         "likelihood, batch-aware critic": (True, True, alone),
         "the same, anchored": (True, True, alone | {"divergence_weight": 1.0}),
-        "the same, novelty rewarded": (
-            True,
-            True,
-            alone | {"divergence_weight": 1.0, "novelty_weight": 57.0},
-        ),
-        "all": (True, True, {}),
+        "novelty": (True, True, {}),
+        "novelty, then the critic, anchored": (True, True, {}),
     }
     for name, (start, aware, settings) in cases.items():
         gan = GraphGAN.load(arguments.out / "likely.pt") if start else GraphGAN(GeneratorSettings(), seed=0)
@@ -284,10 +282,11 @@ def by_collapse(molecules: Molecules, arguments: Any, progress: CampaignProgress
             with torch.no_grad():  # then it adds nothing, whatever the batch
                 for part in gan._critic.spread.parameters():
                     part.zero_().requires_grad_(False)
-        updates = 0 if name == "likelihood alone" else ADVERSARIAL
+        novelty = NOVELTY_STEPS if name.startswith("novelty") else 0
+        updates = 0 if name in ("likelihood alone", "novelty") else ADVERSARIAL
         if not start:
             gan.fit(learned[:1000], steps=1, adversarial_steps=0, seed=0)
-        gan.fit(learned, steps=1, adversarial_steps=updates, seed=0)
+        gan.fit(learned, steps=1, novelty_steps=novelty, adversarial_steps=updates, seed=0)
         yield {"row": name, **judged(gan.sample(DRAWN, seed=0), learned, held_out, molecules.list)}
 
 

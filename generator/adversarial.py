@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from generator.graphs import GraphSet
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, gradient_penalty, one_hot
+from generator.novelty import WeightedDraws
 from generator.sampling import draw_tokens, read_back
 from generator.settings import GeneratorSettings
 from generator.steering import Steering
@@ -60,7 +61,6 @@ class Game:
         with torch.no_grad():
             moved = likelihood - self.anchor.log_likelihood(*written)
             rewards = self.settings.critic_weight * standardized(self.critic(*fake))
-            rewards -= self.settings.novelty_weight * known
             rewards -= self.settings.strangeness_weight * strange
             rewards -= self.settings.divergence_weight * moved
             if self.head is not None:
@@ -94,7 +94,7 @@ class Game:
         return one_hot(torch.from_numpy(nodes), torch.from_numpy(bonds), classes)
 
 
-def pick(graphs: GraphSet, count: int, random: torch.Generator) -> Any:
+def pick(graphs: GraphSet | WeightedDraws, count: int, random: torch.Generator) -> Any:
     """`(count,)` rows, drawn by weight with replacement."""
     weights = torch.from_numpy(graphs.weights)
     return torch.multinomial(weights, count, replacement=True, generator=random).numpy()

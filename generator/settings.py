@@ -15,6 +15,7 @@ _WHOLE = {
     "hidden": (4, 4096),
     "batch_size": (8, 65536),
 }
+NOVELTY_STEPS = 200  # novelty updates that are enough, whatever the training set
 _RATES = ("learning_rate", "adversarial_rate")
 _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence_weight")
 
@@ -23,7 +24,8 @@ _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence
 class GeneratorSettings:
     """Settings of the generator: what it can draw, and how it learns.
 
-    The four weights say what rewards a draw in adversarial updates; each is 0 or more.
+    Critic, strangeness and divergence weights say what rewards a draw in adversarial updates. Each weight is 0
+    or more.
 
     Args:
         max_atoms: largest number of heavy atoms, 2 to 64.
@@ -35,9 +37,10 @@ class GeneratorSettings:
         learning_rate: Adam's step size for likelihood, above 0 and at most 1.
         adversarial_rate: Adam's step size for adversarial updates, above 0 and at most 1.
         critic_weight: rewards the critic's opinion of the draw.
-        novelty_weight: rewards a draw that is no training molecule.
+        novelty_weight: nats that the most likely molecules lose against the least likely ones in novelty
+            updates.
         strangeness_weight: rewards a draw without ring patterns that no training molecule has.
-        divergence_weight: rewards a draw near the generator of the likelihood updates.
+        divergence_weight: rewards a draw near the generator that these updates start from.
         likely_share: share of draws, 0 to 1, that come from the generator of the likelihood updates; none
             where draws are steered.
 

@@ -35,6 +35,7 @@ from generator.errors import GeneratorError
 from generator.graphs import GraphSet, largest_valences, read_training_set
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, reset_parameters
+from generator.novelty import weighted_draws, written_likelihood
 from generator.rings import ring_patterns
 from generator.sampling import draw_mixed, stream
 from generator.settings import GeneratorSettings
@@ -44,6 +45,7 @@ _FORMAT = 2
 _AVERAGING = 0.995
 _CHECK_EVERY = 50
 _BLOWN_UP = 1e6
+_NOVELTY_RATE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class GraphGAN:
         smiles: Sequence[str],
         *,
         steps: int,
+        novelty_steps: int = 0,
         adversarial_steps: int = 200,
         seed: int,
         weights: Sequence[float] | None = None,
@@ -119,7 +122,8 @@ class GraphGAN:
         Args:
             smiles: neutral, connected molecules in the alphabet and size of the settings; 20 or more.
             steps: likelihood updates, at least 1.
-            adversarial_steps: updates against the critic after them, 0 or more.
+            novelty_steps: updates for novelty after them, 0 or more; see `generator.novelty`.
+            adversarial_steps: updates against the critic after those, 0 or more.
             seed: of every draw in this call.
             weights: relative sampling weight of each molecule, 0 or more; equal where absent.
             values: worth by SMILES, such as scores of the acquisition function; any unit. No effect if the
@@ -131,7 +135,9 @@ class GraphGAN:
         Raises:
             GeneratorError: bad arguments or molecules, before any weight has changed.
         """
-        for name, count, least in (("steps", steps, 1), ("adversarial_steps", adversarial_steps, 0)):
+        counts = {"steps": steps, "novelty_steps": novelty_steps, "adversarial_steps": adversarial_steps}
+        for name, count in counts.items():
+            least = int(name == "steps")
             if isinstance(count, bool) or not isinstance(count, int) or count < least:
                 raise GeneratorError(f"{name} is {count!r}; give a whole number of at least {least}.")
         worth = check_values(values, steering, self.settings)
@@ -139,11 +145,13 @@ class GraphGAN:
         graphs = read_training_set(smiles, self.settings, weights)
         start, first = time.perf_counter(), self.total_steps
         self._learn_chemistry(graphs)
-        counter = _Counter(steps + adversarial_steps, on_progress)
+        counter = _Counter(sum(counts.values()), on_progress)
         likelihood, warning = self._run(
             "likelihood", steps, counter, lambda: self._raise_likelihood(graphs, random), self._likely
         )
         self._generator.load_state_dict(self._average.state_dict())
+        if warning is None and novelty_steps:
+            warning = self._learn_novelty(graphs, novelty_steps, counter, random)
         played: list[tuple[float, float, float]] = []
         correlation, self.steered = math.nan, False
         if warning is None and adversarial_steps:
@@ -168,7 +176,7 @@ class GraphGAN:
             self.settings,
             self._language,
             self._generator,
-            self._average,
+            copy.deepcopy(self._generator).requires_grad_(False),
             self._critic,
             self._critic_optimizer,
             graphs,
@@ -177,6 +185,30 @@ class GraphGAN:
             head,
             random,
         )
+
+    def _learn_novelty(
+        self, graphs: GraphSet, steps: int, counter: _Counter, random: torch.Generator
+    ) -> str | None:
+        """From weighted draws of the likelihood part, as that part learns from the training set."""
+        draws = weighted_draws(
+            self._average, self._language, self.settings, graphs, self.known, self.familiar, random
+        )
+        if draws is None:
+            return None
+        rate, count = _NOVELTY_RATE, 2 * self.settings.batch_size
+        optimizer = torch.optim.Adam(self._generator.parameters(), lr=rate)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+
+        def update() -> float:
+            rows = pick(draws, count, random)
+            nodes, bonds = draws.nodes[rows], draws.bonds[rows]
+            loss = -written_likelihood(self._generator, self._language, nodes, bonds, random).mean()
+            take_step(loss, self._generator, optimizer)
+            schedule.step()
+            return float(loss.detach())
+
+        _, warning = self._run("novelty", steps, counter, update, self._generator)
+        return warning
 
     def _learn_chemistry(self, graphs: GraphSet) -> None:
         """Add a training set's valences, molecules and ring patterns to those of earlier sets."""
@@ -209,10 +241,8 @@ class GraphGAN:
 
     def _raise_likelihood(self, graphs: GraphSet, random: torch.Generator) -> float:
         rows = pick(graphs, self.settings.batch_size, random)
-        order = torch.rand(len(rows), self.settings.max_atoms, generator=random).numpy()
-        tokens = self._language.write(graphs.nodes[rows], graphs.bonds[rows], graphs.sizes[rows], order)
-        allowed, seen = map(torch.from_numpy, self._language.read(tokens))
-        loss = -self._likely.log_likelihood(torch.from_numpy(tokens), allowed, seen).mean()
+        nodes, bonds = graphs.nodes[rows], graphs.bonds[rows]
+        loss = -written_likelihood(self._likely, self._language, nodes, bonds, random).mean()
         take_step(loss, self._likely, self._likely_optimizer)
         with torch.no_grad():
             for slow, fast in zip(self._average.parameters(), self._likely.parameters(), strict=True):

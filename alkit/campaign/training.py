@@ -132,6 +132,7 @@ def train_generator(state: RoundState) -> None:
         return
     from generator import GraphGAN
     from generator.graphs import learnable
+    from generator.settings import NOVELTY_STEPS
 
     if state.round == 0:
         gan, steps = GraphGAN(generator_settings(state.config), seed=state.seed("generator")), section.steps
@@ -143,10 +144,13 @@ def train_generator(state: RoundState) -> None:
     scores = values(state, state.round) if section.steering else {}
     worth = {one: scores[one] for one in learnable(scores, domain)}
     enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
-    with state.progress.steps("training the generator", steps + section.adversarial_steps) as advance:
+    novelty_steps = NOVELTY_STEPS if section.novelty else 0
+    updates = steps + novelty_steps + section.adversarial_steps
+    with state.progress.steps("training the generator", updates) as advance:
         history = gan.fit(
             smiles,
             steps=steps,
+            novelty_steps=novelty_steps,
             adversarial_steps=section.adversarial_steps,
             seed=state.seed("generator training"),
             weights=_learning_weights(state, smiles, section.replay),

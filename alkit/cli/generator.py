@@ -7,7 +7,8 @@ import typer
 
 generator = typer.Typer(help="Train and judge a generator of molecules.", no_args_is_help=True)
 _Steps = Annotated[int, typer.Option(min=1, help="Likelihood updates; 20,000 molecules take about 1,900.")]
-_Adversarial = Annotated[int, typer.Option(min=0, help="Updates against the critic after them.")]
+_Novelty = Annotated[int, typer.Option(min=0, help="Updates for novelty after them.")]
+_Adversarial = Annotated[int, typer.Option(min=0, help="Updates against the critic after those.")]
 _MaxAtoms = Annotated[int, typer.Option(min=2, max=64, help="Most heavy atoms.")]
 _Elements = Annotated[str, typer.Option(help="Heavy elements, with commas.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
@@ -21,7 +22,8 @@ def train(
     molecules: Annotated[Path, typer.Argument(help="SMILES file, one a line, or CSV with a smiles column.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("generator.pt"),
     steps: _Steps = 1900,
-    adversarial_steps: _Adversarial = 200,
+    novelty_steps: _Novelty = 200,
+    adversarial_steps: _Adversarial = 0,
     max_atoms: _MaxAtoms = 9,
     elements: _Elements = "C,N,O,F",
     go_on: Annotated[bool, typer.Option("--go-on", help="Continue from the generator in --out.")] = False,
@@ -42,6 +44,7 @@ def train(
         out,
         settings=_settings(max_atoms, elements),
         steps=steps,
+        novelty_steps=novelty_steps,
         adversarial_steps=adversarial_steps,
         seed=seed,
         go_on=go_on,
@@ -89,7 +92,8 @@ def generate(
         typer.Option("--format", help="smi, sdf or xyz; by default what --out's name says, or smi."),
     ] = None,
     steps: _Steps = 1000,
-    adversarial_steps: _Adversarial = 60,
+    novelty_steps: _Novelty = 60,
+    adversarial_steps: _Adversarial = 0,
     max_atoms: _MaxAtoms = 9,
     elements: _Elements = "C,N,O,F",
     seed: _Seed = 0,
@@ -111,6 +115,7 @@ def generate(
         novel_against=novel_against,
         settings=_settings(max_atoms, elements),
         steps=steps,
+        novelty_steps=novelty_steps,
         adversarial_steps=adversarial_steps,
         seed=seed,
         progress=open_console()[1],

@@ -43,7 +43,7 @@ class GeneratorConfig(Section):
     )
     novelty: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
         0.0,
-        description="Reward for what is not among the molecules learned from; 0 keeps to their chemistry.",
+        description="Push to what is unlike the molecules learned from, in nats; 0 keeps to their chemistry.",
     )
     steering: Annotated[float, Field(ge=0, allow_inf_nan=False), NotTruth] = Field(
         1.0, description="Pull to what the acquisition function values; 0 is none."

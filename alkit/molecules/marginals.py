@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
-from scipy.optimize import minimize
-from scipy.special import logsumexp
+
+from generator.balancing import balanced_weights
 
 _MOST_FRAGMENTS = 64
-_RIDGE = 0.01  # what cannot be matched, such as a size that no molecule has, is not forced at the cost of all
 
 
 @dataclass(frozen=True)
@@ -56,24 +55,9 @@ class Marginals:
     def weights(self, smiles: Sequence[str]) -> NDArray[np.float64]:
         """``(n,)``, of sum 1: with them the molecules have these shares, as far as they can.
 
-        Those nearest to equal ones of all such weights: entropy balancing, Hainmueller,
-        https://doi.org/10.1093/pan/mpr025.
+        Those nearest to equal ones of all such weights: see `generator.balancing`.
         """
-        columns, wanted = self._columns(smiles), self._wanted()
-        spread = columns.std(axis=0)
-        differing = spread > 0
-        columns = (columns[:, differing] - wanted[differing]) / spread[differing]
-
-        def dual(strengths: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            logits = columns @ strengths
-            total = float(logsumexp(logits))
-            gradient = np.exp(logits - total) @ columns + _RIDGE * strengths
-            return total + _RIDGE / 2 * float(strengths @ strengths), gradient
-
-        found = minimize(dual, np.zeros(columns.shape[1]), jac=True, method="L-BFGS-B").x
-        logits = columns @ found
-        weights: NDArray[np.float64] = np.exp(logits - logsumexp(logits))
-        return weights
+        return balanced_weights(self._columns(smiles), self._wanted())
 
     def _columns(self, smiles: Sequence[str]) -> NDArray[np.float64]:
         rows = []

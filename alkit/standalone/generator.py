@@ -32,6 +32,7 @@ def train_generator(
     *,
     settings: dict[str, Any],
     steps: int,
+    novelty_steps: int,
     adversarial_steps: int,
     seed: int,
     go_on: bool,
@@ -67,7 +68,7 @@ def train_generator(
             warning=True,
         )
     with made(out.parent):
-        history = _fit(gan, learned, steps, adversarial_steps, seed, progress)
+        history = _fit(gan, learned, (steps, novelty_steps, adversarial_steps), seed, progress)
         gan.save(out)
     return history
 
@@ -82,6 +83,7 @@ def generate_molecules(
     novel_against: Path | None,
     settings: dict[str, Any],
     steps: int,
+    novelty_steps: int,
     adversarial_steps: int,
     seed: int,
     progress: CampaignProgress,
@@ -121,7 +123,7 @@ def generate_molecules(
     with made(out.parent) if out is not None else nullcontext():
         if smiles:
             gan = GraphGAN(GeneratorSettings(**settings), seed=seed)
-            _fit(gan, smiles, steps, adversarial_steps, seed, progress)
+            _fit(gan, smiles, (steps, novelty_steps, adversarial_steps), seed, progress)
         else:
             gan = GraphGAN.load(stored)
         if novel_against:
@@ -146,13 +148,15 @@ def _whole(out: Path | None) -> Iterator[IO[str]]:
 
 
 def _fit(
-    gan: GraphGAN, smiles: list[str], steps: int, adversarial: int, seed: int, progress: CampaignProgress
+    gan: GraphGAN, smiles: list[str], updates: tuple[int, int, int], seed: int, progress: CampaignProgress
 ) -> TrainingHistory:
-    with progress, progress.steps("training the generator", steps + adversarial) as advance:
+    steps, novelty_steps, adversarial_steps = updates
+    with progress, progress.steps("training the generator", sum(updates)) as advance:
         history = gan.fit(
             smiles,
             steps=steps,
-            adversarial_steps=adversarial,
+            novelty_steps=novelty_steps,
+            adversarial_steps=adversarial_steps,
             seed=seed,
             on_progress=lambda done, total: advance(1),
         )

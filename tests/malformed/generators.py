@@ -12,7 +12,7 @@ from malformed.cases import Case
 from malformed.samples import samples
 from malformed.tables import bad_smiles
 
-_QUICK = ("--steps", "1", "--adversarial-steps", "0", "--max-atoms", "4")
+_QUICK = ("--steps", "1", "--novelty-steps", "0", "--adversarial-steps", "0", "--max-atoms", "4")
 
 
 def _bad_generators() -> SearchStrategy[bytes]:

@@ -200,7 +200,7 @@ def test_label_train_predict_generate(alkit, tmp_path):
     refused(alkit("predict", "model", "bad.smi", "--out", "predicted.csv"), "exists already")
     assert not list(tmp_path.glob("*.part*"))
 
-    code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--adversarial-steps", 1)
+    code, out, _ = alkit("generate", "in.smi", "-n", 25, "--steps", 20, "--novelty-steps", 1)
     assert (code, len(out.split())) == (0, 25)
 
 
@@ -225,7 +225,7 @@ def test_generator_train_evaluate_generate(alkit, tmp_path):
     from alkit.molecules.enumeration import seed_molecules
 
     (tmp_path / "in.smi").write_text("\n".join(seed_molecules()[:60]))
-    quick = ["--steps", 10, "--adversarial-steps", 1]
+    quick = ["--steps", 9, "--novelty-steps", 1, "--adversarial-steps", 1]
     code, _, err = alkit("generator", "train", "in.smi", *quick, "--max-atoms", 6)
     assert (code, err.split(" in ")[0]) == (0, "generator.pt: 11 updates")
     refused(alkit("generator", "train", "in.smi", *quick), "generator.pt exists already", "--go-on")
