@@ -1,10 +1,10 @@
 """Training for new molecules of the old make-up, from draws of the likelihood generator.
 
-What is new cannot be listed: a training set is a part of what is known. The likelihood of a molecule tells it:
-it ranks draws in QM9 above others with an area under the ROC curve of 0.93, after training on 20,000 of QM9.
-So draws are weighted down by how likely they are, then balanced to the descriptors of the training set, and
-the generator learns from them as from a training set. The weights are those of a distribution with constraints
-that is nearest to the likelihood generator (arXiv:2012.11635).
+What is new cannot be listed: a training set is a part of what is known. The likelihood of a molecule tells
+it: after training on 20,000 of QM9 it ranks draws that are in QM9 above others with an area under the ROC
+curve of 0.93. So draws are weighted down by how likely they are, then balanced to the descriptors of the
+training set, and the generator learns from them as from a training set. The weights are those of the
+distribution with such constraints that is nearest to the likelihood generator (arXiv:2012.11635).
 """
 
 from __future__ import annotations
