@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from generator.graphs import GraphSet
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, gradient_penalty, one_hot
-from generator.novelty import WeightedDraws
 from generator.sampling import draw_tokens, read_back
 from generator.settings import GeneratorSettings
 from generator.steering import Steering
@@ -77,7 +77,7 @@ class Game:
         return torch.tensor(repeated)
 
     def _teach_critic(self, fake: tuple[Tensor, Tensor]) -> float:
-        rows = pick(self.graphs, self._count, self.random)
+        rows = pick(self.graphs.weights, self._count, self.random)
         real = self._one_hot(self.graphs.nodes[rows], self.graphs.bonds[rows])
         distance = self.critic(*real).mean() - self.critic(*fake).mean()
         some = slice(_PENALTY_SAMPLES)
@@ -94,10 +94,9 @@ class Game:
         return one_hot(torch.from_numpy(nodes), torch.from_numpy(bonds), classes)
 
 
-def pick(graphs: GraphSet | WeightedDraws, count: int, random: torch.Generator) -> Any:
+def pick(weights: np.ndarray, count: int, random: torch.Generator) -> Any:
     """`(count,)` rows, drawn by weight with replacement."""
-    weights = torch.from_numpy(graphs.weights)
-    return torch.multinomial(weights, count, replacement=True, generator=random).numpy()
+    return torch.multinomial(torch.from_numpy(weights), count, replacement=True, generator=random).numpy()
 
 
 def take_step(loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -45,7 +45,7 @@ def balanced_weights(
 def make_up(
     smiles: Iterable[str], like: Iterable[str], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Descriptors `(n, k)` of molecules, and the weighted means `(k,)` of those that they shall be like.
+    """Descriptors `(n, k)` of molecules, and the weighted means `(k,)` of those to be like.
 
     The k are the 100 that are most frequent among the latter: see `_described`.
     """

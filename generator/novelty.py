@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generator.adversarial import pick, take_step
 from generator.balancing import balanced_weights, make_up
 from generator.graphs import GraphSet
 from generator.language import Language
@@ -30,6 +31,7 @@ _REFERENCE = 2000  # training molecules that likelihoods are compared with
 _DRAWS_PER_MOLECULE = 3
 _FEWEST_DRAWS = 2048
 _BATCH = 1024
+_RATE = 1e-3  # falls to 0 over the updates
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,30 @@ def _new_draws(
         bonds.append(its_bonds[new])
         smiles += [readings[row][0] for row in new]
     return np.concatenate(nodes), np.concatenate(bonds), smiles
+
+
+class NoveltyUpdate:
+    """Raises the likelihood that a generator gives weighted draws; called once an update, it returns the loss
+    in nats before it."""
+
+    def __init__(
+        self,
+        network: TokenGenerator,
+        language: Language,
+        draws: WeightedDraws,
+        count: int,
+        steps: int,
+        random: torch.Generator,
+    ) -> None:
+        self._network, self._language, self._draws = network, language, draws
+        self._count, self._random = count, random
+        self._optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
+        self._schedule = torch.optim.lr_scheduler.LinearLR(self._optimizer, 1.0, 0.0, steps)
+
+    def __call__(self) -> float:
+        rows = pick(self._draws.weights, self._count, self._random)
+        nodes, bonds = self._draws.nodes[rows], self._draws.bonds[rows]
+        loss = -written_likelihood(self._network, self._language, nodes, bonds, self._random).mean()
+        take_step(loss, self._network, self._optimizer)
+        self._schedule.step()
+        return float(loss.detach())

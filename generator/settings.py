@@ -15,7 +15,7 @@ _WHOLE = {
     "hidden": (4, 4096),
     "batch_size": (8, 65536),
 }
-NOVELTY_STEPS = 200  # novelty updates that are enough, whatever the training set
+NOVELTY_STEPS = 400  # novelty updates that are enough, whatever the training set
 _RATES = ("learning_rate", "adversarial_rate")
 _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence_weight")
 
@@ -24,8 +24,8 @@ _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence
 class GeneratorSettings:
     """Settings of the generator: what it can draw, and how it learns.
 
-    Critic, strangeness and divergence weights say what rewards a draw in adversarial updates. Each weight is 0
-    or more.
+    The critic's weight and those of strangeness and divergence say what rewards a draw in adversarial updates;
+    each is 0 or more.
 
     Args:
         max_atoms: largest number of heavy atoms, 2 to 64.
@@ -55,7 +55,7 @@ class GeneratorSettings:
     learning_rate: float = 2e-3
     adversarial_rate: float = 3e-4
     critic_weight: float = 1.0
-    novelty_weight: float = 57.0
+    novelty_weight: float = 40.0
     strangeness_weight: float = 5.0
     divergence_weight: float = 1.0
     likely_share: float = 0.08

@@ -1,13 +1,14 @@
 """GraphGAN: training, sampling and saving.
 
-Training has two parts. The first raises the likelihood of the training molecules, each written in a new
+Training has three parts. The first raises the likelihood of the training molecules, each written in a new
 random order every time. This takes a generator to the distribution of the training set, and no molecule is
-forgotten (mode collapse). Then it plays against a critic (WGAN-GP,
+forgotten (mode collapse). The second, where it is asked for, learns from draws that are new and of the same
+make-up (`generator.novelty`). The third plays against a critic (WGAN-GP,
 https://doi.org/10.48550/arXiv.1704.00028). Drawn tokens have no gradient, so the critic's opinion is a reward
-(REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for new molecules, for
-what steering asks, and for staying near the start (Kullback-Leibler divergence,
-https://doi.org/10.48550/arXiv.1611.02796). The second part starts from the first each time, so that it cannot
-drift away over the rounds of a campaign (docs/decisions/016).
+(REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for what steering asks,
+and for staying near the start (Kullback-Leibler divergence, https://doi.org/10.48550/arXiv.1611.02796). The
+later parts start from the first each time, so that they cannot drift away over the rounds of a campaign
+(docs/decisions/016).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from generator.errors import GeneratorError
 from generator.graphs import GraphSet, largest_valences, read_training_set
 from generator.language import Language
 from generator.networks import GraphCritic, TokenGenerator, reset_parameters
-from generator.novelty import weighted_draws, written_likelihood
+from generator.novelty import NoveltyUpdate, weighted_draws, written_likelihood
 from generator.rings import ring_patterns
 from generator.sampling import draw_mixed, stream
 from generator.settings import GeneratorSettings
@@ -45,7 +46,6 @@ _FORMAT = 2
 _AVERAGING = 0.995
 _CHECK_EVERY = 50
 _BLOWN_UP = 1e6
-_NOVELTY_RATE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -195,20 +195,10 @@ class GraphGAN:
         )
         if draws is None:
             return None
-        rate, count = _NOVELTY_RATE, 2 * self.settings.batch_size
-        optimizer = torch.optim.Adam(self._generator.parameters(), lr=rate)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-
-        def update() -> float:
-            rows = pick(draws, count, random)
-            nodes, bonds = draws.nodes[rows], draws.bonds[rows]
-            loss = -written_likelihood(self._generator, self._language, nodes, bonds, random).mean()
-            take_step(loss, self._generator, optimizer)
-            schedule.step()
-            return float(loss.detach())
-
-        _, warning = self._run("novelty", steps, counter, update, self._generator)
-        return warning
+        update = NoveltyUpdate(
+            self._generator, self._language, draws, 2 * self.settings.batch_size, steps, random
+        )
+        return self._run("novelty", steps, counter, update, self._generator)[1]
 
     def _learn_chemistry(self, graphs: GraphSet) -> None:
         """Add a training set's valences, molecules and ring patterns to those of earlier sets."""
@@ -240,7 +230,7 @@ class GraphGAN:
         return results, None
 
     def _raise_likelihood(self, graphs: GraphSet, random: torch.Generator) -> float:
-        rows = pick(graphs, self.settings.batch_size, random)
+        rows = pick(graphs.weights, self.settings.batch_size, random)
         nodes, bonds = graphs.nodes[rows], graphs.bonds[rows]
         loss = -written_likelihood(self._likely, self._language, nodes, bonds, random).mean()
         take_step(loss, self._likely, self._likely_optimizer)
