@@ -1,4 +1,4 @@
-"""What is new is told by its likelihood, and learned from draws."""
+"""What is new is seen by its likelihood, and learned from draws."""
 
 import pytest
 import torch
