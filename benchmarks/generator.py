@@ -56,7 +56,7 @@ STRENGTHS = (0.0, 1.0, 4.0, 16.0)
 BARS = {
     "v·u·n": "≥ 0.70, no seed < 0.60",
     "unique": "≥ 0.95",
-    "fcd": "≤ 2.0, then 1.0",
+    "fcd": "≤ 1.5, then 1.0",
     "survive": "≥ 0.95",
     "per_second": "≥ 3,000",
     "minutes": "≤ 20",
