@@ -65,8 +65,11 @@ def _columns(described: list[Descriptors], chosen: dict[Hashable, int]) -> NDArr
 
 
 def _described(smiles: str) -> Descriptors:
-    """What a molecule has: its size and number of rings, how many atoms of each element (aromatic or not) and
-    rings of each size, and each atom with its neighbours (Morgan environment of radius 1)."""
+    """Descriptors of one molecule.
+
+    They are its size and number of rings, how many atoms of each element (aromatic or not) and rings of each
+    size, and each atom with its neighbours (Morgan environment of radius 1).
+    """
     molecule = Chem.MolFromSmiles(smiles)
     rings = molecule.GetRingInfo().AtomRings()
     environments = GetMorganGenerator(radius=1).GetSparseFingerprint(molecule).GetOnBits()

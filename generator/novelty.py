@@ -4,7 +4,7 @@ What is new cannot be listed: a training set is a part of what is known. The lik
 it: after training on 20,000 of QM9 it ranks draws that are in QM9 above others with an area under the ROC
 curve of 0.93. So draws are weighted down by how likely they are, then balanced to the descriptors of the
 training set, and the generator learns from them as from a training set. The weights are those of the
-distribution with such constraints that is nearest to the likelihood generator (arXiv:2012.11635).
+distribution with such constraints that is nearest to the likelihood generator (https://doi.org/10.48550/arXiv.2012.11635).
 """
 
 from __future__ import annotations
@@ -134,8 +134,7 @@ def _new_draws(
 
 
 class NoveltyUpdate:
-    """Raises the likelihood that a generator gives weighted draws; called once an update, it returns the loss
-    in nats before it."""
+    """Updates that raise the likelihood that a generator gives weighted draws."""
 
     def __init__(
         self,
@@ -152,6 +151,7 @@ class NoveltyUpdate:
         self._schedule = torch.optim.lr_scheduler.LinearLR(self._optimizer, 1.0, 0.0, steps)
 
     def __call__(self) -> float:
+        """One update; the loss in nats before it."""
         rows = pick(self._draws.weights, self._count, self._random)
         nodes, bonds = self._draws.nodes[rows], self._draws.bonds[rows]
         loss = -written_likelihood(self._network, self._language, nodes, bonds, self._random).mean()

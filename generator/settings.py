@@ -24,8 +24,8 @@ _WEIGHTS = ("critic_weight", "novelty_weight", "strangeness_weight", "divergence
 class GeneratorSettings:
     """Settings of the generator: what it can draw, and how it learns.
 
-    The critic's weight and those of strangeness and divergence say what rewards a draw in adversarial updates;
-    each is 0 or more.
+    The weights of critic, strangeness and divergence say what rewards a draw in adversarial updates.
+    Each is 0 or more.
 
     Args:
         max_atoms: largest number of heavy atoms, 2 to 64.

@@ -5,8 +5,9 @@ random order every time. This takes a generator to the distribution of the train
 forgotten (mode collapse). The second, where it is asked for, learns from draws that are new and of the same
 make-up (`generator.novelty`). The third plays against a critic (WGAN-GP,
 https://doi.org/10.48550/arXiv.1704.00028). Drawn tokens have no gradient, so the critic's opinion is a reward
-(REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for what steering asks,
-and for staying near the start (Kullback-Leibler divergence, https://doi.org/10.48550/arXiv.1611.02796). The
+(REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for what steering
+asks, and for staying near the start (Kullback-Leibler divergence,
+https://doi.org/10.48550/arXiv.1611.02796). The
 later parts start from the first each time, so that they cannot drift away over the rounds of a campaign
 (docs/decisions/016).
 """

@@ -99,6 +99,7 @@ def generate_molecules(
         novel_against: SMILES file of molecules to leave out, besides the training set.
         settings: fields of ``GeneratorSettings``, for training.
         steps: likelihood updates of the training.
+        novelty_steps: updates for novelty after those of likelihood.
         adversarial_steps: updates against the critic.
         seed: of training and draws.
         progress: shows both.
