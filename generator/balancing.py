@@ -67,8 +67,8 @@ def _columns(described: list[Descriptors], chosen: dict[Hashable, int]) -> NDArr
 def _described(smiles: str) -> Descriptors:
     """Descriptors of one molecule.
 
-    They are its size and number of rings, how many atoms of each element (aromatic or not) and rings of each
-    size, and each atom with its neighbours (Morgan environment of radius 1).
+    They are its size, its number of rings, and each atom with its neighbours (Morgan environment of
+    radius 1). Atoms of each element (aromatic or not) and rings of each size are counted.
     """
     molecule = Chem.MolFromSmiles(smiles)
     rings = molecule.GetRingInfo().AtomRings()

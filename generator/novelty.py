@@ -1,10 +1,10 @@
 """Training for new molecules of the old make-up, from draws of the likelihood generator.
 
-What is new cannot be listed: a training set is a part of what is known. The likelihood of a molecule tells
-it: after training on 20,000 of QM9 it ranks draws that are in QM9 above others with an area under the ROC
-curve of 0.93. So draws are weighted down by how likely they are, then balanced to the descriptors of the
-training set, and the generator learns from them as from a training set. The weights are those of the
-distribution with such constraints that is nearest to the likelihood generator (https://doi.org/10.48550/arXiv.2012.11635).
+What is new cannot be listed: a training set is a part of what is known. The likelihood of a molecule
+shows it. Trained on 20,000 of QM9, it ranks draws in QM9 above others with an area under the ROC curve of
+0.93. So draws are weighted down by how likely they are, then balanced to the descriptors of the training
+set. The generator learns from them as from a training set. The weights are those of the distribution with
+such constraints that is nearest to the likelihood generator (https://doi.org/10.48550/arXiv.2012.11635).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WeightedDraws:
 class Familiarity:
     """The share of training molecules that a generator finds no likelier than a molecule.
 
-    It is uniform from 0 to 1 for the training molecules and for others like them, and near 0 for what they
+    It is uniform from 0 to 1 for the training molecules and for others like them. It is near 0 for what they
     do not lead one to expect.
     """
 
@@ -121,7 +121,7 @@ def _new_draws(
     familiar: frozenset[str],
     random: torch.Generator,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Those that are neither known nor strange, of a number of draws that grows with the training set."""
+    """Draws that are neither known nor strange; the number drawn grows with the training set."""
     nodes, bonds, smiles = [], [], []
     for _ in range(math.ceil(max(_DRAWS_PER_MOLECULE * learned, _FEWEST_DRAWS) / _BATCH)):
         _, drawn, its_bonds = draw_tokens(network, language, _BATCH, random)
@@ -151,7 +151,7 @@ class NoveltyUpdate:
         self._schedule = torch.optim.lr_scheduler.LinearLR(self._optimizer, 1.0, 0.0, steps)
 
     def __call__(self) -> float:
-        """One update; the loss in nats before it."""
+        """Make one update; returns the loss in nats before it."""
         rows = pick(self._draws.weights, self._count, self._random)
         nodes, bonds = self._draws.nodes[rows], self._draws.bonds[rows]
         loss = -written_likelihood(self._network, self._language, nodes, bonds, self._random).mean()

@@ -190,7 +190,7 @@ class GraphGAN:
     def _learn_novelty(
         self, graphs: GraphSet, steps: int, counter: _Counter, random: torch.Generator
     ) -> str | None:
-        """From weighted draws of the likelihood part, as that part learns from the training set."""
+        """Learn from weighted draws of the likelihood part, as that part does from the training set."""
         draws = weighted_draws(
             self._average, self._language, self.settings, graphs, self.known, self.familiar, random
         )
