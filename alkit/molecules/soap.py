@@ -25,6 +25,7 @@ _SPARSE = {1: 400, 6: 600}  # representative atoms of an element
 _SPARSE_OTHER = 250
 _SAMPLED = 800  # molecules that they are chosen from
 _POWER = 3
+_TOGETHER = 64  # molecules in one matrix product
 _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
 
 
@@ -59,7 +60,7 @@ class Soap:
             local = [(atoms.numbers, _local(soaps, atoms)) for atoms in sampled]
             chosen = tuple(_representative(local, element) for element in counted)
             bare = cls(counted, chosen, 0.0)
-            rows = np.array([bare._row(numbers, rows) for numbers, rows in local])
+            rows = np.concatenate([bare._rows(part) for part in _parts(local)])
         counts = np.array([_counts(atoms, counted) for atoms in sampled], dtype=float)
         # What an element counts for is all but free: three times the length of the rest.
         length = 3 * np.sqrt((rows**2).sum(axis=1).mean() / max((counts**2).sum(axis=1).mean(), 1e-12))
@@ -70,19 +71,22 @@ class Soap:
 
         Args:
             molecules: ``n``, with positions, Å.
-            advance: called with 1 after each molecule.
+            advance: called with the number of molecules that are done.
         """
         present = [
             z for z, (points, _) in zip(self.elements, self.representative, strict=True) if len(points)
         ]
         soaps, rows = _soaps(present), np.zeros((len(molecules), self.width), dtype=np.float32)
+        rows[:, -len(self.elements) :] = [self.length * _counts(atoms, self.elements) for atoms in molecules]
         with one_thread():
-            for row, atoms in zip(rows, molecules, strict=True):
-                known = atoms[np.isin(atoms.numbers, present)]
-                if len(known):
-                    row[: -len(self.elements)] = self._row(known.numbers, _local(soaps, known))
-                row[-len(self.elements) :] = self.length * _counts(atoms, self.elements)
-                advance(1)
+            for part, row in zip(_parts(molecules), _parts(rows), strict=True):
+                known = [atoms[np.isin(atoms.numbers, present)] for atoms in part]
+                local = [
+                    (atoms.numbers, _local(soaps, atoms)) if len(atoms) else _nothing(soaps)
+                    for atoms in known
+                ]
+                row[:, : -len(self.elements)] = self._rows(local)
+                advance(len(part))
         return rows
 
     @property
@@ -90,12 +94,22 @@ class Soap:
         """Number ``d`` of features: of the kernels, and one count an element."""
         return sum(whitening.shape[1] for _, whitening in self.representative) + len(self.elements)
 
-    def _row(self, numbers: NDArray, local: NDArray) -> NDArray:
-        parts = []
+    def _rows(self, local: Sequence[tuple[NDArray, NDArray]]) -> NDArray:
+        """``(n, d)`` of ``n`` molecules: sums over atoms of kernels, the counts of elements left out.
+
+        Args:
+            local: atomic numbers and the ``(atoms, k)`` SOAP rows of each molecule.
+        """
+        numbers = np.concatenate([ours for ours, _ in local])
+        owners = np.repeat(np.arange(len(local)), [len(ours) for ours, _ in local])
+        atoms, parts = np.concatenate([rows for _, rows in local]), []
         for element, (points, whitening) in zip(self.elements, self.representative, strict=True):
-            kernel = ((local[numbers == element] @ points.T).astype(float)) ** _POWER
-            parts.append((kernel @ whitening).sum(axis=0))
-        return np.concatenate(parts)
+            mine = numbers == element
+            kernels = ((atoms[mine] @ points.T).astype(float)) ** _POWER
+            sums = np.zeros((len(local), len(points)))
+            np.add.at(sums, owners[mine], kernels)
+            parts.append(sums @ whitening)
+        return np.concatenate(parts, axis=1)
 
 
 @dataclass
@@ -104,6 +118,10 @@ class SoapCache:
 
     soap: Soap | None = None
     rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def _parts(items: Any) -> list[Any]:
+    return [items[start : start + _TOGETHER] for start in range(0, len(items), _TOGETHER)]
 
 
 def _counts(atoms: Atoms, elements: Sequence[int]) -> NDArray[np.int64]:
@@ -125,6 +143,12 @@ def _local(soaps: list[Any], atoms: Atoms) -> NDArray:
     )
 
 
+def _nothing(soaps: list[Any]) -> tuple[NDArray, NDArray]:
+    """A molecule without an atom that has a kernel."""
+    width = sum(soap.get_number_of_features() for soap in soaps)
+    return np.empty(0, dtype=np.int64), np.empty((0, width), dtype=np.float32)
+
+
 def _representative(local: Sequence[tuple[NDArray, NDArray]], element: int) -> tuple[NDArray, NDArray]:
     """An element's most different atoms ``(r, d)``; what makes their kernel the unit matrix ``(r, k)``."""
     points = np.concatenate([rows[numbers == element] for numbers, rows in local])
@@ -138,8 +162,10 @@ def _representative(local: Sequence[tuple[NDArray, NDArray]], element: int) -> t
 
 
 def _farthest(points: NDArray, count: int) -> NDArray:
+    """Points ``(r, d)`` of length 1, each the farthest from those before."""
     distances, chosen = np.full(len(points), np.inf), [0]
     for _ in range(min(count, len(points)) - 1):
-        distances = np.minimum(distances, 2 - 2 * points @ points[chosen[-1]])
+        # Without the brackets all points would be doubled in each step, which takes longer than the rest.
+        distances = np.minimum(distances, 2 - 2 * (points @ points[chosen[-1]]))
         chosen.append(int(distances.argmax()))
     return points[chosen]
