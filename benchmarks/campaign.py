@@ -12,6 +12,7 @@ it is less work. --against runs the same recipe from another checkout of alkit f
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,8 @@ def main() -> None:
         )
     console = Console(width=110)
     console.print(table)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    console.print(f"largest process: {peak * (1 if sys.platform == 'darwin' else 1024) / 1e9:.2f} GB")
     console.print(f"test MAE {metrics['mae']:.4f}" if metrics.get("mae") is not None else "no test MAE")
     if before:
         console.print(f"{arguments.against}: {before:.1f} s, {before / total.wall:.2f} times as long")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from alkit.campaign.candidates import in_domain, refusals, settled
+from alkit.campaign.candidates import examine, refusals, settled
 from alkit.config.proposer import (
     CustomConfig,
     EvolutionConfig,
@@ -121,9 +121,7 @@ def pool_molecules(state: RoundState, section: PoolConfig) -> list[str]:
     """The pool as given, one molecule once; screening says what is wrong with which."""
     if section.file is None:
         return list(dict.fromkeys(state.molecules.seeds_before_domain))
-    from alkit.datasets import read_smiles
-
-    return list(dict.fromkeys(read_smiles(section.file)))
+    return state.molecules.pool(section.file)
 
 
 def check_pool(state: RoundState, section: PoolConfig) -> None:
@@ -135,7 +133,7 @@ def check_pool(state: RoundState, section: PoolConfig) -> None:
     if section.file is None:
         return
     molecules, domain = pool_molecules(state, section), state.molecules.domain
-    if not in_domain(molecules, domain):
+    if all(examine(one, domain, {}, set()).reason for one in molecules):  # ends with the first that is
         why = refusals(molecules, domain)
         raise ConfigError(
             f"proposer.file {section.file}: the pool is empty, no molecule of it is in the domain"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,7 @@ class MoleculeStore:
     ):
         self._config, self._ledger, self._progress = config, ledger, progress
         self._engine, self._cache = engine, cache
+        self._pools: dict[Path, list[str]] = {}
         self._readings: dict[tuple[str, BaselineSpec], Reading] = {}
         self._graphs: dict[str, Graph] = {}
         self._features: dict[str, NDArray[np.float32]] = {}
@@ -81,6 +83,14 @@ class MoleculeStore:
 
         section = self._config.target_set
         return in_domain(read_smiles(section.file), self.domain) if section and section.file else []
+
+    def pool(self, file: Path) -> list[str]:
+        """Canonical SMILES of a pool's file, one molecule once; read once in a run."""
+        from alkit.datasets import read_smiles
+
+        if file not in self._pools:
+            self._pools[file] = list(dict.fromkeys(read_smiles(file)))
+        return self._pools[file]
 
     @cached_property
     def seeds_before_domain(self) -> Sequence[str]:
