@@ -25,7 +25,7 @@ _SPARSE = {1: 400, 6: 600}  # representative atoms of an element
 _SPARSE_OTHER = 250
 _SAMPLED = 800  # molecules that they are chosen from
 _POWER = 3
-_TOGETHER = 64  # molecules in one matrix product
+_TOGETHER = 64  # molecules, and rows of a matrix product
 _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
 
 
@@ -77,9 +77,9 @@ class Soap:
             z for z, (points, _) in zip(self.elements, self.representative, strict=True) if len(points)
         ]
         soaps, rows = _soaps(present), np.zeros((len(molecules), self.width), dtype=np.float32)
-        rows[:, -len(self.elements) :] = [self.length * _counts(atoms, self.elements) for atoms in molecules]
         with one_thread():
             for part, row in zip(_parts(molecules), _parts(rows), strict=True):
+                row[:, -len(self.elements) :] = [self.length * _counts(one, self.elements) for one in part]
                 known = [atoms[np.isin(atoms.numbers, present)] for atoms in part]
                 local = [
                     (atoms.numbers, _local(soaps, atoms)) if len(atoms) else _nothing(soaps)
@@ -105,10 +105,10 @@ class Soap:
         atoms, parts = np.concatenate([rows for _, rows in local]), []
         for element, (points, whitening) in zip(self.elements, self.representative, strict=True):
             mine = numbers == element
-            kernels = ((atoms[mine] @ points.T).astype(float)) ** _POWER
+            kernels = _product(atoms[mine], points.T).astype(float) ** _POWER
             sums = np.zeros((len(local), len(points)))
             np.add.at(sums, owners[mine], kernels)
-            parts.append(sums @ whitening)
+            parts.append(_product(sums, whitening))
         return np.concatenate(parts, axis=1)
 
 
@@ -118,6 +118,18 @@ class SoapCache:
 
     soap: Soap | None = None
     rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def _product(rows: NDArray, matrix: NDArray) -> NDArray:
+    """``rows @ matrix``, each row to the last bit the same whatever stands beside it.
+
+    BLAS adds in another order at the edges of a matrix, so blocks of one shape are multiplied.
+    """
+    blocks = -(-len(rows) // _TOGETHER)
+    padded = np.zeros((blocks * _TOGETHER, rows.shape[1]), dtype=rows.dtype)
+    padded[: len(rows)] = rows
+    found = padded.reshape(blocks, _TOGETHER, rows.shape[1]) @ matrix
+    return found.reshape(len(padded), matrix.shape[1])[: len(rows)]
 
 
 def _parts(items: Any) -> list[Any]:

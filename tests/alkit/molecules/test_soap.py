@@ -60,3 +60,13 @@ def test_an_element_that_comes_later_is_counted(molecules: list[Atoms]) -> None:
     assert with_it[-1] == pytest.approx(soap.length)
     assert without[-1] == 0
     assert len(with_it) == soap.width
+
+
+def test_a_molecule_has_the_same_features_whatever_stands_beside_it(molecules: list[Atoms]) -> None:
+    """To the last bit: a continued campaign computes other molecules together."""
+    soap = Soap.fit(molecules, np.random.default_rng(0))
+    expected = soap.features(molecules * 30, lambda n: None)
+    for i, one in enumerate(molecules):
+        np.testing.assert_array_equal(soap.features([one], lambda n: None)[0], expected[i])
+        np.testing.assert_array_equal(expected[i + 24 * len(molecules)], expected[i])
+    assert soap.features([], lambda n: None).shape == (0, soap.width)
