@@ -43,7 +43,10 @@ def test_unknown_engines_and_missing_packages_are_the_users_to_mend(
     with pytest.raises(ConfigError, match=r"no engine 'slurm'.*dask, local, parsl"):
         create_engine(spec, "slurm")
     for kind, package in (("parsl", "parsl"), ("dask", "distributed")):
-        monkeypatch.setitem(sys.modules, package, None)
+        # An earlier test of this process may have imported it already, and what needs it.
+        for name in {package, *(one for one in sys.modules if one.startswith(f"{package}."))}:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.delitem(sys.modules, f"alkit.engines.{kind}", raising=False)
         with pytest.raises(ConfigError, match=rf"pip install 'alkit\[{kind}\]'"):
             create_engine(spec, kind)
 
