@@ -49,7 +49,7 @@ def reason_to_stop(
     errors = [row["validation_mae"] for row in metrics]
     since_best = len(errors) - 1 - errors.index(min(errors))
     if stop.target_mae is not None and (bound := _bound(last, stop.confidence)) <= stop.target_mae:
-        sure = f", at most {bound:.4f} {unit} with {stop.confidence:.0%}," if stop.confidence else ""
+        sure = f", at most {bound:.4f} {unit} with {100 * stop.confidence:.0f} %," if stop.confidence else ""
         reached = f"reached the target of {stop.target_mae:g} {unit}"
         return f"validation MAE {last['validation_mae']:.4f} {unit}{sure} {reached}"
     if stop.labels is not None and last["labels"] >= stop.labels:

@@ -224,7 +224,10 @@ def chemical_space(
     for k, (name, of_rounds) in enumerate(spans(rounds)):
         style = look.series(k)
         _points(axes, acquired[np.isin(rounds, of_rounds)], style.colour, style.marker, f"acquired in {name}")
-    axes.set(xlabel=f"component 1 ({shares[0]:.0%} of variance)", ylabel=f"component 2 ({shares[1]:.0%})")
+    axes.set(
+        xlabel=f"component 1 ({100 * shares[0]:.0f} % of variance)",
+        ylabel=f"component 2 ({100 * shares[1]:.0f} %)",
+    )
     axes.locator_params(nbins=5)
     look.save(drawn, path, legend=2)
 

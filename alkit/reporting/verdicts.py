@@ -91,7 +91,7 @@ def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     if rise < RISE_CONFIDENCE:
         said.append(f"the validation error is larger than in an earlier round (p = {rise:.3f})")
     if outside > MOST_OUTSIDE:
-        said.append(f"{outside:.0%} of the acquired molecules lie outside of the target set")
+        said.append(f"{100 * outside:.0f} % of the acquired molecules lie outside of the target set")
     return "; ".join(said)
 
 
@@ -100,12 +100,13 @@ def acquired_verdict(metrics: Sequence[Mapping[str, float]]) -> str:
     rounds = [row for row in metrics if "acquired_coverage_90" in row]
     if not rounds:
         return ""
-    said = f"{rounds[-1]['acquired_coverage_90']:.0%} of the last batch's labels lay in their 90 % interval"
+    held = 100 * rounds[-1]["acquired_coverage_90"]
+    said = f"{held:.0f} % of the last batch's labels lay in their 90 % interval"
     if "acquired_widening" not in rounds[-1]:
         return f"{said}."
     return (
         f"{said}; intervals {rounds[-1]['acquired_widening']:.1f} times as wide, as the batches before ask "
-        f"for, hold {rounds[-1]['acquired_widened_90']:.0%}."
+        f"for, hold {100 * rounds[-1]['acquired_widened_90']:.0f} %."
     )
 
 

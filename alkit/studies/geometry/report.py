@@ -140,7 +140,7 @@ def _compare(results: Results, first: str, other: str) -> str:
         winner = (one if difference.mean < 0 else two) if difference.clear else ""
         share = abs(difference.mean) / _mean(results, first if winner == two else other, size, "mae")
         better[winner].append(
-            f"{size:,}" + (f" ({abs(difference.mean):.3f} eV, {share:.0%})" if winner else "")
+            f"{size:,}" + (f" ({abs(difference.mean):.3f} eV, {100 * share:.0f} %)" if winner else "")
         )
     said = [
         f"{name} is better with {_listed(sizes)} labels" for name, sizes in better.items() if name and sizes
@@ -180,7 +180,7 @@ def explanation(results: Results, with_references: Results) -> list[str]:
             f"RMSE {fit.metrics['rmse']:.1f} eV on test molecules, {trained:.1f} eV on batches of training "
             "molecules. Energies per element, fitted to the test errors, would take the MAE to "
             f"{_left(composition, errors):.2f} eV. With atom references and nothing else changed, the same "
-            f"network gets {better:.2f} eV, {better / elements:.0%} of what is then to learn."
+            f"network gets {better:.2f} eV, {100 * (better / elements):.0f} % of what is then to learn."
         )
     return sentences
 

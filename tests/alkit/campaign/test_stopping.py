@@ -69,7 +69,7 @@ def test_a_confidence_asks_for_more_than_the_error_as_measured() -> None:
     stop = StopConfig(**NEVER, target_mae=0.112, confidence=0.9)
     assert reason_to_stop(stop, [row], 0.0) is None  # at most 0.1133 eV with 90 %
     said = reason_to_stop(stop, [row | {"validation_error": 0.005}], 0.0)
-    assert said == "validation MAE 0.1000 eV, at most 0.1066 eV with 90%, reached the target of 0.112 eV"
+    assert said == "validation MAE 0.1000 eV, at most 0.1066 eV with 90 %, reached the target of 0.112 eV"
     assert reason_to_stop(StopConfig(**NEVER, target_mae=0.112), [row], 0.0) is not None
     earlier = {name: row[name] for name in ("round", "labels", "validation_mae")}
     assert reason_to_stop(stop, [earlier], 0.0) is None  # nobody knows

@@ -42,7 +42,7 @@ def results(
 
 def test_a_clear_difference_is_told_with_its_size() -> None:
     (sentence,) = study_verdict(results(0.1, 0.2))
-    assert "3D, the data set's geometry is better with 100 (0.101 eV, 51%) labels" in sentence
+    assert "3D, the data set's geometry is better with 100 (0.101 eV, 51 %) labels" in sentence
     assert "cannot be distinguished" not in sentence
     (row,) = comparisons(results(0.1, 0.2))
     assert row["apart"] == "yes"
@@ -74,7 +74,7 @@ def test_the_explanation_says_where_the_errors_come_from() -> None:
     assert "5.0 eV on batches of training molecules" in first
     assert "would take the MAE to 0.00 eV" in second
     assert "would take the MAE to 0.00 eV" not in first
-    assert "the same network gets 0.03 eV, 3% of what is then to learn" in first
+    assert "the same network gets 0.03 eV, 3 % of what is then to learn" in first
     assert "the same network gets 0.04 eV" in second
 
 
