@@ -119,9 +119,13 @@ def needs_geometry(state: RoundState) -> bool:
 
     Networks on SMILES alone do not: only what is chosen is placed then, to be labelled.
     """
+    return _sees_geometry(state) or needs_soap(state) or needs_xtb_energy(state)
+
+
+def _sees_geometry(state: RoundState) -> bool:
+    """Whether the surrogate, or the campaign's data set, asks for it, whatever function chooses."""
     builder = state.molecules.builder
-    sees = builder.settings.mode == "3d" or bool(builder.needed) or builder.geometry == "dataset"
-    return sees or needs_soap(state) or needs_xtb_energy(state)
+    return builder.settings.mode == "3d" or bool(builder.needed) or builder.geometry == "dataset"
 
 
 def counted_labels(state: RoundState, up_to_round: int | None = None) -> list[tuple[Candidate, float]]:
@@ -284,7 +288,7 @@ def acquire(state: RoundState) -> None:
     """Let the acquisition function choose the batch; what has no geometry fails."""
     arrays = read_predictions(state)
     # The function may ask for more since it was changed.
-    if needs_geometry(state) and _reject_unplaced(state):
+    if not _sees_geometry(state) and needs_geometry(state) and _reject_unplaced(state):
         predict(state)
         arrays = read_predictions(state)
     wanted = {"xtb_energy": needs_xtb_energy(state), "covariance_factors": needs_covariance(state)}

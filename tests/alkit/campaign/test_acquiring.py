@@ -302,3 +302,19 @@ def test_predictions_in_parts_are_those_of_all(small, tmp_path, monkeypatch) -> 
         assert arrays.keys() == expected.keys()
         for name, values in expected.items():
             np.testing.assert_allclose(arrays[name], values, rtol=1e-5, atol=1e-6)
+
+
+def test_a_function_that_asks_for_geometries_may_come_in_the_middle_of_a_round(small) -> None:
+    small["surrogate"]["mode"] = "2d"
+
+    def stop(pool, context):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Campaign(small, acquisition=stop).run()
+    result = Campaign(small | {"acquisition": {"name": "std", "features": "soap"}}).run()
+    _, ledger = open_campaign(result.folder)
+    with contextlib.closing(ledger):
+        screened = [one for one in ledger.candidates(round_=1) if one.status != "rejected"]
+        assert all(ledger.geometry(one.smiles, "mmff") is not None for one in screened)
+        assert len([one for one in screened if one.status == "labelled"]) == 4
