@@ -7,9 +7,8 @@ make-up (`generator.novelty`). The third plays against a critic (WGAN-GP,
 https://doi.org/10.48550/arXiv.1704.00028). Drawn tokens have no gradient, so the critic's opinion is a reward
 (REINFORCE, as in SeqGAN, https://doi.org/10.48550/arXiv.1609.05473). Other rewards are for what steering
 asks, and for staying near the start (Kullback-Leibler divergence,
-https://doi.org/10.48550/arXiv.1611.02796). The
-later parts start from the first each time, so that they cannot drift away over the rounds of a campaign
-(docs/decisions/016).
+https://doi.org/10.48550/arXiv.1611.02796). The later parts start from the first each time, so that they
+cannot drift away over the rounds of a campaign (docs/decisions/016).
 """
 
 from __future__ import annotations
@@ -54,11 +53,11 @@ class TrainingHistory:
     """A record of one call of `fit`.
 
     Attributes:
-        steps: updates kept in this call, of both parts.
+        steps: updates kept in this call, of all parts.
         total_steps: updates over the model's life.
         seconds: wall time.
-        likelihood: nats per molecule (negative), one value an update of the first part.
-        critic: estimated Wasserstein distance, one value an update of the second part.
+        likelihood: nats per molecule (negative), one value a likelihood update.
+        critic: estimated Wasserstein distance, one value an adversarial update.
         known: share of draws that are training molecules, likewise.
         strange: share of draws with a ring pattern that no training molecule has, likewise.
         steering: rank correlation of the reward head with values it was not trained on; NaN without steering.

@@ -172,12 +172,6 @@ def by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]
         references and baseline. And the ``(n, features)`` last atom features, from which the outputs are
         computed.
     """
-    energies, atoms = heads_by_schnetpack(model, batch)
-    return energies.mean(dim=0), atoms
-
-
-def heads_by_schnetpack(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The same, with the ``(h, b)`` outputs of all heads."""
     features = model.representation(dict(batch))
     energies = model.output_modules[0](features)[TARGET]
-    return energies.reshape(len(energies), -1).T, features["scalar_representation"]
+    return energies.reshape(len(energies), -1).mean(dim=1), features["scalar_representation"]

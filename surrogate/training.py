@@ -132,7 +132,7 @@ class _Task(pl.LightningModule):
         self.runs = [_Run() for _ in members]
         self.schedulers: list[torch.optim.lr_scheduler.ReduceLROnPlateau] = []
         self.sums: dict[str, Tensor] = {}
-        # Looked up once: in each step that takes a tenth of the time.
+        # Looked up once, and not in each step.
         self._weights = [list(member.parameters()) for member in members]
         self._settings, self._warm = settings, warm
 
@@ -148,12 +148,9 @@ class _Task(pl.LightningModule):
         return optimizers
 
     def on_train_epoch_start(self) -> None:
+        where: dict[str, Any] = {"device": self.device, "dtype": _widest(self.device)}
         # Summed where the numbers are: none is fetched before the epoch ends.
-        self.sums = {name: torch.zeros(len(self.members), **self._exact) for name in _SUMMED}
-
-    @property
-    def _exact(self) -> dict[str, Any]:
-        return {"device": self.device, "dtype": exact(self.device)}
+        self.sums = {name: torch.zeros(len(self.members), **where) for name in _SUMMED}
 
     def losses(self, batch: dict[str, Tensor], learning: list[int]) -> tuple[Tensor, Tensor]:
         """``(s,)`` losses of these members, and the sum to minimise.
@@ -199,7 +196,7 @@ class _Task(pl.LightningModule):
         members = list(self.members)
         if self._settings.forces_weight:
             heads, _atoms, forces = evaluate_forces(members, batch)
-            outputs, wrong = heads.mean(dim=1), (forces - batch[FORCES]).to(exact(self.device))
+            outputs, wrong = heads.mean(dim=1), (forces - batch[FORCES]).to(_widest(self.device))
             tested = torch.ones_like(wrong)
             if LEFT_OUT in batch:
                 tested = tested * batch[LEFT_OUT][batch[MOLECULE_OF_ATOM]].T[..., None]
@@ -209,14 +206,14 @@ class _Task(pl.LightningModule):
             self.sums["force_sizes"] += wrong.abs().sum(dim=(1, 2))
         else:
             outputs = evaluate_members(members, batch)[0]
-        errors = (outputs - batch[TARGET]).to(exact(self.device))
+        errors = (outputs - batch[TARGET]).to(_widest(self.device))
         if LEFT_OUT in batch:
             errors = errors * batch[LEFT_OUT].T
         self.sums["squares"] += (errors**2).sum(dim=1)
         self.sums["sizes"] += errors.abs().sum(dim=1)
 
 
-def exact(device: torch.device) -> torch.dtype:
+def _widest(device: torch.device) -> torch.dtype:
     """The widest numbers that a device computes with: Apple's have 32 bits."""
     return torch.float32 if device.type == "mps" else torch.float64
 

@@ -80,7 +80,7 @@ def _data(block: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _bad_coordinate(block: list[str]) -> str:
-    """The problem with the coordinates of a V2000 record, of which RDKit reads "--1" as 0."""
+    """The problem with the coordinates of a V2000 record; RDKit reads a "--1" in them as 0."""
     if len(block) < 4 or not block[3].rstrip().endswith("V2000"):
         return ""
     for atom, line in enumerate(block[4 : 4 + int(block[3][:3])], 1):

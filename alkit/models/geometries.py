@@ -23,10 +23,10 @@ from alkit.threads import one_thread
 
 FROM_SMILES = get_args(SmilesGeometry)
 """Geometry sources that need the SMILES alone."""
-RELAXED = ("xtb", "gfn2", "aimnet2")
-"""Those that relax a molecule, and need a method that computes forces."""
 AIMNET2 = BaselineSpec.of("aimnet2-wb97m")
 """The AIMNet2 that relaxes: its functional has dispersion, which folds a molecule."""
+RELAXED_BY = {"xtb": BaselineSpec.of("gfn2"), "gfn2": BaselineSpec.of("gfn2"), "aimnet2": AIMNET2}
+"""Those that relax a molecule, and the method that computes its forces."""
 
 # Looser than a label's: an input geometry need not be a minimum to a hair. 0.01 and 0.02 eV/A differ by less
 # than 1 meV in energy.
@@ -77,7 +77,7 @@ class Placing:
     @property
     def slow(self) -> bool:
         """Whether a molecule is relaxed, which takes longer than a worker does to start."""
-        return self.geometry in RELAXED
+        return self.geometry in RELAXED_BY
 
     def __call__(self, smiles: str) -> Molecule:
         """Make a geometry; errors are those of `make_geometry`."""
@@ -92,7 +92,7 @@ def require(geometry: str) -> None:
     """
     if geometry == "aimnet2":
         create_baseline(AIMNET2)
-    elif geometry in RELAXED:
+    elif geometry in RELAXED_BY:
         require_binding(f"geometry {geometry}")
 
 

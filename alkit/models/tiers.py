@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from alkit.baselines.base import BaselineSpec, create_baseline, specs_of, tier_of
-from alkit.models.geometries import AIMNET2
+from alkit.models.geometries import RELAXED_BY
 from alkit.models.graphs import model_settings
 from alkit.models.pretraining import Pretraining
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from alkit.config.schema import CampaignConfig
     from alkit.models.store import Provenance
     from surrogate.settings import ModelSettings
-
-
-_RELAXED_BY = {"xtb": BaselineSpec.of("gfn2"), "gfn2": BaselineSpec.of("gfn2"), "aimnet2": AIMNET2}
 
 
 def tier(
@@ -41,7 +38,7 @@ def tier(
         specs += pretraining.needed
     if "xtb" in settings.inputs:
         specs.append(BaselineSpec.of("gfn2"))
-    if settings.mode == "3d" and (relaxer := _RELAXED_BY.get(geometry)) is not None:
+    if settings.mode == "3d" and (relaxer := RELAXED_BY.get(geometry)) is not None:
         how, specs = [*how, f"sees geometries relaxed by {_names([relaxer])}"], [*specs, relaxer]
     return f"{tier_of(specs)}: {', '.join(how)}" if how else "no baseline"
 

@@ -81,11 +81,9 @@ class Soap:
             for part, row in zip(_parts(molecules), _parts(rows), strict=True):
                 row[:, -len(self.elements) :] = [self.length * _counts(one, self.elements) for one in part]
                 known = [atoms[np.isin(atoms.numbers, present)] for atoms in part]
-                local = [
-                    (atoms.numbers, _local(soaps, atoms)) if len(atoms) else _nothing(soaps)
-                    for atoms in known
-                ]
-                row[:, : -len(self.elements)] = self._rows(local)
+                row[:, : -len(self.elements)] = self._rows(
+                    [(one.numbers, _local(soaps, one)) for one in known]
+                )
                 advance(len(part))
         return rows
 
@@ -149,16 +147,12 @@ def _soaps(elements: Sequence[int]) -> list[Any]:
 
 def _local(soaps: list[Any], atoms: Atoms) -> NDArray:
     """``(atoms, d)``, each row of length 1."""
+    if not len(atoms):  # dscribe refuses to look at none
+        return np.empty((0, sum(soap.get_number_of_features() for soap in soaps)), dtype=np.float32)
     parts = [soap.create(atoms) for soap in soaps]
     return np.hstack([part / np.linalg.norm(part, axis=1, keepdims=True) for part in parts]) / np.sqrt(
         len(soaps)
     )
-
-
-def _nothing(soaps: list[Any]) -> tuple[NDArray, NDArray]:
-    """A molecule without an atom that has a kernel."""
-    width = sum(soap.get_number_of_features() for soap in soaps)
-    return np.empty(0, dtype=np.int64), np.empty((0, width), dtype=np.float32)
 
 
 def _representative(local: Sequence[tuple[NDArray, NDArray]], element: int) -> tuple[NDArray, NDArray]:

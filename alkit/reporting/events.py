@@ -249,6 +249,11 @@ class StepsEvent:
     ended: bool = False
     note: str = ""
 
+    @property
+    def count(self) -> str:
+        """The steps so far in words, such as "28 of 40"; without the total where it is not known."""
+        return f"{self.done}" if self.total is None else f"{self.done} of {self.total}"
+
     def __str__(self) -> str:
         return ""
 

@@ -86,8 +86,7 @@ class LiveTable:
             self._line, self._steps = str(event), ""
             self._bar = self._bar[0] + 1, self._bar[1]
         elif isinstance(event, StepsEvent):
-            of = "" if event.total is None else f" of {event.total}"
-            parts = (f"{event.what} {event.done}{of}", event.note)
+            parts = (f"{event.what} {event.count}", event.note)
             self._steps = "" if event.ended else ", ".join(part for part in parts if part)
         elif isinstance(event, LabelEvent):
             self._failures = event.failures

@@ -202,8 +202,7 @@ class PlainLines:
         if not self._steps:
             return f"{self._stage}: {duration(now - self._since)} so far"
         began, event = next(reversed(self._steps.values()))
-        of = "" if event.total is None else f" of {event.total}"
-        parts = [f"{event.what}, {event.done}{of}", event.note, self._failures]
+        parts = [f"{event.what}, {event.count}", event.note, self._failures]
         if event.done and (speed := event.done / max(now - began, 1e-9)):
             left = (
                 "" if event.total is None else f", about {duration((event.total - event.done) / speed)} left"

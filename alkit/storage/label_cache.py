@@ -76,9 +76,8 @@ class LabelCache:
         self.path, self._lock = path, threading.Lock()
         simulator = create_simulator(spec)
         self._level: Level = simulator.level
-        self._recipe = _recipe(spec, simulator)
-        others = getattr(simulator, "equal_versions", ())
-        self._equal_recipes = [_recipe(spec, simulator, version) for version in others]
+        versions = (None, *getattr(simulator, "equal_versions", ()))  # its own first
+        self._recipes = [_recipe(spec, simulator, version) for version in versions]
         self._any_start = bool(getattr(simulator, "any_start", False))
         self._owner = uuid.uuid4().hex
         if path.exists() and not path.is_file():
@@ -111,16 +110,14 @@ class LabelCache:
 
     def key(self, molecule: Molecule) -> str:
         """The key of the label that the simulator would give this molecule."""
-        return self._key(molecule, self._recipe)
+        return self._keys(molecule)[0]
 
-    def _key(self, molecule: Molecule, recipe: str) -> str:
-        digest = hashlib.sha256(f"{recipe}\n{molecule.smiles}".encode())
+    def _keys(self, molecule: Molecule) -> list[str]:
+        """The simulator's own key, then those under which others keep an equal label."""
         isomer = self._any_start and stereoisomer(molecule.smiles, molecule.numbers, molecule.positions)
-        if isomer:
-            digest.update(isomer.encode())
-        else:
-            digest.update(pack(molecule.numbers, "<i4") + pack(molecule.positions, "<f8"))
-        return digest.hexdigest()
+        start = isomer.encode() if isomer else pack(molecule.numbers, "<i4") + pack(molecule.positions, "<f8")
+        heads = (f"{recipe}\n{molecule.smiles}".encode() for recipe in self._recipes)
+        return [hashlib.sha256(head + start).hexdigest() for head in heads]
 
     def get(self, molecule: Molecule) -> Label | None:
         """The label, if any campaign has computed it.
@@ -129,10 +126,7 @@ class LabelCache:
             CampaignError: it was changed after it was written.
         """
         with self._usable(), self._lock:
-            rows = (
-                self._db.execute(_SELECT, (self._key(molecule, recipe),)).fetchone()
-                for recipe in (self._recipe, *self._equal_recipes)
-            )
+            rows = (self._db.execute(_SELECT, (key,)).fetchone() for key in self._keys(molecule))
             row = next(filter(None, rows), None)
         if row is None:
             return None
