@@ -19,6 +19,7 @@ from surrogate.ensemble_files import (
     read_described,
     write_described,
 )
+from surrogate.groups import Processes
 from surrogate.inputs import Graph
 from surrogate.kernel import KernelModel
 from surrogate.low_rank import Covariance
@@ -53,6 +54,7 @@ class Committee:
         drawn: NDArray[np.bool_] | None = None,
         warm_start: Ensemble | None = None,
         on_epoch: OnMember | None = None,
+        processes: Processes | None = None,
     ) -> Committee:
         """Fit both to all labels; see `Ensemble.fit` for the arguments.
 
@@ -67,6 +69,7 @@ class Committee:
         networks = Ensemble.fit(
             replace(settings, representation="schnet"), training_settings, training=training, members=members,
             seed=seed, left_out=left_out, drawn=drawn, warm_start=warm_start, on_epoch=on_epoch,
+            processes=processes,
         )  # fmt: skip
         committee = cls(settings, kernel, networks, 0.5)
         parts = committee._parts_out_of_fold(graphs, left_out, training_settings.device)

@@ -27,6 +27,7 @@ from surrogate.errors import SurrogateError
 from surrogate.files import write_weights
 from surrogate.folds import check_left_out, check_spread, gain_of_all, joined, unseen
 from surrogate.forces import Labelled, centre, check_sloped, evaluate_forces, learned_forces, root_mean_square
+from surrogate.groups import Processes, train_in_groups
 from surrogate.inputs import Graph
 from surrogate.last_layer import LastLayerGP
 from surrogate.parallel import map_in_order
@@ -36,7 +37,7 @@ from surrogate.settings import ModelSettings, TrainingSettings, pick_device
 from surrogate.stack import evaluate_heads, evaluate_members, pooled, variances
 from surrogate.standard import Standard
 from surrogate.targets import AtomReferences, baselines, checked_labels, per_atom_deviation
-from surrogate.training import TrainingHistory, train_members
+from surrogate.training import TrainingHistory
 
 OnMember = Callable[[int, int, dict[str, float]], None]
 
@@ -74,6 +75,7 @@ class Ensemble:
         drawn: NDArray[np.bool_] | None = None,
         warm_start: "Ensemble | None" = None,
         on_epoch: OnMember | None = None,
+        processes: Processes | None = None,
     ) -> "Ensemble":
         """Train every member, then calibrate the spread on the validation molecules.
 
@@ -92,6 +94,7 @@ class Ensemble:
             warm_start: an earlier ensemble whose weights the members go on from. With ``left_out`` it may be
                 one network, from which all go on: what each is left out of keeps them apart.
             on_epoch: called with member, epoch and metrics.
+            processes: that train groups of members at once; None: this one trains all.
 
         Raises:
             SurrogateError: no members, an empty set, other elements, values that are not finite, or forces
@@ -109,19 +112,13 @@ class Ensemble:
             alone = 1 if left_out is not None and len(warm_start.members) == 1 else members
             check_warm_start(warm_start.settings, len(warm_start.members), settings, alone)
         ensemble, data, held_out = _prepare(
-            settings,
-            training_settings,
-            training,
-            validation,
-            warm_start,
-            members,
-            left_out,
+            settings, training_settings, training, validation, warm_start, members, left_out
         )
         ensemble.members = [build_model(settings, seed=seed + k) for k in range(members)]
         if warm_start is not None:
             for k, member in enumerate(ensemble.members):
                 member.load_state_dict(warm_start.members[k % len(warm_start.members)].state_dict())
-        ensemble.histories = train_members(
+        ensemble.histories = train_in_groups(
             ensemble.members,
             data,
             held_out,
@@ -130,6 +127,7 @@ class Ensemble:
             scale=ensemble.scale,
             warm=warm_start is not None,
             on_epoch=on_epoch,
+            processes=processes,
         )
         if training_settings.forces_weight:
             samples = ensemble._raw(training[0], device=training_settings.device)[0]

@@ -17,6 +17,7 @@ from surrogate.ensemble_files import read_described
 from surrogate.errors import SurrogateError
 from surrogate.folds import each_alone, left_out
 from surrogate.forces import Labelled, check_sloped
+from surrogate.groups import Processes
 from surrogate.inputs import Graph
 from surrogate.kernel import KernelModel
 from surrogate.prediction import Prediction
@@ -109,6 +110,7 @@ def fit_surrogate(
     drawn: NDArray[np.bool_] | None = None,
     warm_start: Surrogate | None = None,
     on_epoch: OnMember | None = None,
+    processes: Processes | None = None,
 ) -> Surrogate:
     """A surrogate of the representation that the settings name; the arguments are those of `Ensemble.fit`.
 
@@ -124,7 +126,7 @@ def fit_surrogate(
         start = warm_start if isinstance(warm_start, Ensemble) else None
         return Ensemble.fit(
             settings, training_settings, training=training, validation=validation, members=members, seed=seed,
-            left_out=left_out, drawn=drawn, warm_start=start, on_epoch=on_epoch,
+            left_out=left_out, drawn=drawn, warm_start=start, on_epoch=on_epoch, processes=processes,
         )  # fmt: skip
     if validation is not None:
         raise SurrogateError(f"representation is {kind}, which needs no validation set; use folds.")
@@ -137,7 +139,7 @@ def fit_surrogate(
     start = warm_start.networks if isinstance(warm_start, Committee) else None
     return Committee.fit(
         settings, training_settings, training=training[:2], members=members, seed=seed, left_out=left_out,
-        drawn=drawn, warm_start=start, on_epoch=on_epoch,
+        drawn=drawn, warm_start=start, on_epoch=on_epoch, processes=processes,
     )  # fmt: skip
 
 

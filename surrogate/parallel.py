@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 from threading import Barrier, Lock
 from typing import TypeVar
@@ -44,6 +45,17 @@ def map_in_order(function: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]
         for future in waiting:
             future.cancel()
         wait(waiting)  # what runs may use what the caller is about to change
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _threads(count: int) -> ThreadPoolExecutor:

@@ -1,9 +1,14 @@
 """The train stage: the surrogate learns from all labels, the generator from all molecules."""
 
+from __future__ import annotations
+
 import csv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +17,7 @@ from alkit.campaign import pretraining, target_set
 from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, generator_settings
 from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
 from alkit.campaign.round_state import RoundState
+from alkit.engines.training import training_processes
 from alkit.files import replace_file
 from alkit.models.graphs import training_settings, unseen_elements
 from alkit.models.store import Provenance
@@ -19,12 +25,18 @@ from alkit.models.tiers import tier_of_config
 from alkit.molecules.molecule import without_stereo
 from alkit.storage.ledger import Candidate
 
+if TYPE_CHECKING:
+    from generator import GeneratorSettings
+    from generator.training import TrainingHistory
+
+_WORTH_A_PROCESS = 100  # updates of the generator: seconds, as a process takes to load torch
+
 
 def train(state: RoundState) -> None:
-    """The surrogate learns from all labels so far, and the generator from all molecules so far."""
-    if not (state.path("model") / "ensemble.json").exists():  # written last: the ensemble is complete
-        _train_surrogate(state)
-    train_generator(state)
+    """The surrogate learns from all labels so far, and the generator from all molecules so far, at once."""
+    with train_generator(state):
+        if not (state.path("model") / "ensemble.json").exists():  # written last: the ensemble is complete
+            _train_surrogate(state)
 
 
 def _train_surrogate(state: RoundState) -> None:
@@ -54,6 +66,7 @@ def _train_surrogate(state: RoundState) -> None:
             drawn=None if validation else drawn_at_random(training),
             warm_start=start,
             on_epoch=on_epoch,
+            processes=training_processes(),
         )
     replace_file(state.path("training.csv"), lambda path: _write_histories(path, ensemble))
     counted = len(training) + len(validation)
@@ -122,50 +135,108 @@ def _learning_weights(state: RoundState, smiles: list[str], replay: float) -> li
     return [float(weight) for weight in shares * repeats]
 
 
-def train_generator(state: RoundState) -> None:
-    """Train the generator of this round, on the seeds at first, then on acquired molecules too.
+@dataclass(frozen=True)
+class _GeneratorTraining:
+    """A round's training of the generator, as another process can do it."""
 
-    It is steered by what the round's candidates were worth to the acquisition function.
+    start: GeneratorSettings | Path  # or the file of the round before
+    initial_seed: int
+    smiles: list[str]
+    steps: int
+    novelty_steps: int
+    adversarial_steps: int
+    seed: int
+    weights: list[float]
+    values: dict[str, float] | None
+    steering: float
+    out: Path
+
+    @property
+    def updates(self) -> int:
+        return self.steps + self.novelty_steps + self.adversarial_steps
+
+    def run(self, on_update: Callable[[], None]) -> TrainingHistory:
+        from generator import GraphGAN
+        from surrogate.parallel import one_thread
+
+        with one_thread():
+            if isinstance(self.start, Path):
+                gan = GraphGAN.load(self.start)
+            else:
+                gan = GraphGAN(self.start, seed=self.initial_seed)
+            history = gan.fit(
+                self.smiles,
+                steps=self.steps,
+                novelty_steps=self.novelty_steps,
+                adversarial_steps=self.adversarial_steps,
+                seed=self.seed,
+                weights=self.weights,
+                values=self.values,
+                steering=self.steering,
+                on_progress=lambda done, total: on_update(),
+            )
+        replace_file(self.out, partial(gan.save))
+        return history
+
+
+@contextmanager
+def train_generator(state: RoundState) -> Iterator[None]:
+    """Train the generator of this round while what is inside goes on, where there are cores for both.
+
+    It learns from the seeds at first, then from acquired molecules too. It is steered by what the round's
+    candidates were worth to the acquisition function.
     """
-    section = state.config.generator
-    if section is None:
+    if state.config.generator is None:
+        yield
         return
-    from generator import GraphGAN
-    from generator.graphs import learnable
-    from generator.settings import NOVELTY_STEPS
-
-    if state.round == 0:
-        gan, steps = GraphGAN(generator_settings(state.config), seed=state.seed("generator")), section.steps
-    else:
-        gan = GraphGAN.load(state.path(GENERATOR_FILE, round_=state.round - 1))
-        steps = section.steps_per_round
-    domain = generator_settings(state.config)
-    smiles = learnable(learned_molecules(state), domain)
-    scores = values(state, state.round) if section.steering else {}
-    worth = {one: scores[one] for one in learnable(scores, domain)}
-    enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
-    novelty_steps = NOVELTY_STEPS if section.novelty else 0
-    updates = steps + novelty_steps + section.adversarial_steps
-    with state.progress.steps("training the generator", updates) as advance:
-        history = gan.fit(
-            smiles,
-            steps=steps,
-            novelty_steps=novelty_steps,
-            adversarial_steps=section.adversarial_steps,
-            seed=state.seed("generator training"),
-            weights=_learning_weights(state, smiles, section.replay),
-            values=worth if enough else None,
-            steering=section.steering if enough else 0.0,
-            on_progress=lambda done, total: advance(1),
-        )
+    training, scored = _generator_training(state)
+    processes = training_processes() if training.updates >= _WORTH_A_PROCESS else None
+    with state.progress.steps("training the generator", training.updates) as advance:
+        if processes is None:
+            yield
+            history = training.run(partial(advance, 1))
+        else:
+            job = processes.submit(_GeneratorTraining.run, training, on_progress=partial(advance, 1))
+            try:
+                yield
+            except BaseException:
+                job.cancel()
+                raise
+            history = processes.results([job])[0]
     if history.warning:
         state.progress.say(f"generator: {history.warning}", warning=True)
-    elif enough:
+    elif training.values:
         steered = "steered" if history.steered else "not steered"
         state.progress.say(
             f"generator: {steered}, its reward head orders candidates it has not seen with a rank "
             f"correlation of {history.steering:.2f}"
         )
-    elif scores:
-        state.progress.say(f"generator: not steered, {len(worth)} candidates are too few or worth the same")
-    replace_file(state.path(GENERATOR_FILE), partial(gan.save))
+    elif scored:
+        state.progress.say(f"generator: not steered, {scored} candidates are too few or worth the same")
+
+
+def _generator_training(state: RoundState) -> tuple[_GeneratorTraining, int]:
+    """What the generator learns in this round, and how many candidates have a worth to steer by."""
+    from generator.graphs import learnable
+    from generator.settings import NOVELTY_STEPS
+
+    section, domain = state.config.generator, generator_settings(state.config)
+    assert section is not None
+    smiles = learnable(learned_molecules(state), domain)
+    scores = values(state, state.round) if section.steering else {}
+    worth = {one: scores[one] for one in learnable(scores, domain)}
+    enough = len({without_stereo(one) for one in worth}) >= FEWEST_MOLECULES and len(set(worth.values())) > 1
+    training = _GeneratorTraining(
+        start=state.path(GENERATOR_FILE, round_=state.round - 1) if state.round else domain,
+        initial_seed=state.seed("generator"),
+        smiles=smiles,
+        steps=section.steps_per_round if state.round else section.steps,
+        novelty_steps=NOVELTY_STEPS if section.novelty else 0,
+        adversarial_steps=section.adversarial_steps,
+        seed=state.seed("generator training"),
+        weights=_learning_weights(state, smiles, section.replay),
+        values=worth if enough else None,
+        steering=section.steering if enough else 0.0,
+        out=state.path(GENERATOR_FILE),
+    )
+    return training, len(worth) if scores else 0

@@ -200,6 +200,7 @@ def _fit(
     ``sets`` are test, validation and training molecules. Without a validation set, members leave out folds.
     ``first`` and ``cheap`` are what networks learn before the labels.
     """
+    from alkit.engines.training import training_processes
     from surrogate import fit_surrogate
     from surrogate.fitting import folds_for
 
@@ -233,6 +234,7 @@ def _fit(
             left_out=None if validation else folds_for(settings[0], groups, members),
             warm_start=start,
             on_epoch=on_epoch,
+            processes=training_processes(),
         )
     labels = len(fit) + len(validation)
     provenance = Provenance(
