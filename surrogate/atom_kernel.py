@@ -25,6 +25,7 @@ _RANGES = ((2.5, 0.25), (4.5, 0.4))  # cutoff and width of the atoms, Å
 _RADIAL, _ANGULAR = 6, 4
 _COMPONENTS = 160  # of the surroundings of the training atoms of one element; the rest is one length
 _CHUNK = 64  # molecules whose kernel is computed at a time
+_NOTHING = 1e-9  # of the largest eigenvalue: rounding of 32 bits
 _REMEMBERED = 6000  # molecules whose SOAP is kept, some 100 kB each
 
 _known: WeakKeyDictionary[Graph, tuple[tuple[int, ...], NDArray[np.float32]]] = WeakKeyDictionary()
@@ -155,13 +156,21 @@ class Descriptor:
 
 
 def _main_directions(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """``(d, c)``: those of the largest eigenvalues, and no more of them than there are rows."""
-    width = rows.shape[1]
-    count = min(most, len(rows), width)
+    """``(d, c)``: those of the largest eigenvalues, and no more of them than rows that differ.
+
+    The eigenvectors of the smaller of the two products give them: with few atoms, that of the rows with one
+    another.
+    """
+    count, width = min(most, *rows.shape), rows.shape[1]
     if not count:
         return np.zeros((width, 0), dtype=np.float32)
-    moments = (rows.T @ rows).astype(np.float64)
-    _, vectors = eigh(moments, subset_by_index=(width - count, width - 1), check_finite=False)
+    few, exact = len(rows) < width, rows.astype(np.float64)
+    moments = exact @ exact.T if few else exact.T @ exact
+    size = len(moments)
+    values, vectors = eigh(moments, subset_by_index=(size - count, size - 1), check_finite=False)
+    if few:
+        kept = values > _NOTHING * values[-1]  # a row that others make up has no direction of its own
+        vectors = exact.T @ (vectors[:, kept] / np.sqrt(values[kept]))
     return np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
 
 

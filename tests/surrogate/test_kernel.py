@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.collections import g2
+from sklearn.decomposition import TruncatedSVD
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
@@ -19,7 +20,7 @@ from surrogate import (
     graph_3d,
     load_surrogate,
 )  # fmt: skip
-from surrogate.atom_kernel import AtomsOf, Descriptor, atom_sums, kernel, self_kernel
+from surrogate.atom_kernel import AtomsOf, Descriptor, _main_directions, atom_sums, kernel, self_kernel
 from surrogate.fitting import chosen_representation, folds_for
 from surrogate.folds import each_alone
 from surrogate.inputs import graph_2d
@@ -317,3 +318,19 @@ def test_a_saved_kernel_has_the_same_covariance(tmp_path) -> None:
     np.testing.assert_allclose(
         full(again.covariance(GRAPHS[20:40])), full(model.covariance(GRAPHS[20:40])), atol=1e-8
     )
+
+
+@pytest.mark.parametrize("count", [3, 30, 70])
+def test_main_directions_are_those_of_scikit_learn_with_few_atoms_and_with_many(count) -> None:
+    rows = np.random.default_rng(count).normal(size=(count, 40)) * np.linspace(1, 3, 40)
+    found = _main_directions(rows.astype(np.float32), 3)
+    other = TruncatedSVD(3, algorithm="arpack" if count > 3 else "randomized").fit(rows).components_.T
+    assert found.shape == (40, 3)
+    assert np.abs(np.sum(found * other, axis=0)) == pytest.approx(np.ones(3), abs=1e-5)
+
+
+def test_atoms_that_are_alike_have_one_direction() -> None:
+    row = np.random.default_rng(0).normal(size=(1, 40)).astype(np.float32)
+    found = _main_directions(np.repeat(row, 9, axis=0), 5)
+    assert found.shape == (40, 1)
+    assert np.abs(found[:, 0] @ row[0]) == pytest.approx(np.linalg.norm(row), rel=1e-5)
