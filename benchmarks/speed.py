@@ -144,10 +144,10 @@ def training_settings(epochs: int) -> TrainingSettings:
     return TrainingSettings(epochs=epochs, batch_size=BATCH, lr=1e-3)
 
 
-def data_sets(molecules: Molecules) -> tuple[GraphDataset, GraphDataset]:
+def data_sets(molecules: Molecules, settings: ModelSettings = SETTINGS) -> tuple[GraphDataset, GraphDataset]:
     """For training and for validation."""
     parts = slice(0, TRAINING), slice(TRAINING, TRAINING + VALIDATION)
-    learned, tested = (GraphDataset(molecules.graphs[p], SETTINGS, molecules.targets[p]) for p in parts)
+    learned, tested = (GraphDataset(molecules.graphs[p], settings, molecules.targets[p]) for p in parts)
     return learned, tested
 
 
@@ -243,23 +243,29 @@ def train_cached(molecules: Molecules, repeats: int) -> Iterator[Row]:
 
 
 def ensemble(molecules: Molecules, repeats: int) -> Iterator[Row]:
-    """Whole trainings, as `alkit train` and campaigns do them: members in groups, a process each."""
-    sets, processes = data_sets(molecules), training_processes()
+    """Whole trainings, as `alkit train` and campaigns do them: members in groups, a process each.
 
-    def train(members: int) -> None:
-        networks = [build_model(SETTINGS, seed=k) for k in range(members)]
-        train_in_groups(
-            networks, *sets, training_settings(ENSEMBLE_EPOCHS), seed=0, scale=1.0, warm=False,
-            on_epoch=None, processes=processes,
-        )  # fmt: skip
-
-    five, one = in_turn(repeats, lambda: train(5), lambda: train(1))
-    seen = TRAINING * ENSEMBLE_EPOCHS
-    note = f"{five / one:.2f}× the time of one"
+    With the networks of this table, and with the smaller ones and batches of the quickstart, of which one
+    alone leaves most of two cores idle.
+    """
     bar = "≤ 3× on two cores, ≤ 1.5× on a GPU"
-    yield Row(
-        "training of 5 members (left), of one (right)", seen / five, seen / one, "molecules/s", bar, note
-    )
+    small = ModelSettings(features=64, gaussians=40)
+    for which, settings, batch in (("", SETTINGS, BATCH), (", quickstart's networks", small, 16)):
+        sets, seen = data_sets(molecules, settings), TRAINING * ENSEMBLE_EPOCHS
+        how = TrainingSettings(epochs=ENSEMBLE_EPOCHS, batch_size=batch, lr=1e-3)
+
+        def train(members: int, settings: Any = settings, sets: Any = sets, how: Any = how) -> None:
+            train_in_groups(
+                [build_model(settings, seed=k) for k in range(members)], *sets, how, seed=0, scale=1.0,
+                warm=False, on_epoch=None, processes=training_processes(),
+            )  # fmt: skip
+
+        five, one = in_turn(repeats, lambda train=train: train(5), lambda train=train: train(1))
+        name, note = (
+            f"training of 5 members (left), of one (right){which}",
+            f"{five / one:.2f}× the time of one",
+        )
+        yield Row(name, seen / five, seen / one, "molecules/s", bar, note)
 
 
 # --- prediction --------------------------------------------------------------------------------------------
