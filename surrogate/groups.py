@@ -35,7 +35,7 @@ class Processes(Protocol):
         ...
 
     def results(self, jobs: Sequence[Any]) -> list[Any]:
-        """What the submitted calls return, when all have."""
+        """Wait for the submitted calls, and return what they return."""
         ...
 
 

@@ -216,7 +216,7 @@ def train_generator(state: RoundState) -> Iterator[None]:
 
 
 def _generator_training(state: RoundState) -> tuple[_GeneratorTraining, int]:
-    """What the generator learns in this round, and how many candidates have a worth to steer by."""
+    """Collect what the generator learns in this round; count the candidates with a worth to steer by."""
     from generator.graphs import learnable
     from generator.settings import NOVELTY_STEPS
 

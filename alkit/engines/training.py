@@ -82,7 +82,7 @@ class TrainingProcesses:
         return job
 
     def results(self, jobs: Sequence[Job]) -> list[Any]:
-        """What the calls return, when all have.
+        """Wait for all calls, and return what they return.
 
         Raises:
             AlkitError: a process has ended before its call, such as for want of memory.
