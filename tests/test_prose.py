@@ -5,7 +5,7 @@ import inspect
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,9 @@ LONGEST = 24  # words of a sentence
 FRAGMENTS = re.compile(r"(?:What|Those|That of|As|From|By|In|Into|Of|To|So|Such|Also|Called|Raises) ")
 # Where the next line of a docstring begins a text of its own: a list, an argument or an error.
 _ITEM = re.compile(r"\s*(?:[-*] |\d+\. |[*\w]+: |\w+:$)")
+# What a page has beside its prose: code, tables, headings, HTML and directives.
+_NOT_PROSE = re.compile(r"^ *(`{3,})[^`].*?^ *\1$|^ *[|#<:].*?$", re.DOTALL | re.MULTILINE)
+_BREAK = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*] |\d+\. ))")
 STORED = {"alkit/studies/geometry/running.py": {"told"}}  # a name in files of earlier revisions
 
 
@@ -43,6 +46,7 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line.strip().lstrip("rfb\"'# ")
 
 
+PAGES = [*(path for path in texts(".md") if path.name != "CHANGELOG.md"), ROOT / "CONTRIBUTING.md"]
 PACKAGED = [path for path in texts(".py") if str(path.relative_to(ROOT)).startswith(PACKAGES)]
 
 
@@ -98,11 +102,20 @@ def _read_by_people(tree: ast.Module) -> Iterator[str]:
             yield text
 
 
-def _long_sentences(source: str) -> list[str]:
-    parts = (
-        part for text in _read_by_people(ast.parse(source)) for part in re.split(r"(?<=[.!?;])\s+", text)
-    )
+def _too_long(paragraphs: Iterable[str], ends: str) -> list[str]:
+    parts = (part for text in paragraphs for part in re.split(rf"(?<=[{ends}])\s+", text))
     return [part for part in parts if sum(any(map(str.isalnum, word)) for word in part.split()) > LONGEST]
+
+
+def _long_sentences(source: str) -> list[str]:
+    return _too_long(_read_by_people(ast.parse(source)), ends=".!?;")
+
+
+def _prose(page: str) -> Iterator[str]:
+    """Paragraphs and items of lists, without markup; inline code is one word, a link its text."""
+    for text in _BREAK.split(_NOT_PROSE.sub("\n\n", page)):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]+`", "X", text))
+        yield " ".join(text.replace("**", "").split())
 
 
 @pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.name)
@@ -124,3 +137,16 @@ def test_long_sentences_are_seen() -> None:
     assert _long_sentences(f'"""Summary.\n\n{long[:60]}\n{long[60:]}.\n"""') == [f"{long}."]
     assert _long_sentences(f'raise ValueError(f"{{x}} {long}.")') == [f"X {long}."]
     assert _long_sentences(f'"""{long[5:]}. Another one.\n\nArgs:\n    x: {long[10:]}\n"""') == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_sentences_of_pages_are_short(path: Path) -> None:
+    """A colon ends a sentence of a page too: lists follow it."""
+    long = _too_long(_prose(path.read_text(encoding="utf-8")), ends=".!?;:")
+    assert not long
+
+
+def test_long_sentences_of_pages_are_seen() -> None:
+    long = "word " * LONGEST + "end"
+    page = f"# {long}\n\n```bash\n{long}\n```\n| {long} |\n\n- {long[:60]}\n  {long[60:]}.\n- `{long}`.\n"
+    assert _too_long(_prose(page), ends=".!?;:") == [f"- {long}."]
