@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("alkit", "surrogate", "generator", "benchmarks", "campaigns", "docs", "examples", "tests")
 WORDS = re.compile(r"\b(told|mend|mends|mended|mending|anew|shall|hitherto)\b", re.IGNORECASE)
-OF = re.compile(r"(?:^|[.!?:] )Of [a-z]")
+OF = re.compile(r"(?:^|[.!?:] )Of [a-z0-9]")
 RULES = ("CONTRIBUTING.md", "tests/test_prose.py")  # they name the words
 PACKAGES = ("alkit/", "surrogate/", "generator/")
 LONGEST = 24  # words of a sentence

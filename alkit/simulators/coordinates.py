@@ -20,8 +20,8 @@ _STRETCH, _BEND, _TORSION = 0.45, 0.15, 0.005
 # Share of the strength in a bond; what is weaker is no coordinate. From 0.01 to 0.4 all take as many steps,
 # and few coordinates little time.
 _NEAR = 0.2
-# Of Cartesians: their scale beside the others, which keeps them from taking a share of the forces, and their
-# curvature. Of 0.05 to 0.3 each took as many steps within a twentieth.
+# Cartesians have a scale beside the others, which keeps them from taking a share of the forces, and a
+# curvature. Scales from 0.05 to 0.3 took as many steps within a twentieth.
 _SCALE = 0.1
 _SOFT = 0.1 / Hartree * Bohr**2
 # The sine below which three atoms are a straight line, whose angle has no derivative.

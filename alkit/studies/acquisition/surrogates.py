@@ -15,8 +15,8 @@ from surrogate.low_rank import Covariance, factorised
 if TYPE_CHECKING:
     from surrogate import Graph, ModelSettings, Prediction
 
-# Variance of what features cannot know, of a molecule's prior variance. Of 1e-2 to 1e-6 the best with 800
-# labels on the 1,000 molecules that the benchmark leaves out of pool and test.
+# Variance of what features cannot know, of a molecule's prior variance. Between 1e-2 and 1e-6 it is the
+# best with 800 labels on the 1,000 molecules that the benchmark leaves out of pool and test.
 _NOISE = 1e-5
 _DRAWS = 2
 

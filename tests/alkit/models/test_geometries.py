@@ -39,7 +39,7 @@ def test_xtb_is_a_minimum_near_the_force_field_s() -> None:
 
 
 def test_gfn2_is_the_lowest_of_all_minima() -> None:
-    """Of 2-fluoroethanol's conformers: gauche, with its hydrogen bond."""
+    """The lowest conformer of 2-fluoroethanol is gauche, with its hydrogen bond."""
 
     def energy(geometry: str) -> float:
         found = make_geometry("OCCF", geometry=geometry)
