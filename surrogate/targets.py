@@ -149,10 +149,13 @@ def element_counts(numbers: Sequence[int], graphs: Sequence[Graph]) -> NDArray[n
     Raises:
         SurrogateError: a molecule has an element that is not among ``numbers``.
     """
-    columns = np.array(numbers)
-    counts = np.array([(graph.numbers[:, None] == columns).sum(axis=0) for graph in graphs], dtype=np.float64)
-    counts = counts.reshape(len(graphs), len(columns))
-    strange = np.flatnonzero(counts.sum(axis=1) != [len(graph) for graph in graphs])
+    columns, sizes = np.array(numbers), np.array([len(graph) for graph in graphs], dtype=np.int64)
+    atoms = np.concatenate([np.empty(0, dtype=np.int64), *(graph.numbers for graph in graphs)])
+    counts = np.zeros((len(graphs), len(columns)))
+    owners = np.repeat(np.arange(len(graphs)), sizes)
+    for k, number in enumerate(columns):
+        counts[:, k] = np.bincount(owners[atoms == number], minlength=len(graphs))
+    strange = np.flatnonzero(counts.sum(axis=1) != sizes)
     if len(strange):
         unknown = sorted(set(graphs[strange[0]].numbers.tolist()) - set(columns.tolist()))
         raise SurrogateError(

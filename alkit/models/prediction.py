@@ -201,13 +201,14 @@ def _predict_chunk(
     found = _builder(ensemble, provenance).graphs(
         readable, call_all=call_all, cache=cache, advance=on_molecule
     )
-    graphs, rows = [], []
+    graphs, rows, elements = [], [], frozenset(ensemble.references.numbers)
     for name, molecule, graph in zip(names, readable, found, strict=True):
         name = molecule if isinstance(molecule, str) else name
         try:
             if isinstance(graph, Exception):
                 raise graph
-            ensemble.references([graph])  # refuses an element that the model was not built for
+            if not elements.issuperset(graph.numbers.tolist()):
+                ensemble.references([graph])  # says which element the model was not built for
             graphs.append(graph)
             rows.append(PredictionRow(name))
         except LabelError as error:
