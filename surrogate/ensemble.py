@@ -94,7 +94,7 @@ class Ensemble:
             warm_start: an earlier ensemble whose weights the members go on from. With ``left_out`` it may be
                 one network, from which all go on: what each is left out of keeps them apart.
             on_epoch: called with member, epoch and metrics.
-            processes: that train groups of members at once; None: this one trains all.
+            processes: that train groups of members at once; None: this one trains all together.
 
         Raises:
             SurrogateError: no members, an empty set, other elements, values that are not finite, or forces

@@ -1,4 +1,4 @@
-"""Members of an ensemble trained in groups, each in a process of its own where there are some.
+"""Members of an ensemble trained in groups, each in a process of its own.
 
 Members side by side in one process share its batches, which saves time on one core; more cores than one are
 of use to groups alone. How members are grouped depends on how much there is to train, and never on the
@@ -62,30 +62,24 @@ def train_in_groups(
         scale: see there.
         warm: see there.
         on_epoch: see there.
-        processes: that train the groups; None: one group after the other, in this process.
+        processes: that train the groups; None: all members are one group, in this process and on all of
+            its threads.
 
     Raises:
         SurrogateError: see `train_members`.
     """
     how: dict[str, Any] = {"seed": seed, "scale": scale, "warm": warm}
     groups = _groups(len(members), len(training), settings)
-    if len(groups) == 1:
+    if processes is None or len(groups) == 1:
         return train_members(members, training, validation, settings, on_epoch=on_epoch, **how)
-    calls = []
+    jobs = []
     for group in groups:
         learned = _columns(training, group)
         tested = learned if validation is training else _columns(validation, group)
-        calls.append((group, ([members[k] for k in group], learned, tested, settings, how)))
-    if processes is None:
-        found = [_train(*call, partial(_renumbered, group, on_epoch)) for group, call in calls]
-    else:
-        jobs = [
-            processes.submit(_train, *call, on_progress=partial(_renumbered, group, on_epoch))
-            for group, call in calls
-        ]
-        found = processes.results(jobs)
+        call = [members[k] for k in group], learned, tested, settings, how
+        jobs.append(processes.submit(_train, *call, on_progress=partial(_renumbered, group, on_epoch)))
     histories: list[TrainingHistory] = []
-    for group, (weights, rows) in zip(groups, found, strict=True):
+    for group, (weights, rows) in zip(groups, processes.results(jobs), strict=True):
         for k, state in zip(group, weights, strict=True):
             members[k].float().load_state_dict(state)
             members[k].eval()

@@ -17,7 +17,7 @@ from alkit.campaign import pretraining, target_set
 from alkit.campaign.build_proposers import FEWEST_MOLECULES, GENERATOR_FILE, generator_settings
 from alkit.campaign.proposing import acquired_molecules, learned_molecules, values
 from alkit.campaign.round_state import RoundState
-from alkit.engines.training import training_processes
+from alkit.engines.training import InTurn, training_processes
 from alkit.files import replace_file
 from alkit.models.graphs import training_settings, unseen_elements
 from alkit.models.store import Provenance
@@ -190,19 +190,15 @@ def train_generator(state: RoundState) -> Iterator[None]:
         yield
         return
     training, scored = _generator_training(state)
-    processes = training_processes() if training.updates >= _WORTH_A_PROCESS else None
+    processes = training_processes() if training.updates >= _WORTH_A_PROCESS else InTurn()
     with state.progress.steps("training the generator", training.updates) as advance:
-        if processes is None:
+        job: Any = processes.submit(_GeneratorTraining.run, training, on_progress=partial(advance, 1))
+        try:
             yield
-            history = training.run(partial(advance, 1))
-        else:
-            job = processes.submit(_GeneratorTraining.run, training, on_progress=partial(advance, 1))
-            try:
-                yield
-            except BaseException:
-                job.cancel()
-                raise
-            history = processes.results([job])[0]
+        except BaseException:
+            job.cancel()
+            raise
+        history = processes.results([job])[0]
     if history.warning:
         state.progress.say(f"generator: {history.warning}", warning=True)
     elif training.values:

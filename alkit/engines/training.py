@@ -50,6 +50,34 @@ class Job:
         self.future.cancel()
 
 
+class InTurn:
+    """The same in this process, one call after the other when it is asked for: for one core."""
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, on_progress: OnProgress | None = None
+    ) -> _Later:
+        """Note the call, see `TrainingProcesses.submit`."""
+        return _Later(partial(function, *arguments, on_progress or _unheard))
+
+    def results(self, jobs: Sequence[_Later]) -> list[Any]:
+        """Compute the calls, and return what they return."""
+        return [job.call() for job in jobs]
+
+
+@dataclass(frozen=True)
+class _Later:
+    """A call that has been noted."""
+
+    call: Callable[[], Any]
+
+    def cancel(self) -> None:
+        """Nothing has begun."""
+
+
+def _unheard(*report: Any) -> None:
+    """Nobody asks for the progress."""
+
+
 class TrainingProcesses:
     """Processes of this machine, at most ``count`` at work at once."""
 
@@ -135,16 +163,16 @@ class TrainingProcesses:
             self._pool, self._jobs = None, {}
 
 
-def training_processes() -> TrainingProcesses | None:
+def training_processes() -> TrainingProcesses | InTurn:
     """The processes of this interpreter that train, as many as torch may use cores.
 
-    None, and all is trained in this process, with one core alone or in another thread than the main one.
+    All is trained in this process with one core alone, or in another thread than the main one.
     """
     import torch
 
     cores = torch.get_num_threads()
     if cores < 2 or threading.current_thread() is not threading.main_thread():
-        return None
+        return InTurn()
     return _processes(cores)
 
 

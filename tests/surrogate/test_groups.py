@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from alkit.engines.training import InTurn
 from surrogate import SurrogateError
 from surrogate.batches import GraphDataset
 from surrogate.folds import left_out
@@ -17,8 +18,8 @@ from tests.small_ensembles import GRAPHS, LABELS, QUICK, SETTINGS
 HOW = {"seed": 3, "scale": 1.0, "warm": False}
 
 
-class Here:
-    """Calls computed one after the other in this process, last first, as a scheduler may."""
+class LastFirst:
+    """Calls computed in this process, last first, as a scheduler may."""
 
     def submit(self, function, *arguments, on_progress):
         return lambda: function(*arguments, on_progress)
@@ -65,7 +66,7 @@ def test_a_group_trains_as_its_members_do_alone_and_its_members_keep_their_numbe
     whole, members, heard = data(5), networks(5), []
     histories = train_in_groups(
         members, whole, whole, QUICK, on_epoch=lambda k, epoch, row: heard.append((k, epoch)),
-        processes=None, **HOW,
+        processes=InTurn(), **HOW,
     )  # fmt: skip
     expected = networks(5)
     for group in ([0, 1], [2, 3, 4]):
@@ -78,12 +79,12 @@ def test_a_group_trains_as_its_members_do_alone_and_its_members_keep_their_numbe
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_processes_change_nothing(separate, worth_it) -> None:
+def test_the_order_of_groups_changes_nothing(separate, worth_it) -> None:
     whole, targets = data(4), LABELS - LABELS.mean()
     learned = GraphDataset(GRAPHS[:10], SETTINGS, targets[:10]) if separate else whole
     tested = GraphDataset(GRAPHS[10:], SETTINGS, targets[10:]) if separate else whole
     found = []
-    for processes in (None, Here()):
+    for processes in (InTurn(), LastFirst()):
         members = networks(4)
         histories = train_in_groups(
             members, learned, tested, QUICK, on_epoch=None, processes=processes, **HOW
@@ -97,4 +98,11 @@ def test_an_error_of_a_group_is_the_ensembles(worth_it) -> None:
     whole = data(4)
     whole.targets[:] = torch.nan
     with pytest.raises(SurrogateError, match="never finite"):
-        train_in_groups(networks(4), whole, whole, QUICK, on_epoch=None, processes=None, **HOW)
+        train_in_groups(networks(4), whole, whole, QUICK, on_epoch=None, processes=InTurn(), **HOW)
+
+
+def test_without_processes_all_members_are_one_group(worth_it) -> None:
+    whole, members, expected = data(5), networks(5), networks(5)
+    train_in_groups(members, whole, whole, QUICK, on_epoch=None, processes=None, **HOW)
+    train_members(expected, whole, whole, QUICK, **HOW)
+    assert all(same(*pair) for pair in zip(members, expected, strict=True))

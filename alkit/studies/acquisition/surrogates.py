@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 
+from alkit.engines.training import training_processes
 from alkit.studies.geometry.settings import FEWEST_VALIDATION, VALIDATION_SHARE
 from surrogate.low_rank import Covariance, factorised
 
@@ -160,6 +161,7 @@ class Networks:
             validation=validation,
             members=self._settings["members"],
             seed=int(rng.integers(2**31)),
+            processes=training_processes(),
         )
 
     def see(self, molecules: NDArray[np.int64]) -> Prediction:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from alkit.datasets import Dataset
 from alkit.datasets.splits import cut_between_groups, stereo_groups
+from alkit.engines.training import training_processes
 from alkit.errors import DataError, LabelError
 from alkit.files import replace_file
 from alkit.models import metrics as evaluation
@@ -153,6 +154,7 @@ class _Molecules:
             validation=(self._of(arm, validation), self.values[validation]),
             members=self.settings.members,
             seed=1000 * self.settings.seed + 100 * seed,
+            processes=training_processes(),
         )
         prediction = ensemble.predict(self._of(arm, self._test))
         metrics = regression_metrics(self.truth, prediction.mean)

@@ -10,6 +10,7 @@ from alkit.campaign import build_proposers, proposing, training
 from alkit.campaign.proposing import recorded, save_values, values
 from alkit.campaign.round_state import RoundState
 from alkit.config.loading import check_config
+from alkit.engines.training import InTurn
 from alkit.molecules.conformers import embed
 from alkit.proposers import ProposalContext
 from alkit.reporting.progress import CampaignProgress
@@ -47,7 +48,7 @@ def test_test_molecules_and_ions_are_not_learned_and_acquired_ones_count_more(st
         save = staticmethod(lambda path: path.write_text("x"))
 
     monkeypatch.setattr("generator.GraphGAN", Spy, raising=False)
-    monkeypatch.setattr(training, "training_processes", lambda: None)  # another would not have the spy
+    monkeypatch.setattr(training, "training_processes", InTurn)  # another process would not have the spy
     with training.train_generator(state):
         pass
     assert taught == {"CCO": 1.0, "CCN": 1.0, "C=O": 1.0, "CC=O": 3.0}

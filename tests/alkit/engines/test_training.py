@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from alkit.engines.training import TrainingProcesses, training_processes
+from alkit.engines.training import InTurn, TrainingProcesses, training_processes
 from alkit.errors import AlkitError
 from surrogate import SurrogateError
 from surrogate.folds import left_out
@@ -95,7 +95,7 @@ def test_an_ensemble_trained_in_processes_is_the_one_trained_here(processes, mon
     epochs: list[list[tuple[int, int]]] = [[], []]
     how = {"members": 4, "left_out": left_out(list(range(len(GRAPHS))), 4), "validation": None}
     how["training"] = (GRAPHS, LABELS)
-    here = fit(**how, on_epoch=lambda k, epoch, _: epochs[0].append((k, epoch)))
+    here = fit(**how, processes=InTurn(), on_epoch=lambda k, epoch, _: epochs[0].append((k, epoch)))
     there = fit(**how, on_epoch=lambda k, epoch, _: epochs[1].append((k, epoch)), processes=processes)
     np.testing.assert_array_equal(here.predict(GRAPHS).samples, there.predict(GRAPHS).samples)
     assert sorted(epochs[0]) == sorted(epochs[1]) == [(k, e) for k in range(4) for e in range(QUICK.epochs)]
@@ -103,7 +103,7 @@ def test_an_ensemble_trained_in_processes_is_the_one_trained_here(processes, mon
 
 def test_there_are_none_on_one_core(monkeypatch) -> None:
     monkeypatch.setattr("torch.get_num_threads", lambda: 1)
-    assert training_processes() is None
+    assert isinstance(training_processes(), InTurn)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     assert training_processes().count == 2
     assert training_processes() is training_processes()
