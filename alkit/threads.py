@@ -15,6 +15,8 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
+"""The environment of a process that computes with one thread."""
 
 
 def one_thread() -> contextlib.AbstractContextManager[object]:

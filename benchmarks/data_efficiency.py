@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
+from conformers import SAME, relaxed
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -40,8 +40,6 @@ from alkit.models.metrics import error_metrics
 from alkit.models.store import Provenance
 from alkit.molecules.identity import stereoisomer
 from alkit.molecules.molecule import Molecule
-from alkit.simulators.optimizer import relax
-from alkit.simulators.xtb import XTBSimulator
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate import ModelSettings, TrainingSettings, fit_surrogate
 from surrogate.fitting import folds_for
@@ -208,16 +206,14 @@ def conformer_floor(data: Dataset, rows: Sequence[int], out: Path) -> dict[str, 
         if isinstance(ours, Molecule) and isinstance(theirs, Molecule):
             energies = []
             for one in (ours, theirs):
-                atoms = Atoms(one.numbers, one.positions, calculator=XTBSimulator().new_calculator())
                 with contextlib.suppress(LabelError):
-                    relax(atoms, fmax=0.02, max_steps=300)
-                    energies.append(atoms.get_potential_energy())
+                    energies.append(relaxed(one.numbers, one.positions))
             if len(energies) == 2:
                 found.append(energies[0] - energies[1])
     differences = np.array(found)
     return {
         "molecules": len(found),
-        "same": float((np.abs(differences) < 0.005).mean()),
+        "same": float((np.abs(differences) < SAME).mean()),
         "mean": float(differences.mean()),
         "floor": float(np.abs(differences - np.median(differences)).mean()),
     }

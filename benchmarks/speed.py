@@ -245,8 +245,8 @@ def train_cached(molecules: Molecules, repeats: int) -> Iterator[Row]:
 def ensemble(molecules: Molecules, repeats: int) -> Iterator[Row]:
     """Whole trainings, as `alkit train` and campaigns do them: members in groups, a process each.
 
-    With the networks of this table, and with the smaller ones and batches of the quickstart, of which one
-    alone leaves most of two cores idle.
+    Once with the networks of this table, once with those of the quickstart. One of these is so small that it
+    leaves most of two cores idle.
     """
     bar = "≤ 3× on two cores, ≤ 1.5× on a GPU"
     small = ModelSettings(features=64, gaussians=40)

@@ -181,7 +181,7 @@ class _GeneratorTraining:
 
 @contextmanager
 def train_generator(state: RoundState) -> Iterator[None]:
-    """Train the generator of this round while what is inside goes on, where there are cores for both.
+    """Train the generator of this round beside the block of a `with`, where there are cores for both.
 
     It learns from the seeds at first, then from acquired molecules too. It is steered by what the round's
     candidates were worth to the acquisition function.

@@ -22,7 +22,7 @@ from alkit import interrupts
 from alkit.engines import worker
 from alkit.engines.processes import PoolContext
 from alkit.errors import AlkitError
-from alkit.threads import THREAD_VARIABLES
+from alkit.threads import ONE_THREAD
 
 OnProgress = Callable[..., None]
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -185,8 +185,7 @@ def _processes(count: int) -> TrainingProcesses:
 
 def _initialize(parent: int, events: Any) -> None:
     global _events
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
     worker.end_with(parent)
     _events = events
 

@@ -18,7 +18,7 @@ from multiprocessing import connection, parent_process
 from typing import Any
 
 from alkit.errors import AS_GIVEN
-from alkit.threads import THREAD_VARIABLES
+from alkit.threads import ONE_THREAD
 
 _PR_SET_PDEATHSIG = 1
 
@@ -40,8 +40,7 @@ def initialize(parent: int, kind: str, settings: dict[str, Any], memory_limit: f
         memory_limit: GB (1e9 bytes) of data that this process may hold.
     """
     global _kind, _settings
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
     _die_with(parent)
     if memory_limit is not None:
         _limit_memory(memory_limit)

@@ -23,7 +23,7 @@ from alkit.simulators.manual import MANUAL
 from alkit.storage.ledger import Ledger
 from alkit.studies import folder
 from alkit.studies.campaigns.settings import Arm, Settings
-from alkit.threads import THREAD_VARIABLES
+from alkit.threads import ONE_THREAD
 
 METRICS = ("mae", "rmse", "q95")
 _POLL = 0.3  # seconds between two looks at what runs
@@ -122,10 +122,9 @@ class _Job:
 
     def start(self) -> subprocess.Popen[bytes]:
         # A campaign uses all cores otherwise, and several at once take longer than one after the other.
-        threads = dict.fromkeys(THREAD_VARIABLES, "1")
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | threads
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | ONE_THREAD
             )
 
     @property
