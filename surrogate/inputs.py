@@ -19,6 +19,7 @@ from surrogate.errors import SurrogateError
 # Shortening of a bond against the sum of single-bond covalent radii, by bond order: least-squares ratios of
 # textbook C-C, C=C, C#C and aromatic lengths (1.54, 1.34, 1.20, 1.40 Å).
 _BOND_SHORTENING = {1.0: 1.0, 1.5: 0.91, 2.0: 0.87, 3.0: 0.78}
+_ORDERS, _SHORTENINGS = (np.array(list(values)) for values in (_BOND_SHORTENING, _BOND_SHORTENING.values()))
 _BOND_ORDERS = (1.0, 1.5, 2.0, 3.0)
 _HYBRIDIZATIONS = ("SP", "SP2", "SP3")
 _RING_SIZES = (3, 4, 5, 6, 7)
@@ -183,18 +184,13 @@ def graph_2d(smiles: str, *, cutoff: float, layout: str = "topological", chemist
     numbers = np.ones(molecule.GetNumAtoms(), dtype=np.int64)  # hydrogens are added behind the others
     numbers[:written] = [molecule.GetAtomWithIdx(i).GetAtomicNum() for i in range(written)]
     _check_size(numbers)
-    bonds = _bonds(molecule)
+    inputs = _chemistry(molecule, written) if chemistry else _no_inputs(len(numbers))
     if layout == "depiction":
         vectors = _drawn_vectors(molecule)
-        distances = np.linalg.norm(vectors, axis=-1)
-    elif layout == "topological":
-        distances = _topological_distances(bonds, numbers)
-        vectors = np.zeros((*distances.shape, 3))
-        vectors[..., 0] = distances
-    else:
+        return _graph(numbers, np.linalg.norm(vectors, axis=-1), vectors, cutoff, *inputs)
+    if layout != "topological":
         raise SurrogateError(f"layout is {layout!r}; it is 'topological' or 'depiction'.")
-    atom_inputs, pair_inputs = _chemistry(molecule, bonds, written) if chemistry else _no_inputs(len(numbers))
-    return _graph(numbers, distances, vectors, cutoff, atom_inputs, pair_inputs)
+    return _graph(numbers, _topological_distances(molecule, numbers), None, cutoff, *inputs)
 
 
 def _check_size(numbers: NDArray) -> None:
@@ -219,25 +215,14 @@ def _no_inputs(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.zeros((n, 0)), np.zeros((n, n, 0))
 
 
-def _bonds(molecule: Any) -> list[tuple[int, int, Any]]:
-    """Both atoms of every bond, and the bond."""
-    bonds = [
-        molecule.GetBondWithIdx(i) for i in range(molecule.GetNumBonds())
-    ]  # GetBonds() takes twice as long
-    return [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), bond) for bond in bonds]
-
-
-def _topological_distances(
-    bonds: list[tuple[int, int, Any]], numbers: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _topological_distances(molecule: Any, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """``(n, n)`` shortest paths in Å; infinite between fragments."""
-    radii = [_radius(z) for z in numbers.tolist()]
-    lengths = np.full((len(numbers), len(numbers)), np.inf)
-    np.fill_diagonal(lengths, 0.0)
-    for i, j, bond in bonds:
-        shortening = _BOND_SHORTENING.get(bond.GetBondTypeAsDouble(), 1.0)
-        lengths[i, j] = lengths[j, i] = shortening * (radii[i] + radii[j])
-    _shorten(lengths)
+    from rdkit import Chem
+
+    orders = Chem.GetAdjacencyMatrix(molecule, useBO=True)
+    radii = np.array([_radius(z) for z in numbers.tolist()])
+    lengths = np.empty(orders.shape)
+    _shortest(orders, radii, _ORDERS, _SHORTENINGS, lengths)
     return lengths
 
 
@@ -249,8 +234,22 @@ def _radius(number: int) -> float:
 
 
 @compiled
-def _shorten(lengths):  # Floyd and Warshall; scipy's needs ten times as long to look at a matrix this small
+def _shortest(orders, radii, known, shortenings, lengths):
+    """Lengths of bonds, and of paths by Floyd and Warshall.
+
+    For so few atoms scipy takes ten times as long.
+    """
     n = len(lengths)
+    for i in range(n):
+        for j in range(n):
+            lengths[i, j] = np.inf if i != j else 0.0
+            order = max(orders[i, j], orders[j, i])  # of a dative bond RDKit names one direction
+            if order > 0.0:
+                shortening = 1.0
+                for k in range(len(known)):
+                    if order == known[k]:
+                        shortening = shortenings[k]
+                lengths[i, j] = shortening * (radii[i] + radii[j])
     for k in range(n):
         for i in range(n):
             for j in range(n):
@@ -268,75 +267,115 @@ def _drawn_vectors(molecule: Any) -> NDArray[np.float64]:
     return places[None, :, :] - places[:, None, :]
 
 
-def _chemistry(
-    molecule: Any, bonds: list[tuple[int, int, Any]], written: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _chemistry(molecule: Any, written: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """``(n, k)`` of atoms and ``(n, n, m)`` of bonds; zero for pairs that are not bonded.
 
     Atoms from ``written`` on are hydrogens that were added: they are all alike, and so are their bonds.
     """
     n, (width, pair_width, _) = molecule.GetNumAtoms(), _WIDTHS["chemistry"]
     rings = molecule.GetRingInfo()
+    sizes = _sizes(rings.AtomRings()), _sizes(rings.BondRings())
+    # GetBonds() takes twice as long.
+    bonds = [molecule.GetBondWithIdx(i) for i in range(molecule.GetNumBonds())]
+    firsts = [bond.GetBeginAtomIdx() for bond in bonds]
+    seconds = [bond.GetEndAtomIdx() for bond in bonds]
     atoms, pairs = np.zeros((n, width)), np.zeros((n, n, pair_width))
-    for i in range(written):
-        atoms[i] = _atom_inputs(molecule.GetAtomWithIdx(i), rings)
+    atoms[:written] = [_atom_inputs(molecule.GetAtomWithIdx(i), sizes[0].get(i, ())) for i in range(written)]
+    if own := len(bonds) - (n - written):  # bonds that were added come last
+        rows = np.array([_bond_inputs(bond, sizes[1].get(i, ())) for i, bond in enumerate(bonds[:own])])
+        pairs[firsts[:own], seconds[:own]] = pairs[seconds[:own], firsts[:own]] = rows
     if written < n:
-        atoms[written:] = _atom_inputs(molecule.GetAtomWithIdx(n - 1), rings)
-    added: list[float] = []
-    for i, j, bond in bonds:
-        if max(i, j) < written:
-            inputs = _bond_inputs(bond, rings)
-        else:
-            inputs = added = added or _bond_inputs(bond, rings)
-        pairs[i, j] = pairs[j, i] = inputs
+        atoms[written:] = _atom_inputs(molecule.GetAtomWithIdx(n - 1), ())
+        row = np.array(_bond_inputs(bonds[-1], ()))
+        pairs[firsts[own:], seconds[own:]] = pairs[seconds[own:], firsts[own:]] = row
     return atoms, pairs
 
 
-def _atom_inputs(atom: Any, rings: Any) -> list[float]:
-    hybridization = str(atom.GetHybridization())
+def _sizes(rings: Sequence[Sequence[int]]) -> dict[int, tuple[int, ...]]:
+    """Sizes of the rings that an atom, or a bond, is in, by its number."""
+    found: dict[int, tuple[int, ...]] = {}
+    for ring in rings:
+        for number in ring:
+            found[number] = (*found.get(number, ()), len(ring))
+    return found
+
+
+def _atom_inputs(atom: Any, sizes: tuple[int, ...]) -> list[float]:
     return [
         atom.GetDegree() / 4,
         atom.GetTotalNumHs(includeNeighbors=True) / 4,
         atom.GetFormalCharge(),
         atom.GetMass() / _MASS_UNIT,
-        atom.IsInRing(),
-        *(hybridization == name for name in _HYBRIDIZATIONS),
+        bool(sizes),
+        *_hybridization(atom.GetHybridization()),
         atom.GetIsAromatic(),
-        *(rings.IsAtomInRingOfSize(atom.GetIdx(), size) for size in _RING_SIZES),
+        *_ring_sizes(sizes),
     ]
 
 
-def _bond_inputs(bond: Any, rings: Any) -> list[float]:
-    stereo, order, number = str(bond.GetStereo()), bond.GetBondTypeAsDouble(), bond.GetIdx()
+def _bond_inputs(bond: Any, sizes: tuple[int, ...]) -> list[float]:
+    aromatic = bool(sizes) and bond.GetBeginAtom().GetIsAromatic() and bond.GetEndAtom().GetIsAromatic()
     return [
-        *(order == known for known in _BOND_ORDERS),
+        *_order(bond.GetBondTypeAsDouble()),
         1.0,
         bond.GetIsConjugated(),
-        bond.IsInRing(),
-        *(rings.IsBondInRingOfSize(number, size) for size in _RING_SIZES),
-        stereo in ("STEREOE", "STEREOTRANS"),
-        stereo in ("STEREOZ", "STEREOCIS"),
-        bond.GetBeginAtom().GetIsAromatic() and bond.GetEndAtom().GetIsAromatic(),
-        rings.NumBondRings(number) > 1,
+        bool(sizes),
+        *_ring_sizes(sizes),
+        *_stereo(bond.GetStereo()),
+        aromatic,
+        len(sizes) > 1,
     ]
+
+
+# Names of RDKit's enumerations take longer than all the rest: each is read once.
+
+
+@cache
+def _hybridization(kind: Any) -> tuple[bool, ...]:
+    return tuple(str(kind) == name for name in _HYBRIDIZATIONS)
+
+
+@cache
+def _stereo(kind: Any) -> tuple[bool, bool]:
+    """Whether a double bond is E or trans, and whether it is Z or cis."""
+    return str(kind) in ("STEREOE", "STEREOTRANS"), str(kind) in ("STEREOZ", "STEREOCIS")
+
+
+@cache
+def _order(order: float) -> tuple[bool, ...]:
+    return tuple(order == known for known in _BOND_ORDERS)
+
+
+@cache
+def _ring_sizes(sizes: tuple[int, ...]) -> tuple[bool, ...]:
+    """Which of the sizes that count are among these."""
+    return tuple(size in sizes for size in _RING_SIZES)
 
 
 def _graph(
     numbers: NDArray,
     distances: NDArray,
-    vectors: NDArray,
+    vectors: NDArray | None,
     cutoff: float,
     atom_inputs: NDArray,
     pair_inputs: NDArray,
 ) -> Graph:
+    """The graph of ``(n, n)`` distances; without ``vectors`` they lie along x."""
     near = distances < cutoff
     np.fill_diagonal(near, False)
-    receivers, senders = np.nonzero(near)
+    receivers, senders = near.nonzero()
+    if vectors is None:
+        along = np.zeros((len(senders), 3), dtype=np.float32)
+        along[:, 0] = distances[near]
+    else:
+        along = vectors[near].astype(np.float32)
     return Graph(
         numbers,
         senders,
         receivers,
-        vectors[receivers, senders].astype(np.float32),
+        along,
         atom_inputs.astype(np.float32),
-        pair_inputs[receivers, senders].astype(np.float32),
+        pair_inputs[near].astype(np.float32)
+        if pair_inputs.shape[-1]
+        else np.zeros((len(senders), 0), dtype=np.float32),
     )

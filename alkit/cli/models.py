@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alkit.cli.console import open_console
-from alkit.config.words import Energy, GFNMethod, LabelKind, ModelGeometry, PoolingChoice
+from alkit.config.words import Energy, Engine, GFNMethod, LabelKind, ModelGeometry, PoolingChoice
 from alkit.datasets.tables import Columns
 from alkit.errors import ConfigError
 from surrogate.settings import (
@@ -232,6 +232,15 @@ def _angstrom(length: str) -> float:
     return float(Bohr) if length == "bohr" else 1.0
 
 
+def _engine(kind: Engine, **settings: str | None) -> dict[str, str]:
+    """The arguments of `alkit.engines.create_engine`; a setting belongs to the engine of its name."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name in given:
+        if name != kind:
+            raise ConfigError(f"--{name} needs --engine {name}, not {kind}.")
+    return {"kind": kind, **given}
+
+
 def predict(
     model: Annotated[Path, typer.Argument(help="Model folder of `alkit train`, or a campaign folder.")],
     molecules: Annotated[
@@ -245,15 +254,19 @@ def predict(
     length: Length = "angstrom",
     workers: Workers = 2,
     timeout: Timeout = 120.0,
+    engine: Annotated[Engine, typer.Option(help="Where workers are: local, parsl or dask.")] = "local",
+    parsl: Annotated[str | None, typer.Option(help="Engine parsl: './file.py:config'.")] = None,
+    dask: Annotated[str | None, typer.Option(help="Engine dask: address of the scheduler.")] = None,
 ) -> None:
     """Predict molecules with their uncertainty, as CSV; energies to .extxyz or .db, with forces in eV/Å."""
     from alkit.standalone.predicted_forces import WRITERS, predict_forces
     from alkit.standalone.prediction import predict_file
 
+    where = _engine(engine, parsl=parsl, dask=dask)
     if out is not None and out.suffix.lower() in WRITERS:
         done, failed, what = predict_forces(
             model, molecules, out, open_console()[1], columns=Columns(smiles_column, name_column, delimiter),
-            length=_angstrom(length), workers=workers, timeout=timeout,
+            length=_angstrom(length), workers=workers, timeout=timeout, **where,
         )  # fmt: skip
         typer.echo(f"{done} predicted ({what}), {failed} without a prediction.", err=True)
         return
@@ -266,6 +279,7 @@ def predict(
         length=_angstrom(length),
         workers=workers,
         timeout=timeout,
+        **where,
     )
     typer.echo(f"{done} predicted ({what}), {failed} without a prediction (see the column reason).", err=True)
 

@@ -25,7 +25,7 @@ ENGINES = tuple(REGISTRY.built_in)
 
 
 def create_engine(
-    spec: SimulatorSpec,
+    spec: SimulatorSpec | None,
     kind: str = "local",
     *,
     workers: int = 2,
@@ -39,7 +39,7 @@ def create_engine(
     """An engine by name; the settings of the others are ignored.
 
     Args:
-        spec: of the simulator.
+        spec: of the simulator; None: there are no labels.
         kind: "local", "parsl" or "dask".
         workers: labels that run at once.
         timeout: seconds per label.

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alkit.baselines.cache import BaselineCache
 from alkit.baselines.computing import CallAll, call_here
 from alkit.errors import DataError, LabelError
+from alkit.files import digest
 from alkit.models.geometries import FROM_SMILES
 from alkit.models.graphs import GraphBuilder
-from alkit.models.store import Provenance
+from alkit.models.store import Provenance, load_model, model_files
 from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
 from alkit.properties import Quantity
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     import pandas
     from ase import Atoms
 
-    from surrogate import Graph, Surrogate
+    from surrogate import Graph, Prediction, Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
 
@@ -118,6 +121,65 @@ def predict_structures(
         seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
         raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
     yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache, forces)
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A surrogate of SMILES alone, for worker processes, which load it from its folder once.
+
+    The graphs of such a surrogate take one core, as long as the networks do.
+
+    Attributes:
+        home: the model's folder, which workers see under the same path.
+        version: digest of its files: one that was written again since is another model.
+    """
+
+    home: Path
+    version: str
+
+    @classmethod
+    def at(cls, home: Path) -> "SavedModel":
+        """The model of a folder as it is now."""
+        return cls(home.resolve(), digest(*model_files(home)))
+
+    def rows(self, part: "Part") -> list[PredictionRow]:
+        """The rows of a part, in its order."""
+        return list(predict_smiles(*_loaded(self), part.smiles))
+
+    def prediction(self, part: "Part") -> "Prediction":
+        """The prediction of a part, all of whose molecules have graphs."""
+        ensemble, provenance = _loaded(self)
+        builder = _builder(ensemble, provenance)
+        return ensemble.predict([builder.graph(one) for one in part.smiles])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of many SMILES.
+
+    Attributes:
+        first: number of the first one among all, from 1.
+        smiles: these.
+    """
+
+    first: int
+    smiles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"molecules {self.first:,} to {self.first + len(self.smiles) - 1:,}"
+
+
+def parts_of(smiles: Iterable[str], size: int = CHUNK, first: int = 1) -> Iterator[Part]:
+    """SMILES in parts of one size; the last may be smaller."""
+    source = iter(smiles)
+    while chunk := tuple(islice(source, size)):
+        yield Part(first, chunk)
+        first += len(chunk)
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: SavedModel) -> "tuple[Surrogate, Provenance]":
+    return load_model(model.home)
 
 
 def prediction_columns(provenance: Provenance) -> list[str]:

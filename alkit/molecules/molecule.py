@@ -75,7 +75,7 @@ def canonical(smiles: str, *, ions: bool = False) -> str:
         DataError: text that is empty or no SMILES; several fragments, isotopes, wildcard atoms; without
             ``ions`` a net charge or unpaired electrons.
     """
-    return _identity(_parse(smiles, ions=ions))
+    return _identity(_parse(smiles, ions=ions), smiles)
 
 
 def canonical_of_any(smiles: str) -> str | None:
@@ -84,19 +84,22 @@ def canonical_of_any(smiles: str) -> str | None:
     Data sets know a molecule by it. None for text that is no SMILES, or longer than `LONGEST_SMILES`.
     """
     mol = _read(smiles)
-    return None if mol is None else _identity(mol)
+    return None if mol is None else _identity(mol, smiles)
 
 
-def _identity(mol: Any) -> str:
+def _identity(mol: Any, smiles: str) -> str:
     """The SMILES after writing, reading and writing again.
 
     Rarely a first canonical form is not its own canonical form (stereo perceived only in the written order).
-    This settles it.
+    This settles it. One that is written as it was read has been through all of that.
     """
     from rdkit import Chem, rdBase
 
+    written = str(Chem.MolToSmiles(mol))
+    if written == smiles:
+        return written
     with rdBase.BlockLogs():
-        return Chem.MolToSmiles(Chem.MolFromSmiles(Chem.MolToSmiles(mol)))
+        return Chem.MolToSmiles(Chem.MolFromSmiles(written))
 
 
 def _read(smiles: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.datasets.tables import USUAL, Columns
@@ -34,6 +34,7 @@ def predict_forces(
     length: float = 1.0,
     workers: int = 2,
     timeout: float = 120.0,
+    **where: Any,
 ) -> tuple[int, int, str]:
     """Write structures with energy (eV) and forces (eV/Å) where ASE looks for them.
 
@@ -49,6 +50,7 @@ def predict_forces(
         length: Å in the unit of the structures.
         workers: processes that make geometries.
         timeout: seconds that a geometry may take.
+        **where: the engine's ``kind`` and its settings, see `alkit.engines.create_engine`.
 
     Returns:
         How many molecules got a prediction, how many did not, and what energies they are.
@@ -68,7 +70,7 @@ def predict_forces(
             provenance,
             read_all(),
             on_molecule=stack.enter_context(progress.steps("predicting", sum(1 for _ in read_all()))),
-            call_all=stack.enter_context(calling_workers(workers, timeout)),
+            call_all=stack.enter_context(calling_workers(workers, timeout, **where)),
             cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
             forces=True,
         )

@@ -2,32 +2,41 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alkit import datasets
 from alkit.baselines.cache import BaselineCache, beside
 from alkit.datasets.formats import kind_of
 from alkit.datasets.tables import USUAL, Columns
-from alkit.engines.calling import calling_workers
+from alkit.engines import Engine, create_engine
+from alkit.engines.calling import calling_workers, in_order
 from alkit.errors import DataError
 from alkit.files import digest, growing_table
 from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import (
     CHUNK,
     PredictionRow,
+    SavedModel,
     columns_of,
+    parts_of,
     predict_smiles,
     predict_structures,
 )
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
 from alkit.storage.label_cache import default_path
+from surrogate.settings import pick_device
+
+if TYPE_CHECKING:
+    from surrogate import Surrogate
 
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
+_MANY = 10_000  # fewer are predicted before workers have loaded torch
+_PART_SECONDS = 600.0  # of a part in a worker, with the loading
 
 
 def predict_file(
@@ -40,8 +49,12 @@ def predict_file(
     length: float = 1.0,
     workers: int = 2,
     timeout: float = 120.0,
+    **where: Any,
 ) -> tuple[int, int, str]:
     """Write a CSV of predictions, in the unit that its columns name.
+
+    Where SMILES are all that the model sees, workers predict long lists, a part each. Otherwise they make
+    geometries and baselines.
 
     Args:
         model: folder of the model.
@@ -50,8 +63,10 @@ def predict_file(
         progress: shows the predictions.
         columns: of a table.
         length: Å in the unit of the structures.
-        workers: processes that make geometries.
+        workers: processes that compute at once.
         timeout: seconds that a geometry may take.
+        **where: the engine's ``kind`` and its settings, see `alkit.engines.create_engine`; processes of this
+            machine by default.
 
     Returns:
         How many molecules got one now, how many did not, and what they are. Rows of an interrupted run are
@@ -82,20 +97,40 @@ def predict_file(
         if done:
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
-        predicted = predictor(
-            ensemble,
-            provenance,
-            islice(read_all(), done, None),
-            on_molecule=advance,
-            call_all=stack.enter_context(calling_workers(workers, timeout)),
-            cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
-        )
+        left = islice(read_all(), done, None)
+        if _by_workers(ensemble, total - done, workers, where):
+            engine = stack.enter_context(create_engine(None, workers=workers, timeout=_PART_SECONDS, **where))
+            predicted = _from_workers(engine, home, left, done, advance)
+        else:
+            predicted = predictor(
+                ensemble,
+                provenance,
+                left,
+                on_molecule=advance,
+                call_all=stack.enter_context(calling_workers(workers, timeout, **where)),
+                cache=stack.enter_context(closing(BaselineCache(beside(default_path())))),
+            )
         if provenance.warning:
             progress.say(provenance.warning, warning=True)
-        left = islice(names, done, None) if names else None
-        good, failed = _write(predicted, left, add, progress, numbers, totals=totals)
+        called = islice(names, done, None) if names else None
+        good, failed = _write(predicted, called, add, progress, numbers, totals=totals)
     what = f"{provenance.energy} energies" if provenance.quantity.energy else str(provenance.quantity)
     return good, failed, f"{what}, {provenance.level}"
+
+
+def _by_workers(ensemble: "Surrogate", count: int, workers: int, where: Mapping[str, Any]) -> bool:
+    """Whether workers predict, graphs and all, in place of this process with all its cores."""
+    if ensemble.settings.mode != "2d" or pick_device("auto") != "cpu":
+        return False
+    return where.get("kind", "local") != "local" or (workers > 1 and count >= _MANY)
+
+
+def _from_workers(
+    engine: Engine, home: Path, smiles: Iterable[str], done: int, advance: Callable[[int], None]
+) -> Iterator[PredictionRow]:
+    for rows in in_order(engine, SavedModel.at(home).rows, parts_of(smiles, first=done + 1)):
+        advance(len(rows))
+        yield from rows
 
 
 def _write(

@@ -21,8 +21,9 @@ from alkit.engines import Engine
 from alkit.errors import AcquisitionError, ConfigError, LabelError
 from alkit.molecules.conformers import embed
 from alkit.reporting.progress import CampaignProgress
-from alkit.storage.ledger import Ledger
+from alkit.storage.ledger import Candidate, Ledger
 from alkit.units import CHEMICAL_ACCURACY
+from surrogate import load_surrogate
 
 ROUND = ["CCO", "CC=O", "COC", "C1CC1", "CC#N"]
 
@@ -318,3 +319,25 @@ def test_a_function_that_asks_for_geometries_may_come_in_the_middle_of_a_round(s
         screened = [one for one in ledger.candidates(round_=1) if one.status != "rejected"]
         assert all(ledger.geometry(one.smiles, "mmff") is not None for one in screened)
         assert len([one for one in screened if one.status == "labelled"]) == 4
+
+
+def test_workers_predict_as_this_process_does(small, monkeypatch):
+    small["surrogate"]["mode"] = "2d"
+    small["stop"] = {"rounds": 1}
+    campaign = Campaign(check_config(small))
+    campaign.run()
+    smiles = campaign.config.proposer.file.read_text().split() * 70
+    config, ledger = open_campaign(campaign.folder)
+    with contextlib.closing(ledger):
+        state = RoundState(config, campaign.folder, ledger, resolve("std"), CampaignProgress(), 1)
+        model = load_surrogate(state.path("model", round_=0))
+        candidates = [Candidate(k, 1, one, "screened", "", "training") for k, one in enumerate(smiles)]
+        done: list[int] = []
+        monkeypatch.setattr(acquiring, "_MANY", 10_000)
+        here = acquiring._predicted(state, model, candidates, done.append)
+        monkeypatch.setattr(acquiring, "_MANY", 100)
+        there = acquiring._predicted(state, model, candidates, done.append)
+        state.labels.close(wait=False)
+    assert sum(done) == 2 * len(candidates)
+    for name in ("samples", "std", "embeddings"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))

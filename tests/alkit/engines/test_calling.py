@@ -12,8 +12,9 @@ import pytest
 
 from alkit.baselines.base import BaselineSpec
 from alkit.baselines.computing import Read, call_here
-from alkit.engines.calling import calling_workers
-from alkit.errors import LabelError
+from alkit.engines import LocalEngine
+from alkit.engines.calling import calling_workers, in_order
+from alkit.errors import AlkitError, LabelError
 from alkit.models.geometries import Placing
 
 # ETKDG takes longer for it than anybody waits.
@@ -40,6 +41,27 @@ def test_an_endless_embedding_is_one_molecules_reason():
     assert placed[ENDLESS].reason == "timeout"
     assert len(placed["CCO"].numbers) == 9
     assert len(placed["CCN"].numbers) == 10
+
+
+def late_if_first(number: int) -> int:
+    """The later a number comes, the sooner it is done; 13 cannot be done."""
+    if number == 13:
+        raise ValueError("no such floor")
+    time.sleep(1.0 if number == 0 else 0.0)
+    return number**2
+
+
+def test_results_come_in_the_order_of_the_items():
+    with LocalEngine(None, workers=2, timeout=60.0) as engine:
+        assert list(in_order(engine, late_if_first, range(12))) == [n**2 for n in range(12)]
+
+
+def test_an_item_without_result_is_named():
+    with (
+        pytest.raises(AlkitError, match="13: simulator_error: 13: ValueError: no such floor"),
+        LocalEngine(None, workers=2, timeout=60.0) as engine,
+    ):
+        list(in_order(engine, late_if_first, range(10, 20)))
 
 
 def test_a_list_is_labelled_around_an_endless_embedding(tmp_path):
