@@ -60,7 +60,7 @@ class Front:
             f"{int(self.best.sum())} are on the Pareto front."
         )
         draw = partial(plots.front, self.values, self.best, rounds, self.headings)
-        return Plot("front", "What has been found", words, draw)
+        return Plot("front", "What has been found", words, draw, picture=True)
 
 
 def looks_for_highest(config: CampaignConfig) -> bool:

@@ -18,19 +18,29 @@ class Plot:
         name: of its files in ``plots/``.
         title: above it.
         words: what it shows, with its main numbers, for readers who see it and for those who do not.
-        draw: writes it; takes the path of the SVG.
+        draw: writes it; takes the path, whose ending is the format.
+        picture: whether slides want it, as a PNG beside the SVG.
     """
 
     name: str
     title: str
     words: str
     draw: Callable[[Path], Any]
+    picture: bool = False
 
-    def shown(self, folder: Path, *, redraw: bool) -> dict[str, str]:
-        """The plot for the page's template, drawn into ``folder`` where it is not there."""
+    def shown(self, folder: Path, *, redraw: bool, pictures: bool = False) -> dict[str, str]:
+        """The plot for the page's template, drawn into ``folder`` where it is not there.
+
+        Args:
+            folder: of the plots.
+            redraw: whether it is drawn again.
+            pictures: whether the PNG is wanted now.
+        """
         path = folder / f"{self.name}.svg"
         if redraw or not path.is_file():
             self.draw(path)
+        if pictures and self.picture:
+            self.draw(path.with_suffix(".png"))
         return {
             "name": self.name,
             "title": self.title,

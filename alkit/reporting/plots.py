@@ -31,7 +31,7 @@ def learning_curve(
     quantity: Quantity = ENERGY,
     twin: Sequence[Mapping[str, float]] = (),
 ) -> None:
-    """Write the figure of `learning_curve_figure` as SVG and PNG.
+    """Write the figure of `learning_curve_figure`.
 
     Args:
         metrics: of every round.
@@ -41,7 +41,7 @@ def learning_curve(
         twin: metrics of the random twin's rounds.
     """
     drawn = learning_curve_figure(metrics, half_widths, quantity=quantity, twin=twin)
-    look.save_both(drawn, path, legend=2)
+    look.save(drawn, path, legend=2)
 
 
 def learning_curve_figure(
@@ -111,7 +111,7 @@ def front(values: NDArray, best: NDArray, rounds: NDArray, headings: Sequence[st
     order = np.flatnonzero(best)[np.argsort(values[best, 0])]
     axes.plot(*values[order, :2].T, "o-", ms=9, mfc="none", color=look.INK, lw=1.2, label="Pareto front")
     axes.set(xlabel=headings[0], ylabel=headings[1])
-    look.save_both(drawn, path, legend=2)
+    look.save(drawn, path, legend=2)
 
 
 def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:
@@ -129,7 +129,7 @@ def parity(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, unit: s
         part.set_rasterized(many)
     axes.set(xlim=ends, ylim=ends, xlabel=f"label, {unit}", ylabel=f"prediction, {unit}")
     axes.locator_params(nbins=5)
-    look.save_both(drawn, path)
+    look.save(drawn, path)
 
 
 def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:
@@ -147,7 +147,7 @@ def uncertainty(truth: NDArray, predicted: NDArray, std: NDArray, path: Path, un
     axes.set(xlabel=f"predicted standard deviation, {unit}", ylabel=f"absolute error, {unit}", xlim=ends)
     look.plain_ticks(axes.xaxis)
     look.plain_ticks(axes.yaxis)
-    look.save_both(drawn, path, legend=1)
+    look.save(drawn, path, legend=1)
 
 
 def calibration(levels: NDArray, path: Path) -> None:
@@ -163,7 +163,7 @@ def calibration(levels: NDArray, path: Path) -> None:
     axes.plot([0, 1], [0, 1], color=look.GREY, lw=1.2, ls="--", label="honest intervals")
     axes.plot(nominal, inside, color=look.BLUE, lw=2, label="these intervals")
     axes.set(xlabel="level of the interval", ylabel="share of labels inside", xlim=(0, 1), ylim=(0, 1))
-    look.save_both(drawn, path, legend=2)
+    look.save(drawn, path, legend=2)
 
 
 def rejection(errors: NDArray, std: NDArray, path: Path, unit: str = "eV") -> None:

@@ -66,7 +66,7 @@ class TestErrors:
             f"{self.errors.mean():+.3f} {unit}."
         )
         draw = partial(plots.parity, self.truth, self.predicted, self.std, unit=unit)
-        return [Plot("parity", "Parity", words, draw), *map(self._residual_plot, _GROUPINGS)]
+        return [Plot("parity", "Parity", words, draw, picture=True), *map(self._residual_plot, _GROUPINGS)]
 
     def uncertainty_plots(self) -> list[Plot]:
         """Calibration, rejection, and errors against deviations."""
@@ -89,13 +89,20 @@ class TestErrors:
         )
         errors, std, unit = self.errors, self.std, self.unit
         return [
-            Plot("calibration", "Calibration", calibrated, partial(plots.calibration, self.levels)),
+            Plot(
+                "calibration",
+                "Calibration",
+                calibrated,
+                partial(plots.calibration, self.levels),
+                picture=True,
+            ),
             Plot("rejection", "Rejection", rejected, partial(plots.rejection, errors, std, unit=unit)),
             Plot(
                 "uncertainty",
                 "Error against deviation",
                 spread,
                 partial(plots.uncertainty, self.truth, self.predicted, std, unit=unit),
+                picture=True,
             ),
         ]
 

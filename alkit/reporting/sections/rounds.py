@@ -34,7 +34,7 @@ def learning_curve(metrics: Sequence[RoundMetrics], twin: Sequence[RoundMetrics]
         quantity=quantity,
         twin=twin,
     )
-    return Plot("learning_curve", "Learning curve", words, draw)
+    return Plot("learning_curve", "Learning curve", words, draw, picture=True)
 
 
 def rounds_tables(
