@@ -26,6 +26,7 @@ _SPARSE_OTHER = 250
 _SAMPLED = 800  # molecules that they are chosen from
 _POWER = 3
 _TOGETHER = 64  # molecules, and rows of a matrix product
+_COMPARED = 16  # points at a time; more compare too many, fewer read the chosen ones too often
 _LEAST = 1e-7  # of the largest eigenvalue of the kernel of representative atoms
 
 
@@ -168,10 +169,20 @@ def _representative(local: Sequence[tuple[NDArray, NDArray]], element: int) -> t
 
 
 def _farthest(points: NDArray, count: int) -> NDArray:
-    """Points ``(r, d)`` of length 1, each the farthest from those before."""
-    distances, chosen = np.full(len(points), np.inf), [0]
+    """Points ``(r, d)`` of length 1, each the farthest from those before.
+
+    A distance to the nearest chosen point only shrinks. So points are compared with new ones only while their
+    last known distance is among the largest; most never are again.
+    """
+    distances, chosen = 2 - 2 * (points @ points[0]), [0]
+    compared = np.ones(len(points), dtype=int)  # with so many of the chosen
     for _ in range(min(count, len(points)) - 1):
-        # Without the brackets all points would be doubled in each step, which takes longer than the rest.
-        distances = np.minimum(distances, 2 - 2 * (points @ points[chosen[-1]]))
-        chosen.append(int(distances.argmax()))
+        while compared[best := int(distances.argmax())] < len(chosen):
+            largest = np.argpartition(distances, -min(_COMPARED, len(distances)))[-_COMPARED:]
+            late = largest[compared[largest] < len(chosen)]
+            late = late if len(late) else np.array([best])  # many are equally far
+            new = points[chosen[compared[late].min() :]]
+            distances[late] = np.minimum(distances[late], (2 - 2 * (points[late] @ new.T)).min(axis=1))
+            compared[late] = len(chosen)
+        chosen.append(best)
     return points[chosen]

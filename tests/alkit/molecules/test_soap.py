@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 from dscribe.descriptors import SOAP
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alkit.molecules.conformers import embed
-from alkit.molecules.soap import Soap
+from alkit.molecules.soap import Soap, _farthest
 
 SMILES = ("CCO", "CC=O", "CCN", "C1CC1", "OCC=O", "C#N")
 
@@ -70,3 +72,18 @@ def test_a_molecule_has_the_same_features_whatever_stands_beside_it(molecules: l
         np.testing.assert_array_equal(soap.features([one], lambda n: None)[0], expected[i])
         np.testing.assert_array_equal(expected[i + 24 * len(molecules)], expected[i])
     assert soap.features([], lambda n: None).shape == (0, soap.width)
+
+
+@given(st.integers(1, 120), st.integers(1, 40), st.integers(1, 6), st.integers(0, 2**16))
+def test_farthest_points_are_those_of_the_definition(n: int, count: int, width: int, seed: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(n, width))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    chosen = [0]
+    while len(chosen) < min(count, n):
+        distances = ((points[:, None] - points[chosen]) ** 2).sum(axis=-1).min(axis=1)
+        if distances.max() < 1e-9:  # all that is left stands on a chosen point
+            break
+        chosen.append(int(distances.argmax()))
+    found = _farthest(points, count)
+    assert len(found) == min(count, n)
+    np.testing.assert_array_equal(found[: len(chosen)], points[chosen])
