@@ -117,7 +117,7 @@ def sentence(metrics: Sequence[Mapping[str, float]], error: float, batch: int, u
         return ""
     high = f"{found.high:,.0f}" if np.isfinite(found.high) else "more than can be said"
     return (
-        f"At this pace {error:.4g} {unit} takes about {found.labels:,.0f} labels (90 % interval "
+        f"At this pace {error:.3g} {unit} takes about {found.labels:,.0f} labels (90 % interval "
         f"{found.low:,.0f} to {high}; validation MAE of {len(metrics)} rounds); the next batch of {batch} is "
         f"worth {next_gain:.3f} {unit}."
     )

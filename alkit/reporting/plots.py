@@ -88,6 +88,7 @@ def learning_curve_figure(
         axes.axhline(CHEMICAL_ACCURACY, color=look.RED, lw=1.4, ls=(0, (8, 2)), label="1 kcal/mol")
         right = axes.secondary_yaxis("right", functions=(_to_kcal, _to_ev))
         right.set_ylabel("kcal/mol")
+        right.spines["right"].set_color(look.INK)
         right.tick_params(which="both", colors=look.INK, labelsize=look.FONT)
         look.plain_ticks(right.yaxis)
     return drawn

@@ -76,10 +76,10 @@ def labels_to_aim(
         return said
     validation = metrics[-1].get("validation_mae")
     if validation is not None and validation <= aim:
-        return f"The validation MAE, {validation:.3f} {unit}, has reached the aim of {aim:.4g} {unit}."
+        return f"The validation MAE, {validation:.3f} {unit}, has reached the aim of {aim:.3g} {unit}."
     if len(metrics) < forecast.FEWEST_ROUNDS:
-        return f"How many labels {aim:.4g} {unit} takes is said from the third round on."
-    return f"The validation errors do not fall, so nobody can say how many labels {aim:.4g} {unit} takes."
+        return f"How many labels {aim:.3g} {unit} takes is said from the third round on."
+    return f"The validation errors do not fall, so nobody can say how many labels {aim:.3g} {unit} takes."
 
 
 def guard_verdict(metrics: Sequence[Mapping[str, float]]) -> str:

@@ -103,7 +103,7 @@ def acquired_table(acquired: Sequence[Acquired], unit: str) -> Table:
 def _drawing(one: Acquired, unit: str) -> Drawing:
     lines = [f"label {one.label:.3f} {unit}"]
     if one.prediction is not None:
-        lines.insert(0, f"predicted {one.prediction:.3f} ± {one.std:.3f}")
+        lines.insert(0, f"predicted {one.prediction:.2f} ± {one.std:.2f}")
         lines.append(f"error {one.error:+.3f}")
     if one.rank is not None:
         lines.append(f"value: rank {one.rank:,} of {one.ranked:,}")

@@ -50,7 +50,7 @@ def test_what_the_aim_takes_is_said_by_validation_errors_alone():
     rounds = [METRICS | {"labels": n, "validation_mae": 20 / n, "mae": 0.001} for n in (100, 200, 400, 800)]
     assert "takes about" in verdicts.labels_to_aim(config, rounds[:3])
     assert "from the third round on" in verdicts.labels_to_aim(config, rounds[:2])
-    assert "0.025 eV, has reached the aim of 0.04336 eV" in verdicts.labels_to_aim(config, rounds)
+    assert "0.025 eV, has reached the aim of 0.0434 eV" in verdicts.labels_to_aim(config, rounds)
     rising = [row | {"validation_mae": 0.1 * k} for k, row in enumerate(rounds, 1)]
     assert "do not fall" in verdicts.labels_to_aim(config, rising)
     assert verdicts.labels_to_aim(config, []) == ""
