@@ -11,6 +11,7 @@ from alkit.reporting import plots
 from alkit.reporting.page_parts import Plot, number, percent
 from alkit.storage.ledger import Ledger
 from alkit.storage.round_files import PREDICTIONS_FILE, read_arrays, round_file
+from alkit.threads import one_thread
 
 
 def map_of(ledger: Ledger, folder: Path, last: int) -> Plot | str:
@@ -61,6 +62,11 @@ def _components(embeddings: np.ndarray) -> tuple[np.ndarray, tuple[float, float]
 
     if min(embeddings.shape) < 2 or not np.ptp(embeddings, axis=0).any():
         return np.zeros((len(embeddings), 2)), (0.0, 0.0)
-    fitted = PCA(n_components=2, svd_solver="covariance_eigh").fit(embeddings.astype(np.float64))
+    rows = embeddings.astype(np.float64)
+    solver = (
+        "arpack" if min(rows.shape) > 2 else "full"
+    )  # for two of many components the others are not needed
+    with one_thread():  # threads of BLAS wait for each other, 40 times as long where the cores are busy
+        fitted = PCA(n_components=2, svd_solver=solver, random_state=0).fit(rows)
     first, second = fitted.explained_variance_ratio_
-    return fitted.transform(embeddings.astype(np.float64)), (float(first), float(second))
+    return fitted.transform(rows), (float(first), float(second))
