@@ -20,9 +20,9 @@ from alkit.config.proposer import PoolConfig
 from alkit.engines.base import DEADLINE
 from alkit.engines.calling import in_order
 from alkit.errors import CampaignError, ConfigError, words_of
+from alkit.models import prediction
 from alkit.models.graphs import GFN2
 from alkit.models.metrics import finite_quantile
-from alkit.models.prediction import SavedModel, parts_of
 from alkit.molecules.free_atoms import ATOM_ENERGIES
 from alkit.molecules.molecule import atom_count
 from alkit.properties import is_energy
@@ -31,7 +31,6 @@ from alkit.storage.round_files import PREDICTIONS_FILE
 from alkit.storage.words import SCREENED
 from alkit.units import CHEMICAL_ACCURACY
 from surrogate.low_rank import Covariance
-from surrogate.settings import pick_device
 
 if TYPE_CHECKING:
     from alkit.campaign.round_state import RoundState
@@ -44,7 +43,6 @@ _METHOD = "GFN2-xTB"
 _FEWEST_TIMED = 10
 _SHARE_OF_SPREAD = 0.1
 _TOGETHER = 4096  # molecules whose graphs are made at a time
-_MANY = 10_000  # fewer are predicted before workers have loaded torch
 _GB_OF_TORCH, _SECONDS_OF_A_PART = 2.0, 60.0  # what a worker that predicts needs, amply
 
 
@@ -284,9 +282,9 @@ def _predicted(
 
     smiles, device = [one.smiles for one in candidates], state.config.surrogate.device
     if _by_workers(state, ensemble, len(smiles)):
-        model = SavedModel.at(state.path("model", round_=state.round - 1))
+        model = prediction.SavedModel.at(state.path("model", round_=state.round - 1))
         found = []
-        for part in in_order(state.labels.engine, model.prediction, parts_of(smiles)):
+        for part in in_order(state.labels.engine, model.prediction, prediction.parts_of(smiles)):
             advance(len(part.std))
             found.append(part)
         return joined(found)
@@ -297,12 +295,11 @@ def _predicted(
 
 
 def _by_workers(state: RoundState, ensemble: Surrogate, count: int) -> bool:
-    """Whether workers predict, graphs and all: many molecules of which the SMILES is all that is seen."""
+    """Whether the engine's workers predict so many molecules."""
     section = state.config.simulator
-    if count < _MANY or ensemble.settings.mode != "2d" or pick_device(state.config.surrogate.device) != "cpu":
-        return False
     roomy = section.memory_limit is None or section.memory_limit >= _GB_OF_TORCH
-    return section.workers > 1 and section.timeout >= _SECONDS_OF_A_PART and roomy
+    able = roomy and section.timeout >= _SECONDS_OF_A_PART and section.workers > 1
+    return able and count >= prediction.MANY and prediction.in_parts(ensemble, state.config.surrogate.device)
 
 
 def acquire(state: RoundState) -> None:

@@ -17,6 +17,7 @@ from alkit.models.graphs import GraphBuilder
 from alkit.models.store import Provenance, load_model, model_files
 from alkit.molecules.molecule import Molecule, canonical, charge_and_radicals
 from alkit.properties import Quantity
+from surrogate.settings import pick_device
 
 if TYPE_CHECKING:
     import pandas
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from surrogate import Graph, Prediction, Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
+MANY = 10_000  # fewer are predicted before workers have loaded torch
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,14 @@ def predict_structures(
         seen = "SMILES alone" if ensemble.settings.mode == "2d" else f"{provenance.geometry} geometries"
         raise DataError(f"The model was trained on {seen}; give a file of SMILES, not of structures.")
     yield from _predict(ensemble, provenance, structures, on_molecule, call_all, cache, forces)
+
+
+def in_parts(ensemble: "Surrogate", device: str = "auto") -> bool:
+    """Whether workers can predict parts of a list, graphs and all, as `SavedModel` does.
+
+    They read SMILES alone. Where geometries are needed, or a GPU is there, this process predicts.
+    """
+    return ensemble.settings.mode == "2d" and pick_device(device) == "cpu"
 
 
 @dataclass(frozen=True)

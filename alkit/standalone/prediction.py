@@ -2,11 +2,11 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alkit import datasets
 from alkit.baselines.cache import BaselineCache, beside
@@ -19,9 +19,11 @@ from alkit.files import digest, growing_table
 from alkit.models.geometries import FROM_SMILES
 from alkit.models.prediction import (
     CHUNK,
+    MANY,
     PredictionRow,
     SavedModel,
     columns_of,
+    in_parts,
     parts_of,
     predict_smiles,
     predict_structures,
@@ -29,13 +31,8 @@ from alkit.models.prediction import (
 from alkit.models.store import load_model, model_files, model_home
 from alkit.reporting.progress import CampaignProgress
 from alkit.storage.label_cache import default_path
-from surrogate.settings import pick_device
-
-if TYPE_CHECKING:
-    from surrogate import Surrogate
 
 _LOOKED_AT = 1000  # molecules of which one has a name, if the file has any
-_MANY = 10_000  # fewer are predicted before workers have loaded torch
 _PART_SECONDS = 600.0  # of a part in a worker, with the loading
 
 
@@ -98,7 +95,8 @@ def predict_file(
             progress.say(f"going on after {done} of {total} molecules")
         advance = stack.enter_context(progress.steps("predicting", total - done))
         left = islice(read_all(), done, None)
-        if _by_workers(ensemble, total - done, workers, where):
+        elsewhere = where.get("kind", "local") != "local"
+        if in_parts(ensemble) and (elsewhere or (workers > 1 and total - done >= MANY)):
             engine = stack.enter_context(create_engine(None, workers=workers, timeout=_PART_SECONDS, **where))
             predicted = _from_workers(engine, home, left, done, advance)
         else:
@@ -116,13 +114,6 @@ def predict_file(
         good, failed = _write(predicted, called, add, progress, numbers, totals=totals)
     what = f"{provenance.energy} energies" if provenance.quantity.energy else str(provenance.quantity)
     return good, failed, f"{what}, {provenance.level}"
-
-
-def _by_workers(ensemble: "Surrogate", count: int, workers: int, where: Mapping[str, Any]) -> bool:
-    """Whether workers predict, graphs and all, in place of this process with all its cores."""
-    if ensemble.settings.mode != "2d" or pick_device("auto") != "cpu":
-        return False
-    return where.get("kind", "local") != "local" or (workers > 1 and count >= _MANY)
 
 
 def _from_workers(

@@ -19,6 +19,7 @@ from alkit.cli.app import main
 from alkit.config.loading import check_config
 from alkit.engines import Engine
 from alkit.errors import AcquisitionError, ConfigError, LabelError
+from alkit.models import prediction
 from alkit.molecules.conformers import embed
 from alkit.reporting.progress import CampaignProgress
 from alkit.storage.ledger import Candidate, Ledger
@@ -333,9 +334,9 @@ def test_workers_predict_as_this_process_does(small, monkeypatch):
         model = load_surrogate(state.path("model", round_=0))
         candidates = [Candidate(k, 1, one, "screened", "", "training") for k, one in enumerate(smiles)]
         done: list[int] = []
-        monkeypatch.setattr(acquiring, "_MANY", 10_000)
+        monkeypatch.setattr(prediction, "MANY", 10_000)
         here = acquiring._predicted(state, model, candidates, done.append)
-        monkeypatch.setattr(acquiring, "_MANY", 100)
+        monkeypatch.setattr(prediction, "MANY", 100)
         there = acquiring._predicted(state, model, candidates, done.append)
         state.labels.close(wait=False)
     assert sum(done) == 2 * len(candidates)
