@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
-# Threads of torch that wait must sleep: spinning ones, the default, slow training more than tenfold as soon
-# as anything else runs on the machine (docs/decisions/007). OpenMP reads this once, when torch loads.
+# Threads that wait must sleep: spinning ones, the default of torch's OpenMP and of numpy's OpenBLAS, slow
+# work tenfold and more as soon as anything else runs on the machine (docs/decisions/007). Each reads its
+# variable once, when it loads. 4 is the shortest that OpenBLAS lets a thread spin: 2⁴ cycles.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 if TYPE_CHECKING:
     from generator import metrics as metrics

@@ -2,9 +2,10 @@
 
 import os
 
-# Before a test module loads scikit-learn or torch: OpenMP reads it once. Threads that spin while they wait
-# make two test processes on two cores three times as slow.
+# Before a test module loads numpy, scikit-learn or torch: they read it once. Threads that spin while they
+# wait make two test processes on two cores three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:  # each of the test processes has a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
