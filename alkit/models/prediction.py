@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from surrogate import Graph, Prediction, Surrogate
 
 CHUNK = 512  # molecules that are predicted at a time
-MANY = 10_000  # fewer are predicted before workers have loaded torch
+MANY = 20_000  # fewer are predicted before workers have loaded torch
 
 
 @dataclass(frozen=True)

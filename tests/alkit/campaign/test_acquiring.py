@@ -334,7 +334,7 @@ def test_workers_predict_as_this_process_does(small, monkeypatch):
         model = load_surrogate(state.path("model", round_=0))
         candidates = [Candidate(k, 1, one, "screened", "", "training") for k, one in enumerate(smiles)]
         done: list[int] = []
-        monkeypatch.setattr(prediction, "MANY", 10_000)
+        monkeypatch.setattr(prediction, "MANY", 20_000)
         here = acquiring._predicted(state, model, candidates, done.append)
         monkeypatch.setattr(prediction, "MANY", 100)
         there = acquiring._predicted(state, model, candidates, done.append)
