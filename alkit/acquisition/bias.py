@@ -117,7 +117,7 @@ class ErrorReduction:
         weights /= weights.mean() or 1.0
         self._moments = (aimed * weights[:, None]).T @ aimed
         weighted = aimed.T @ (weights * aimed_errors)
-        self._told = weighted
+        self._weighted = weighted
         self._along = points @ (covariance @ weighted)  # sums of shared times weighted errors
         self._spread = quadratic(points, covariance @ self._moments @ covariance)  # of squares of shared
 
@@ -139,8 +139,8 @@ class ErrorReduction:
         step = self.errors[index] / np.sqrt(self._variances[index] + self._posterior.noise**2)
         inner = float(direction @ moved)
         self._spread += shared * (inner * shared - 2 * across)
-        self._along += shared * (step * inner - float(direction @ self._told)) - step * across
-        self._told -= step * moved
+        self._along += shared * (step * inner - float(direction @ self._weighted)) - step * across
+        self._weighted -= step * moved
         self.errors -= step * shared
         self._posterior.add(direction, shared)
 
