@@ -61,7 +61,7 @@ def _print_result(out: Any, config: Any, result: Any) -> None:
     if result.already_finished:
         out.print("To go on with it, change its stop rules, such as with --set stop.rounds=N.")
     out.print(f"Report: {shown(result.folder / 'report.html')}", soft_wrap=True)
-    _print_mlflow(out, result.folder)
+    _print_mlflow(out, open_folder(result.folder)[1])
 
 
 @campaign.command("status")
@@ -82,7 +82,7 @@ def campaign_status(folder: Folder) -> None:
         out.print(terminal_tables.rounds_table(metrics, "Rounds so far", quantity))
         _print_more(out, config, metrics, folder, quantity)
     out.print(terminal_tables.fates_table(ledger))
-    _print_mlflow(out, folder)
+    _print_mlflow(out, ledger)
 
 
 @campaign.command("ledger")
@@ -266,11 +266,10 @@ def campaign_schema() -> None:
     typer.echo(json.dumps(CampaignConfig.model_json_schema(), indent=2))
 
 
-def _print_mlflow(out: Any, folder: Path) -> None:
+def _print_mlflow(out: Any, ledger: Any) -> None:
     """How a person sees the campaign in MLflow; nothing where it is not tracked."""
     from alkit.campaign.tracked_runs import campaign_shown_at
 
-    _, ledger = open_folder(folder)
     server, run = campaign_shown_at(ledger)
     if run:
         out.print(f"MLflow: {f'`{server}`, then ' if server else ''}{run}", soft_wrap=True)

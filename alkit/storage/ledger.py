@@ -48,6 +48,7 @@ SELECT c.id, c.round, c.smiles, c.role, c.status, c.reason, c.detail, o.source, 
 FROM candidates c LEFT JOIN outcomes o ON o.candidate = c.id
 LEFT JOIN labels l ON c.status = 'labelled' AND l.smiles = c.smiles AND l.method = o.method
     AND l.property = o.property AND l.unit = o.unit
+{where}
 ORDER BY c.id
 """
 
@@ -243,8 +244,11 @@ class Ledger:
 
     def reasons(self) -> list[tuple[int, str, str, int]]:
         """Round, status, reason (as `reason_and_rule` has it) and count of every group of candidates."""
-        rows = self._db.execute("SELECT round, status, reason, detail FROM candidates")
-        counts = Counter((round_, status, reason_and_rule(*why)) for round_, status, *why in rows)
+        groups_of = "round, status, reason, detail"
+        rows = self._db.execute(f"SELECT {groups_of}, count(*) FROM candidates GROUP BY {groups_of}")
+        counts: Counter[tuple[int, str, str]] = Counter()
+        for round_, status, reason, detail, count in rows:
+            counts[round_, status, reason_and_rule(reason, detail)] += count
         groups = ((*group, count) for group, count in counts.items())
         return sorted(groups, key=lambda group: (group[0], group[1], -group[3], group[2]))
 
@@ -276,9 +280,14 @@ class Ledger:
         )
         seals.seal(self._db, "outcomes", (candidate,))
 
-    def histories(self) -> Iterator[dict[str, Any]]:
-        """Every candidate, in the order of proposal, with what became of it, under the names of columns."""
-        cursor, origins = self._db.execute(_HISTORIES), self.origins()
+    def histories(self, *, finished: bool = False) -> Iterator[dict[str, Any]]:
+        """Every candidate, in the order of proposal, with what became of it, under the names of columns.
+
+        Args:
+            finished: those alone whose label was computed or failed.
+        """
+        where = "WHERE o.finished != ''" if finished else ""
+        cursor, origins = self._db.execute(_HISTORIES.format(where=where)), self.origins()
         names = [column[0] for column in cursor.description]
         for row in cursor:
             history = dict(zip(names, row, strict=True))

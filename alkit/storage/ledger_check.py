@@ -18,6 +18,7 @@ from alkit.storage.seals import SEALED, broken_rows
 from alkit.storage.words import Origin, Role, Source, Status
 
 _MOST_ROUNDS = 10**6
+_ROUND = f"typeof(round) = 'integer' AND round >= 0 AND round < {_MOST_ROUNDS}"
 _MEASURED = {"labels", "test_size", "mae", "rmse", "q95", "max", "r2", "validation_mae"}  # of every round
 
 
@@ -57,7 +58,13 @@ def _meta(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def _candidates(db: sqlite3.Connection) -> Iterator[str]:
-    query = "SELECT id, round, smiles, status, reason, detail, role FROM candidates"
+    # SQLite looks for what is wrong: there may be a million rows, and Python takes microseconds for each.
+    odd = (
+        f"NOT ({_ROUND} AND coalesce({_among('status', Status)} AND {_among('role', Role)}, 0) "
+        "AND typeof(smiles) = 'text' AND smiles != '' "
+        "AND typeof(reason) = 'text' AND typeof(detail) = 'text')"
+    )
+    query = f"SELECT id, round, smiles, status, reason, detail, role FROM candidates WHERE {odd}"
     for number, round_, smiles, status, reason, detail, role in db.execute(query):
         if not _is_round(round_):
             yield f"candidate {number} is of round {round_!r:.40}"
@@ -65,6 +72,12 @@ def _candidates(db: sqlite3.Connection) -> Iterator[str]:
             yield f"candidate {number} has status {status!r:.40} and role {role!r:.40}"
         if not (smiles and all(isinstance(text, str) for text in (smiles, reason, detail))):
             yield f"candidate {number} has a SMILES or a reason that is no text"
+
+
+def _among(column: str, words: Any) -> str:
+    """SQL for: the column has one of these words."""
+    quoted = ", ".join(f"'{word}'" for word in get_args(words))
+    return f"{column} IN ({quoted})"
 
 
 def _labels(db: sqlite3.Connection) -> Iterator[str]:
@@ -114,9 +127,9 @@ def _outcomes(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def _origins(db: sqlite3.Connection) -> Iterator[str]:
-    for candidate, origin in db.execute("SELECT candidate, origin FROM origins"):
-        if origin not in get_args(Origin):
-            yield f"candidate {candidate!r:.40} has the origin {origin!r:.40}"
+    odd = f"NOT coalesce({_among('origin', Origin)}, 0)"
+    for candidate, origin in db.execute(f"SELECT candidate, origin FROM origins WHERE {odd}"):
+        yield f"candidate {candidate!r:.40} has the origin {origin!r:.40}"
 
 
 def _changes(db: sqlite3.Connection) -> Iterator[str]:

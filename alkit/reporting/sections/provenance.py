@@ -31,8 +31,7 @@ def facts(
     ledger: Ledger, config: CampaignConfig, folder: Path, metrics: list[RoundMetrics]
 ) -> list[tuple[str, str]]:
     """Names and texts."""
-    histories = list(ledger.histories())
-    labelled = [row for row in histories if row["finished"]]
+    labelled = list(ledger.histories(finished=True))
     dates = sorted(str(row["finished"]) for row in labelled)
     found = [
         ("level of theory", str(ledger.level or "no label yet")),
