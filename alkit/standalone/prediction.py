@@ -96,7 +96,8 @@ def predict_file(
         advance = stack.enter_context(progress.steps("predicting", total - done))
         left = islice(read_all(), done, None)
         elsewhere = where.get("kind", "local") != "local"
-        if in_parts(ensemble) and (elsewhere or (workers > 1 and total - done >= MANY)):
+        worth_it = elsewhere or (workers > 1 and total - done >= MANY)
+        if predictor is predict_smiles and worth_it and in_parts(ensemble):
             engine = stack.enter_context(create_engine(None, workers=workers, timeout=_PART_SECONDS, **where))
             predicted = _from_workers(engine, home, left, done, advance)
         else:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alkit.cli.app import main
+from alkit.errors import DataError
 from alkit.models.store import Provenance
 from alkit.reporting.progress import CampaignProgress
 from alkit.standalone import prediction
@@ -69,6 +70,13 @@ def test_a_cluster_writes_the_same_table(home, kind, package):
     pytest.importorskip(package, reason=f"alkit[{kind}] is not installed")
     here = _table(home)
     assert _table(home, kind=kind) == here
+
+
+def test_structures_are_refused_however_many(home, monkeypatch):
+    monkeypatch.setattr(prediction, "MANY", 1)
+    (home / "pool.xyz").write_text("3\n\nO 0 0 0\nH 0 0.76 0.59\nH 0 -0.76 0.59\n" * 3)
+    with pytest.raises(DataError, match="give a file of SMILES"):
+        prediction.predict_file(home / "model", home / "pool.xyz", home / "out.csv", CampaignProgress())
 
 
 def test_an_engine_that_does_not_fit_is_refused(home, capsys, monkeypatch):
