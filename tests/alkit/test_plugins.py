@@ -50,7 +50,7 @@ def test_a_dataclass_with_future_annotations_loads(tmp_path: Path) -> None:
     assert load_code(write(tmp_path / "mine.py", text) + ":Mine")().size == 3
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nofile\.py:f: there is no file .*nofile\.py\."):
         load_code(f"{tmp_path}/nofile.py:f")
 

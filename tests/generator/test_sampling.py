@@ -55,7 +55,7 @@ def test_streams_come_as_they_are_drawn(gan):
     assert first == gan.sample(3000, seed=5)[:3]
 
 
-def test_ions_and_strange_rings_are_told():
+def test_ions_and_strange_rings_are_said():
     """Phosphorus ylides, which RDKit writes as ions, and a ring that was not in the training set."""
     nodes = np.array([[1, 1, 1, 0], [1, 2, 1, 0]], dtype=np.int8)
     bonds = np.zeros((2, 4, 4), dtype=np.int8)

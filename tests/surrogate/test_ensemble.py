@@ -92,7 +92,7 @@ def test_members_do_not_depend_on_how_many_there_are(ensemble: Ensemble) -> None
     np.testing.assert_allclose(three.predict(GRAPHS).samples[:2], expected, atol=1e-4)
 
 
-def test_every_epoch_of_every_member_is_told() -> None:
+def test_every_epoch_of_every_member_is_said() -> None:
     answer = []
     found = fit(on_epoch=lambda member, epoch, row: answer.append((member, epoch, row["val_MSE"])))
     expected = [

@@ -105,7 +105,7 @@ def test_a_planted_pickle_is_refused_and_never_runs(saved: Path, tmp_path: Path,
     assert mark.exists()
 
 
-def test_weights_that_are_missing_or_of_another_model_are_told(saved: Path) -> None:
+def test_weights_that_are_missing_or_of_another_model_are_said(saved: Path) -> None:
     (saved / "member_1.pt").unlink()
     with pytest.raises(SurrogateError, match=r"member_1\.pt is missing"):
         Ensemble.load(saved)

@@ -146,7 +146,7 @@ def test_auto_takes_what_there_is_and_ends_on_the_cpu() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_gpu_that_is_not_there_is_told() -> None:
+def test_a_gpu_that_is_not_there_is_said() -> None:
     with pytest.raises(SurrogateError, match="device is 'cuda', but torch finds no GPU"):
         run(dataclasses.replace(QUICK, device="cuda"))
 
@@ -243,7 +243,7 @@ def test_a_second_head_learns_how_large_errors_are() -> None:
     assert 0.5 < np.median(found / expected) < 2.0
 
 
-def test_a_loss_that_is_never_finite_is_told() -> None:
+def test_a_loss_that_is_never_finite_is_said() -> None:
     with pytest.raises(SurrogateError, match="never finite; a smaller learning rate"):
         run(TrainingSettings(epochs=2, lr=1e30, device="cpu"))
 

@@ -171,7 +171,7 @@ def test_a_function_may_read_everything_it_is_given() -> None:
         ({"a": 1}, "mine.py:f returned dict instead of 8 numbers"),
     ],
 )
-def test_scores_that_cannot_be_are_told(returned: object, sentence: str) -> None:
+def test_scores_that_cannot_be_are_said(returned: object, sentence: str) -> None:
     with pytest.raises(AcquisitionError, match=re.escape(sentence)):
         choose(lambda pool, context: returned)
 
@@ -199,7 +199,7 @@ def test_any_sequence_of_indices_will_do(returned: object) -> None:
         ([5, 1, 5], "mine.py:f returned index 5 more than once"),
     ],
 )
-def test_indices_that_cannot_be_are_told(returned: object, sentence: str) -> None:
+def test_indices_that_cannot_be_are_said(returned: object, sentence: str) -> None:
     with pytest.raises(AcquisitionError, match=re.escape(sentence)) as caught:
         choose(returning(returned))
     assert caught.value.exit_code == 2

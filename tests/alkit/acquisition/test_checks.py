@@ -18,20 +18,20 @@ def test_what_is_right_passes_as_a_plain_value() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, True, None, "1", np.inf, np.nan, [1], 1j])
-def test_what_is_no_number_in_bounds_is_told(value: Any) -> None:
+def test_what_is_no_number_in_bounds_is_said(value: Any) -> None:
     sentence = f"acquisition x: y is {value!r}; it must be a number above 0."
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         number("x", "y", value, above=0)
 
 
 @pytest.mark.parametrize("value", [2, 3.0, True, None, "3"])
-def test_what_is_no_whole_number_is_told(value: Any) -> None:
+def test_what_is_no_whole_number_is_said(value: Any) -> None:
     sentence = f"acquisition x: y is {value!r}; it must be a whole number, at least 3."
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         whole("x", "y", value, least=3)
 
 
 @pytest.mark.parametrize("value", [0, 1, None, "yes"])
-def test_what_is_no_flag_is_told(value: Any) -> None:
+def test_what_is_no_flag_is_said(value: Any) -> None:
     with pytest.raises(ConfigError, match=f"acquisition x: y is {value!r}; it must be true or false."):
         flag("x", "y", value)

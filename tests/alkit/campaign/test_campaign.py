@@ -293,7 +293,7 @@ def test_how_labels_are_computed_may_change_under_way(tiny):
         Campaign(tiny).run()
 
 
-def test_a_config_that_failed_its_check_may_be_mended(tiny):
+def test_a_config_that_failed_its_check_may_be_corrected(tiny):
     broken = tiny | {"start": {"training": 10000}}
     with pytest.raises(ConfigError, match="start asks for"):
         Campaign(broken).run()

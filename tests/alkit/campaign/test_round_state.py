@@ -143,7 +143,7 @@ def test_a_molecule_gets_its_geometry_once(state: RoundState, monkeypatch) -> No
     np.testing.assert_array_equal(other_round.molecules.molecule("CCO").positions, expected.positions)
 
 
-def test_a_geometry_that_is_gone_is_told(state: RoundState) -> None:
+def test_a_geometry_that_is_gone_is_said(state: RoundState) -> None:
     with pytest.raises(CampaignError, match="no mmff geometry of CCO; it was changed from outside"):
         state.molecules.molecule("CCO")
 

@@ -164,7 +164,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
     assert len(server.requests) == 3
 
 
-def test_a_browser_challenge_is_told(server, tmp_path):
+def test_a_browser_challenge_is_said(server, tmp_path):
     server.statuses = [202]
     with pytest.raises(DataError, match="by hand"):
         fetch(server.url, tmp_path / "a", md5=MD5)

@@ -151,7 +151,7 @@ def test_a_pipe_is_read_from_its_first_byte(tmp_path):
     writer.join()
 
 
-def test_a_quote_that_is_not_closed_is_told(tmp_path):
+def test_a_quote_that_is_not_closed_is_said(tmp_path):
     (tmp_path / "a.csv").write_text('smiles\n"CCO\n' + "CCO\n" * 60_000)
     with pytest.raises(DataError, match=r"a\.csv, line .* is a quote not closed"):
         read_smiles(tmp_path / "a.csv")

@@ -186,7 +186,7 @@ def test_damaged_rows_are_one_sentence(path, damage):
         Dataset.open(path)
 
 
-def test_a_newer_format_is_told(path):
+def test_a_newer_format_is_said(path):
     connection = sqlite3.connect(path)
     (text,) = connection.execute("SELECT value FROM information WHERE name = 'metadata'").fetchone()
     metadata = json.loads(text)

@@ -65,7 +65,7 @@ def test_a_parsl_config_that_is_none_is_refused(spec: SimulatorSpec, tmp_path) -
             create_engine(spec, "parsl", parsl=name)
 
 
-def test_no_dask_scheduler_is_told(spec: SimulatorSpec, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_no_dask_scheduler_is_said(spec: SimulatorSpec, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     pytest.importorskip("distributed")
     from alkit.engines import dask
 

@@ -90,7 +90,7 @@ def test_a_saddle_that_is_not_left_is_tried_with_another_optimiser() -> None:
     assert recovered[-1][1] == ""
 
 
-def test_a_start_of_another_molecule_is_embedded_anew() -> None:
+def test_a_start_of_another_molecule_is_embedded_again() -> None:
     value, recovered = tries(XTBSimulator(target="energy"), misplaced())
     assert recovered == [
         ("as given", "identity_changed"),

@@ -260,7 +260,7 @@ def test_a_file_that_is_no_cache_is_refused_and_left_alone(tmp_path):
     assert path.read_text().startswith("my thesis")
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CampaignError, match="cannot be used"):
         LabelCache(tmp_path / "file" / "labels.sqlite", SPEC)
