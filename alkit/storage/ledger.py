@@ -281,10 +281,13 @@ class Ledger:
         seals.seal(self._db, "outcomes", (candidate,))
 
     def histories(self, *, finished: bool = False) -> Iterator[dict[str, Any]]:
-        """Every candidate, in the order of proposal, with what became of it, under the names of columns.
+        """Every candidate, in the order of proposal, with what became of it.
 
         Args:
             finished: those alone whose label was computed or failed.
+
+        Yields:
+            A candidate's values, under the names of columns.
         """
         where = "WHERE o.finished != ''" if finished else ""
         cursor, origins = self._db.execute(_HISTORIES.format(where=where)), self.origins()
