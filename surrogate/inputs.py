@@ -274,15 +274,15 @@ def _chemistry(molecule: Any, written: int) -> tuple[NDArray[np.float64], NDArra
     """
     n, (width, pair_width, _) = molecule.GetNumAtoms(), _WIDTHS["chemistry"]
     rings = molecule.GetRingInfo()
-    sizes = _sizes(rings.AtomRings()), _sizes(rings.BondRings())
+    of_atoms, of_bonds = _sizes(rings.AtomRings()), _sizes(rings.BondRings())
     # GetBonds() takes twice as long.
     bonds = [molecule.GetBondWithIdx(i) for i in range(molecule.GetNumBonds())]
     firsts = [bond.GetBeginAtomIdx() for bond in bonds]
     seconds = [bond.GetEndAtomIdx() for bond in bonds]
     atoms, pairs = np.zeros((n, width)), np.zeros((n, n, pair_width))
-    atoms[:written] = [_atom_inputs(molecule.GetAtomWithIdx(i), sizes[0].get(i, ())) for i in range(written)]
+    atoms[:written] = [_atom_inputs(molecule.GetAtomWithIdx(i), of_atoms.get(i, ())) for i in range(written)]
     if own := len(bonds) - (n - written):  # bonds that were added come last
-        rows = np.array([_bond_inputs(bond, sizes[1].get(i, ())) for i, bond in enumerate(bonds[:own])])
+        rows = np.array([_bond_inputs(bond, of_bonds.get(i, ())) for i, bond in enumerate(bonds[:own])])
         pairs[firsts[:own], seconds[:own]] = pairs[seconds[:own], firsts[:own]] = rows
     if written < n:
         atoms[written:] = _atom_inputs(molecule.GetAtomWithIdx(n - 1), ())

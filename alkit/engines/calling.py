@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from alkit.baselines.computing import CallAll, call_here
-from alkit.engines.base import Engine
+from alkit.engines.base import Engine, Job
 from alkit.engines.registry import create_engine
-from alkit.errors import AlkitError
+from alkit.errors import AlkitError, LabelError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # So few molecules this small are placed before a worker has loaded its libraries.
 _FEW, _SHORT = 16, 40
+_QUEUED_PER_WORKER = 4  # items that are sent ahead of the one that is asked for
 
 
 @contextmanager
@@ -46,33 +48,19 @@ def in_order(engine: Engine, function: Callable[[Item], Result], items: Iterable
     Raises:
         AlkitError: a worker could not compute one of them; the sentence has the item's name.
     """
-    early: dict[int, Result] = {}
-    last = 0
-    for place, outcome in engine.call_all(_Placed(function), map(_Place, count(), items)):
-        if isinstance(outcome, Exception):
-            raise AlkitError(f"{place}: {outcome}") from outcome
-        early[place.number] = outcome
-        while last in early:
-            yield early.pop(last)
-            last += 1
-
-
-@dataclass(frozen=True)
-class _Place(Generic[Item]):
-    """An item and its number, which comes back with the result."""
-
-    number: int
-    item: Item
-
-    def __str__(self) -> str:
-        return str(self.item)
-
-
-@dataclass(frozen=True)
-class _Placed(Generic[Item, Result]):
-    """A function of items, as one of items with their numbers."""
-
-    function: Callable[[Item], Result]
-
-    def __call__(self, place: _Place[Item]) -> Result:
-        return self.function(place.item)
+    source, waiting = iter(items), deque[tuple[Item, Future[Result]]]()
+    try:
+        while True:
+            room = _QUEUED_PER_WORKER * engine.capacity() - len(waiting)  # workers come and go
+            for item in islice(source, max(1, room)):
+                waiting.append((item, engine.send(Job(str(item), function, item))))
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            try:
+                yield future.result()
+            except LabelError as error:
+                raise AlkitError(f"{item}: {error}") from error
+    finally:
+        for _, future in waiting:
+            future.cancel()

@@ -30,8 +30,12 @@ def test_plots_are_drawn_from_any_numbers(tmp_path: Path, spread: float) -> None
     plots.stage_times({"label": 0.0}, tmp_path / "h.svg")
     none = np.empty((0, 2))
     plots.chemical_space(none, none, np.empty(0), none, (0.0, 0.0), tmp_path / "i.svg")
+    plots.learning_curve([ROUND], [np.inf], tmp_path / "a.png")
+    plots.parity(truth, predicted, std, tmp_path / "b.png")
+    plots.uncertainty(truth, predicted, std, tmp_path / "c.png")
     plots.calibration(np.linspace(0, 1, len(std)), tmp_path / "d.png")
-    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
+    for name in "abcd":
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     for name in "abcdefghi":
         assert (tmp_path / f"{name}.svg").read_text().endswith("</svg>\n")
 
