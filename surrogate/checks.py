@@ -72,6 +72,10 @@ def check_warm_start(
 
 
 def _network(settings: ModelSettings) -> ModelSettings:
-    """Settings of the network alone: without elements, target, and uncertainty beside a head for it."""
+    """Settings of the network alone: without elements, target, and uncertainty beside a head for it.
+
+    Networks do not see the numbers of a molecule that AIMNet2 has learned; earlier revisions had none.
+    """
     heads = tuple(kind for kind in settings.uncertainty if kind == "variance")
-    return replace(settings, elements=(), baseline="", uncertainty=heads)
+    seen = tuple(name.removesuffix("-learned") for name in settings.inputs)
+    return replace(settings, elements=(), baseline="", uncertainty=heads, inputs=seen)  # type: ignore[arg-type]

@@ -39,6 +39,8 @@ _WIDTHS = {
     "gfn2": (9, 1, 3),
     "aimnet2-b973c": (1, 0, 0),
     "aimnet2-wb97m": (1, 0, 0),
+    "aimnet2-b973c-learned": (1, 0, 64),
+    "aimnet2-wb97m-learned": (1, 0, 64),
 }
 AS_THEY_ARE = frozenset({"chemistry", "xtb"})
 """Inputs that networks see unscaled; others are standardised, see `surrogate.standard`."""

@@ -11,7 +11,6 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +42,11 @@ from surrogate.ensemble_files import (
 )
 from surrogate.errors import SurrogateError
 from surrogate.files import write_whole
-from surrogate.inputs import Graph
+from surrogate.inputs import Graph, input_widths
+from surrogate.kernel_lengths import choose_lengths
 from surrogate.kernel_prior import prior_columns
-from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, Sizes, covariance, fit_sizes, leave_out
-from surrogate.linear_part import Linear, whole_numbers
+from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, covariance, fit_sizes, leave_out
+from surrogate.linear_part import Linear
 from surrogate.low_rank import Covariance, factorised
 from surrogate.prediction import Prediction
 from surrogate.settings import ModelSettings, TrainingSettings
@@ -54,8 +54,6 @@ from surrogate.standard import Standard
 from surrogate.targets import AtomReferences, baselines, checked_labels
 
 MOST_LABELS = 5000  # the work grows with their third power
-_LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0), (1.5, 2.2, 3.2, 5.0)
-_SAMPLED = 300  # labels that lengths are chosen on; sizes are fitted to all
 _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
 _FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
@@ -72,9 +70,10 @@ class KernelModel:
     linear: Linear
     lengths: Lengths
     unit: float  # mean of the kernel of a training molecule with itself
-    sizes: Sizes
+    size: float  # eV, deviation of the sum over atoms
+    noise: float  # eV
     training: Described
-    numbers: NDArray[np.float64]  # (n, j), of the training molecules, standardised
+    numbers: NDArray[np.float64]  # (n, j) eV, linear columns of the training molecules
     rests: NDArray[np.float64]  # (n,) eV
     calibration: Calibration = field(default_factory=Calibration)
     histories: list[Any] = field(default_factory=list)
@@ -86,8 +85,8 @@ class KernelModel:
         n, mean = len(self.rests), self.settings.intensive
         atoms = kernel(self.training, n, self.training, n, self.lengths, mean=mean) / self.unit
         counts = atom_sums(self.training, n, mean=mean)
-        matrix = covariance(self.sizes, atoms, self.numbers @ self.numbers.T, counts @ counts.T)
-        matrix[np.diag_indices(n)] += self.sizes.noise**2
+        matrix = covariance(atoms, self.numbers @ self.numbers.T, counts @ counts.T, size=self.size)
+        matrix[np.diag_indices(n)] += self.noise**2
         self._inverse = cho_solve(cho_factor(matrix, lower=True), np.eye(n))
         self._weights = self._inverse @ self.rests
         self._counts = counts
@@ -122,29 +121,30 @@ class KernelModel:
                 "schnet or painn."
             )
         check_inputs(settings, graphs)
-        numbers = element_numbers(settings)
-        rests = checked_labels(graphs, labels) - baselines(graphs, settings.baseline)
-        references = AtomReferences.fit(
-            numbers, graphs, rests, kind=training_settings.references, mean=settings.intensive
-        )
-        rests = rests - references(graphs)
+        numbers, n, mean = element_numbers(settings), len(graphs), settings.intensive
+        labels, below = checked_labels(graphs, labels), baselines(graphs, settings.baseline)
         descriptor = Descriptor.fit(numbers, graphs)
         described = descriptor(graphs)
-        raw = whole_numbers(graphs)
-        linear = Linear.fit(raw)
-        n, mean = len(graphs), settings.intensive
+        counts = atom_sums(described, n, mean=mean)
+        linear = Linear.fit(graphs, counts, labels if settings.baseline else None)
+        rests = labels - below - linear.offset(graphs)
+        references = AtomReferences.fit(numbers, graphs, rests, kind=training_settings.references, mean=mean)
+        rests = rests - references(graphs)
         judging = np.ones(n, dtype=bool) if drawn is None else drawn
         chosen = settings.baseline and not settings.intensive and not judging.all()
         most_noise = CHOSEN_NOISE if chosen else np.inf
-        lengths = _choose_lengths(described, linear(raw), rests, mean=mean, most_noise=most_noise)
+        lines = linear.parts(graphs)
+        lengths = choose_lengths(described, lines, rests, mean=mean, most_noise=most_noise)
         atoms = kernel(described, n, described, n, lengths, mean=mean)
-        counts = atom_sums(described, n, mean=mean)
         unit = float(np.diag(atoms).mean())
-        lines = linear(raw) @ linear(raw).T
-        _, sizes = fit_sizes(rests, atoms / unit, lines, counts @ counts.T, most_noise=most_noise)
+        products = [part @ part.T for part in (*lines, counts)]
+        _, sizes = fit_sizes(rests, atoms / unit, *products, most_noise=most_noise)
+        widths = [part.shape[1] for part in lines]
+        linear = linear.sized(np.repeat([sizes.whole, sizes.levels], widths))
         model = cls(
-            settings, references, descriptor, linear, lengths, unit, sizes, described, linear(raw), rests
-        )
+            settings, references, descriptor, linear, lengths, unit, sizes.atoms, sizes.noise, described,
+            linear(graphs), rests,
+        )  # fmt: skip
         errors, deviations = model._left_out(left_out)
         found = Calibration.fit(
             errors[judging], np.zeros((1, int(judging.sum()))), {"gp": deviations[judging]}
@@ -172,11 +172,11 @@ class KernelModel:
             SurrogateError: an element that the model was not built for, or a baseline of another level.
         """
         check_inputs(self.settings, graphs)
-        offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
+        offsets = self._offsets(graphs)
         n = len(graphs)
         described, raw, cross = self._compared(graphs)
         variance = self._prior(described, raw, n) - np.einsum("ij,jk,ik->i", cross, self._inverse, cross)
-        deviations = np.sqrt(np.maximum(variance, 0) + self.sizes.noise**2)
+        deviations = np.sqrt(np.maximum(variance, 0) + self.noise**2)
         samples = cross @ self._weights + offsets + self._draws(described, raw, cross, n)
         if on_batch:
             on_batch(n)
@@ -193,9 +193,9 @@ class KernelModel:
         described, raw, cross = self._compared(graphs)
         seen = cross @ self._inverse
         mean = self.settings.intensive
-        prior = prior_columns(described, raw, self.lengths, self.unit, self.sizes, mean=mean)
+        prior = prior_columns(described, raw, self.lengths, self.unit, self.size, mean=mean)
         variances = self._prior(described, raw, n) - np.einsum("ij,ij->i", seen, cross)
-        return factorised(lambda chosen: prior(chosen) - seen @ cross[chosen].T, variances, self.sizes.noise)
+        return factorised(lambda chosen: prior(chosen) - seen @ cross[chosen].T, variances, self.noise)
 
     def out_of_fold(
         self, graphs: Sequence[Graph], left_out: NDArray[np.bool_], *, device: str = "auto"
@@ -215,10 +215,14 @@ class KernelModel:
                 f"The model was fitted to {len(self.rests)} molecules; {len(graphs)} are given to leave out."
             )
         errors, deviations = self._left_out(left_out)
-        offsets = self.references(graphs) + baselines(graphs, self.settings.baseline)
-        means = self.rests + errors + offsets
+        means = self.rests + errors + self._offsets(graphs)
         embeddings = self._embeddings(self.training, self.numbers, len(graphs))
         return self._prediction(means[None], deviations, embeddings)
+
+    def _offsets(self, graphs: Sequence[Graph]) -> NDArray[np.float64]:
+        """``(n,)`` eV: references and the weighted mean of the baselines."""
+        below = baselines(graphs, self.settings.baseline)
+        return below + self.linear.offset(graphs) + self.references(graphs)
 
     def gain(self, errors: NDArray, samples: NDArray) -> float:
         """1: what is left out is missed by one label of many, see `Ensemble.gain`."""
@@ -252,20 +256,20 @@ class KernelModel:
     def _compared(self, graphs: Sequence[Graph]) -> tuple[Described, NDArray, NDArray]:
         """Molecules as the kernel sees them, and their covariance ``(n, labels)`` with the labelled ones."""
         described = self.descriptor(graphs)
-        raw = self.linear(whole_numbers(graphs)) if len(graphs) else np.zeros((0, self.numbers.shape[1]))
+        raw = self.linear(graphs) if len(graphs) else np.zeros((0, self.numbers.shape[1]))
         return described, raw, self._cross(described, raw, len(graphs))
 
     def _cross(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
         mean = self.settings.intensive
         atoms = kernel(described, n, self.training, len(self.rests), self.lengths, mean=mean) / self.unit
         counts = atom_sums(described, n, mean=mean) @ self._counts.T
-        return covariance(self.sizes, atoms, raw @ self.numbers.T, counts)
+        return covariance(atoms, raw @ self.numbers.T, counts, size=self.size)
 
     def _prior(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float64]:
         mean = self.settings.intensive
         atoms = self_kernel(described, n, self.lengths, mean=mean) / self.unit
         counts = (atom_sums(described, n, mean=mean) ** 2).sum(axis=1)
-        return covariance(self.sizes, atoms, (raw**2).sum(axis=1), counts)
+        return covariance(atoms, (raw**2).sum(axis=1), counts, size=self.size)
 
     def _draws(self, described: Described, raw: NDArray, cross: NDArray, n: int) -> NDArray[np.float64]:
         """``(s, n)`` eV: joint draws less the mean, by Matheron's rule.
@@ -278,16 +282,16 @@ class KernelModel:
             known, new = self.training[number], described[number]
             width = known.places.shape[1] + known.inputs.shape[1]
             waves, phases = rng.normal(size=(width, _WAVES)), rng.uniform(0, 2 * np.pi, _WAVES)
-            weights = rng.normal(size=(_WAVES, _PAIRS)) * np.sqrt(2 / _WAVES / self.unit) * self.sizes.atoms
+            weights = rng.normal(size=(_WAVES, _PAIRS)) * np.sqrt(2 / _WAVES / self.unit) * self.size
             for atoms, out in ((known, ours), (new, theirs)):
                 scaled = np.hstack([atoms.places / self.lengths[0], atoms.inputs / self.lengths[1]])
                 np.add.at(out.T, atoms.molecules, np.cos(scaled @ waves + phases) @ weights)
         mean = self.settings.intensive
         ours /= sizes_of(self.training, len(self.rests), mean=mean)
         theirs /= sizes_of(described, n, mean=mean)
-        slopes = rng.normal(size=(self.numbers.shape[1], _PAIRS)) * self.sizes.linear
+        slopes = rng.normal(size=(self.numbers.shape[1], _PAIRS))
         each = rng.normal(size=(self._counts.shape[1], _PAIRS)) * ATOM_PRIOR
-        noise = rng.normal(size=ours.shape) * self.sizes.noise
+        noise = rng.normal(size=ours.shape) * self.noise
         ours += (self.numbers @ slopes + self._counts @ each).T + noise
         theirs += (raw @ slopes + atom_sums(described, n, mean=mean) @ each).T
         apart = theirs - ours @ self._inverse @ cross.T
@@ -295,11 +299,11 @@ class KernelModel:
 
     def _embeddings(self, described: Described, raw: NDArray, n: int) -> NDArray[np.float32]:
         """``(n, d)``: what the kernel is linear in where its lengths are long; eV for a weight of 1."""
-        size, mean = self.sizes.atoms / np.sqrt(self.unit), self.settings.intensive
+        size, mean = self.size / np.sqrt(self.unit), self.settings.intensive
         parts = [
             place_sums(described, n, mean=mean) * size / self.lengths[0],
             input_sums(described, n, mean=mean) * size / self.lengths[1],
-            raw * self.sizes.linear,
+            raw,
             atom_sums(described, n, mean=mean) * size,
         ]
         return np.hstack(parts).astype(np.float32)
@@ -331,7 +335,8 @@ class KernelModel:
             "standard": self.descriptor.standard.as_dict(),
             "lengths": list(self.lengths),
             "unit": self.unit,
-            "sizes": list(self.sizes),
+            "sizes": [self.size, self.noise],
+            "weights": list(self.linear.weights),
             "calibration": asdict(self.calibration),
             "arrays": hashlib.sha256(content.getvalue()).hexdigest(),
         }
@@ -352,44 +357,33 @@ class KernelModel:
         numbers = tuple(element_numbers(settings))
         standard = Standard.from_dict(description["standard"])
         training = {z: AtomsOf(*(arrays[f"{name}_{z}"] for name in _OF_ATOMS)) for z in numbers}
-        lengths, sizes = tuple(map(float, description["lengths"])), Sizes(*map(float, description["sizes"]))
+        lengths, sizes = (tuple(map(float, description[name])) for name in ("lengths", "sizes"))
+        weights = tuple(map(float, description.get("weights", ())))
         values = [*lengths, *sizes, float(description["unit"])]
         if len(lengths) != 2 or not all(np.isfinite(one) and one > 0 for one in values):
             raise ValueError(f"lengths, sizes and unit are {values}")
+        levels = len(arrays["deviations"]) - input_widths(settings.inputs)[2]
+        if not np.isfinite(weights).all() or len(weights) not in (0, levels):
+            raise ValueError(f"weights are {weights}, of {levels} baselines")
+        linear, columns = Linear(arrays["means"], arrays["deviations"], weights), arrays["numbers"]
+        if len(sizes) > 2:  # a model of an earlier revision has the size of its linear part by itself
+            linear, columns = linear.of_earlier(sizes[1]), columns * sizes[1]
         if not all(np.isfinite(arrays[name]).all() for name in ("rests", "numbers")):
             raise ValueError("kernel.npz holds numbers that are not finite")
         return cls(
             settings,
             references,
             Descriptor(numbers, standard, {z: arrays[f"basis_{z}"] for z in numbers}),
-            Linear(arrays["means"], arrays["deviations"]),
+            linear,
             (lengths[0], lengths[1]),
             float(description["unit"]),
-            sizes,
+            sizes[0],
+            sizes[-1],
             training,
-            arrays["numbers"],
+            columns,
             arrays["rests"],
             calibration,
         )
 
 
 _OF_ATOMS = ("places", "inputs", "molecules")
-
-
-def _choose_lengths(
-    described: Described, linear: NDArray, rests: NDArray, *, mean: bool, most_noise: float
-) -> Lengths:
-    """Lengths of the largest marginal likelihood, on some of the labels where they are many."""
-    chosen = np.sort(np.random.default_rng(_SEED).permutation(len(rests))[:_SAMPLED])
-    part = {number: atoms.among(chosen) for number, atoms in described.items()}
-    m = len(chosen)
-    lines, counts = linear[chosen] @ linear[chosen].T, atom_sums(part, m, mean=mean)
-    best, found = np.inf, (_LENGTHS[0][0], _LENGTHS[1][0])
-    seen = described[next(iter(described))].inputs.shape[1] > 0
-    for lengths in product(_LENGTHS[0], _LENGTHS[1] if seen else _LENGTHS[1][:1]):
-        atoms = kernel(part, m, part, m, lengths, mean=mean)
-        atoms /= np.diag(atoms).mean()
-        value, _ = fit_sizes(rests[chosen], atoms, lines, counts @ counts.T, most_noise=most_noise)
-        if value < best:
-            best, found = value, lengths
-    return found

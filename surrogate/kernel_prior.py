@@ -11,13 +11,14 @@ from surrogate.atom_kernel import Described, Descriptor, Lengths, atom_sums, ker
 from surrogate.checks import check_inputs
 from surrogate.ensemble_files import element_numbers
 from surrogate.inputs import Graph
-from surrogate.likelihood import Sizes, covariance
-from surrogate.linear_part import Linear, whole_numbers
+from surrogate.likelihood import covariance
+from surrogate.linear_part import Linear
 from surrogate.low_rank import Covariance, factorised
 from surrogate.settings import ModelSettings
 
 # Before any label: those that labels of QM9 on GFN1- and GFN2-xTB choose, in round numbers (decision 025).
-_USUAL_LENGTHS, _USUAL_SIZES = (8.0, 2.2), Sizes(4.0, 0.02, 0.02)
+_USUAL_LENGTHS = (8.0, 2.2)
+_USUAL_SIZE, _USUAL_LINE, _USUAL_NOISE = 4.0, 0.02, 0.02  # eV
 
 
 def prior_covariance(settings: ModelSettings, graphs: Sequence[Graph]) -> Covariance:
@@ -29,16 +30,17 @@ def prior_covariance(settings: ModelSettings, graphs: Sequence[Graph]) -> Covari
     check_inputs(settings, graphs)
     n, mean = len(graphs), settings.intensive
     described = Descriptor.fit(element_numbers(settings), graphs)(graphs)
-    values, counts = whole_numbers(graphs), atom_sums(described, n, mean=mean)
-    raw, own = Linear.fit(values)(values), self_kernel(described, n, _USUAL_LENGTHS, mean=mean)
+    counts, own = atom_sums(described, n, mean=mean), self_kernel(described, n, _USUAL_LENGTHS, mean=mean)
+    raw = Linear.fit(graphs, counts)(graphs) * _USUAL_LINE
     unit = float(own.mean())
-    variances = covariance(_USUAL_SIZES, own / unit, (raw**2).sum(axis=1), (counts**2).sum(axis=1))
-    columns = prior_columns(described, raw, _USUAL_LENGTHS, unit, _USUAL_SIZES, mean=mean)
-    return factorised(columns, variances, _USUAL_SIZES.noise)
+    squares = (raw**2).sum(axis=1), (counts**2).sum(axis=1)
+    variances = covariance(own / unit, *squares, size=_USUAL_SIZE)
+    columns = prior_columns(described, raw, _USUAL_LENGTHS, unit, _USUAL_SIZE, mean=mean)
+    return factorised(columns, variances, _USUAL_NOISE)
 
 
 def prior_columns(
-    described: Described, raw: NDArray, lengths: Lengths, unit: float, sizes: Sizes, *, mean: bool
+    described: Described, raw: NDArray, lengths: Lengths, unit: float, size: float, *, mean: bool
 ) -> Callable[[NDArray[np.intp]], NDArray[np.float64]]:
     """A function that gives the covariance ``(n, b)`` of all molecules with ``b`` of them, eV²."""
     counts = atom_sums(described, len(raw), mean=mean)
@@ -46,6 +48,6 @@ def prior_columns(
     def columns(chosen: NDArray[np.intp]) -> NDArray[np.float64]:
         part = {number: atoms.among(chosen) for number, atoms in described.items()}
         atoms = kernel(part, len(chosen), described, len(raw), lengths, mean=mean).T / unit
-        return covariance(sizes, atoms, raw @ raw[chosen].T, counts @ counts[chosen].T)
+        return covariance(atoms, raw @ raw[chosen].T, counts @ counts[chosen].T, size=size)
 
     return columns

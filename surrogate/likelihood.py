@@ -17,33 +17,48 @@ _LEAST_NOISE = 2e-3  # eV
 # likelihood takes for noise what could be learned from them (docs/decisions/025).
 CHOSEN_NOISE = 0.01
 # Weak pulls on logarithms, in nats per square: for what a few labels do not say.
-# The linear part has to earn its size: with 50 labels it fits what is not there.
-_PULLS = ((0.0, 0.02), (float(np.log(0.02)), 1.0), (float(np.log(0.02)), 0.05))
+# Numbers of the molecule have to earn their size: with 50 labels they fit what is not there.
+_PULLS = ((0.0, 0.02), (float(np.log(0.02)), 1.0), (float(np.log(0.05)), 0.05), (float(np.log(0.02)), 0.05))
 
 
 class Sizes(NamedTuple):
-    """Deviations, eV: of the sum over atoms, of the linear part, of the noise."""
+    """Deviations, eV: of the sum over atoms, of numbers of the molecule, of baselines' weights, of noise."""
 
     atoms: float
-    linear: float
+    whole: float
+    levels: float
     noise: float
 
 
-def covariance(sizes: Sizes, atoms: NDArray, linear: NDArray, counts: NDArray) -> NDArray[np.float64]:
-    """Covariance of the energies beyond the references, without noise. The three kernels have one shape."""
-    found: NDArray[np.float64] = sizes.atoms**2 * atoms + sizes.linear**2 * linear + ATOM_PRIOR**2 * counts
+def covariance(atoms: NDArray, lines: NDArray, counts: NDArray, *, size: float) -> NDArray[np.float64]:
+    """Covariance of the energies beyond the references, without noise. The three kernels have one shape.
+
+    Args:
+        atoms: of the sum over atoms, for a deviation of 1 eV.
+        lines: of the linear part, eV².
+        counts: of element counts.
+        size: eV, deviation of the sum over atoms.
+    """
+    found: NDArray[np.float64] = size**2 * atoms + lines + ATOM_PRIOR**2 * counts
     return found
 
 
 def fit_sizes(
-    rests: NDArray, atoms: NDArray, linear: NDArray, counts: NDArray, *, most_noise: float = np.inf
+    rests: NDArray,
+    atoms: NDArray,
+    whole: NDArray,
+    levels: NDArray,
+    counts: NDArray,
+    *,
+    most_noise: float = np.inf,
 ) -> tuple[float, Sizes]:
     """Find sizes at the least penalised negative log marginal likelihood (nats), and that likelihood.
 
     Args:
         rests: ``(n,)`` eV, labels less references and baseline.
         atoms: ``(n, n)`` kernel of atoms.
-        linear: ``(n, n)`` kernel of the linear part.
+        whole: ``(n, n)`` kernel of numbers of the molecule.
+        levels: ``(n, n)`` kernel of how far baselines are from their mean.
         counts: ``(n, n)`` kernel of element counts.
         most_noise: eV, upper bound of the noise.
     """
@@ -51,12 +66,12 @@ def fit_sizes(
     eye = np.eye(len(rests))
 
     def loss(logs: NDArray) -> tuple[float, NDArray]:
-        parts = [np.exp(2 * logs[0]) * atoms, np.exp(2 * logs[1]) * linear, np.exp(2 * logs[2]) * eye]
-        matrix = parts[0] + parts[1] + parts[2] + ATOM_PRIOR**2 * counts
+        parts = [np.exp(2 * log) * one for log, one in zip(logs, (atoms, whole, levels, eye), strict=True)]
+        matrix = sum(parts) + ATOM_PRIOR**2 * counts
         try:
             factor = cho_factor(matrix, lower=True, check_finite=False)
         except LinAlgError:
-            return 1e12, np.zeros(3)
+            return 1e12, np.zeros(4)
         inverse = cho_solve(factor, eye, check_finite=False)
         weights = inverse @ rests
         value = 0.5 * rests @ weights + np.log(np.diag(factor[0])).sum()
@@ -66,10 +81,10 @@ def fit_sizes(
             slopes[i] += 2 * pull * (logs[i] - middle)
         return float(value), slopes
 
-    first = np.log([spread, 0.3 * spread, 0.1 * spread + 0.01])
+    first = np.log([spread, 0.3 * spread, 0.3 * spread, 0.1 * spread + 0.01])
     highest = min(_BOUNDS[1], float(np.log(max(most_noise, _LEAST_NOISE))))
-    bounds = [_BOUNDS, _BOUNDS, (float(np.log(_LEAST_NOISE)), highest)]
-    first[2] = min(first[2], highest)
+    bounds = [_BOUNDS, _BOUNDS, _BOUNDS, (float(np.log(_LEAST_NOISE)), highest)]
+    first[3] = min(first[3], highest)
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
     return float(found.fun), Sizes(*np.exp(found.x).tolist())
 

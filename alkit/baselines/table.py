@@ -7,6 +7,7 @@ from rich.table import Table
 from alkit.baselines.base import BASELINES, GROUPS, REGISTRY, Baseline, BaselineSpec, create_baseline
 from alkit.errors import ConfigError
 
+_MANY = 10  # inputs that are counted and not named
 _ASKED = {"ase": "calculator: 'module:Class'", "dataset": "property: name"}
 
 
@@ -19,10 +20,15 @@ def baselines_table() -> Table:
         table.add_row(group, "", "", f"{' and '.join(parts)}, their mean")
     for name in BASELINES:
         cls: type[Baseline] = REGISTRY.find(name)
-        seen = ", ".join((*cls.atom_inputs, *cls.pair_inputs, *cls.whole_inputs))
+        seen = ", ".join((*cls.atom_inputs, *cls.pair_inputs, *_shortened(cls.whole_inputs)))
         tier = f"{cls.tier} ({cls.learned_from})" if cls.learned_from else cls.tier
         table.add_row(name, tier, seen, _here(name))
     return table
+
+
+def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, or how many there are of one kind."""
+    return (f"{len(names)} {names[0].split()[0]} numbers",) if len(names) > _MANY else names
 
 
 def _here(name: str) -> str:

@@ -209,8 +209,9 @@ class GraphBuilder:
         if "xtb" in self.settings.inputs:
             charges, orders = known[GFN2].atoms[:, 0], known[GFN2].pairs[..., 0]
         for spec, reading in known.items():
-            if (name := create_baseline(spec).inputs) in self._named:
-                named[name] = (reading.atoms, reading.pairs, reading.whole)
+            baseline = create_baseline(spec)
+            named[baseline.inputs] = (reading.atoms, reading.pairs, reading.whole)
+            named[baseline.earlier_inputs] = (reading.atoms, reading.pairs, reading.whole[:0])
         return graph_3d(
             molecule.numbers,
             molecule.positions,

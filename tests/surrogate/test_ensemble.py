@@ -19,6 +19,7 @@ from surrogate import (
     graph_2d,
     graph_3d,
 )
+from surrogate.checks import check_warm_start
 from surrogate.ensemble import Prediction
 from surrogate.schnet import build_model
 
@@ -109,6 +110,15 @@ def test_the_calibration_is_fitted_on_the_validation_molecules(ensemble: Ensembl
     samples, sources, _ = ensemble._raw(graphs)
     assert ensemble.calibration == Calibration.fit(labels - samples.mean(axis=0), samples, sources)
     assert ensemble.calibration.exponents.keys() == {"ensemble", "gp"}
+
+
+def test_networks_of_an_earlier_revision_go_on_with_the_inputs_that_they_saw() -> None:
+    """AIMNet2's learned numbers are for kernels alone."""
+    earlier = dataclasses.replace(SETTINGS, mode="3d", inputs=("gfn1", "aimnet2-b973c"))
+    later = dataclasses.replace(earlier, inputs=("gfn1", "aimnet2-b973c-learned"))
+    check_warm_start(earlier, 1, later, 1)
+    with pytest.raises(SurrogateError, match="use the same"):
+        check_warm_start(earlier, 1, dataclasses.replace(earlier, inputs=("gfn1",)), 1)
 
 
 def test_warm_start_begins_at_the_earlier_weights(ensemble: Ensemble) -> None:

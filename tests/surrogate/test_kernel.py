@@ -25,7 +25,7 @@ from surrogate.fitting import chosen_representation, folds_for
 from surrogate.folds import each_alone
 from surrogate.inputs import graph_2d
 from surrogate.kernel import KernelModel
-from surrogate.kernel_prior import _USUAL_LENGTHS, _USUAL_SIZES, prior_covariance
+from surrogate.kernel_prior import _USUAL_LENGTHS, _USUAL_SIZE, prior_covariance
 from surrogate.likelihood import fit_sizes, leave_out
 from surrogate.low_rank import Covariance
 
@@ -112,14 +112,16 @@ def test_the_kernel_is_the_sum_over_pairs_of_atoms() -> None:
 def test_sizes_are_where_the_likelihood_is_flat() -> None:
     rng = np.random.default_rng(3)
     points = rng.normal(size=(40, 2))
-    atoms, linear, counts = RBF(1.0)(points), points @ points.T, np.ones((40, 40))
+    atoms, whole, counts = RBF(1.0)(points), points @ points.T, np.ones((40, 40))
+    levels = np.outer(points[:, 0] ** 2, points[:, 0] ** 2)
     labels = rng.multivariate_normal(np.zeros(40), 0.5 * atoms + 0.01 * np.eye(40))
-    best, sizes = fit_sizes(labels, atoms, linear, counts)
-    for k in range(3):
+    best, sizes = fit_sizes(labels, atoms, whole, levels, counts)
+    for k in range(4):
         for factor in (0.9, 1.1):
             other = list(sizes)
             other[k] *= factor
-            matrix = other[0] ** 2 * atoms + other[1] ** 2 * linear + other[2] ** 2 * np.eye(40) + counts
+            parts = zip(other, (atoms, whole, levels, np.eye(40)), strict=True)
+            matrix = sum(size**2 * part for size, part in parts) + counts
             value = 0.5 * labels @ np.linalg.solve(matrix, labels) + 0.5 * np.linalg.slogdet(matrix)[1]
             assert value > best - 0.3  # the weak pulls are the rest
 
@@ -186,6 +188,61 @@ def test_inputs_and_baselines_are_learned_from(tmp_path) -> None:
     without = graphs_of(MOLECULES[:1], inputs=inputs, baselines=[-1.0], baseline_level="another")
     with pytest.raises(SurrogateError, match="learns on top of two"):
         model.predict(without)
+
+
+def on_levels(count: int, levels: list[np.ndarray], whole: np.ndarray | None = None) -> list:
+    """The first molecules with baselines, and numbers of their own where the settings take them."""
+    found = []
+    for i, atoms in enumerate(MOLECULES[:count]):
+        nothing = np.zeros((len(atoms), len(atoms), 0))
+        inputs = [] if whole is None else [(np.zeros((len(atoms), 1)), nothing, whole[i])]
+        found.append(
+            graph_3d(
+                atoms.numbers, atoms.positions, cutoff=5.0, inputs=inputs, baseline_level="two",
+                baselines=[float(level[i]) for level in levels],
+            )
+        )  # fmt: skip
+    return found
+
+
+def test_baselines_weigh_by_what_they_leave_to_learn() -> None:
+    """A far worse second level costs next to nothing; with few labels all weigh the same."""
+    rng = np.random.default_rng(6)
+    good, bad = LABELS + 0.02 * rng.normal(size=len(LABELS)), LABELS + 2 * rng.normal(size=len(LABELS))
+    settings = replace(KERNEL, baseline="two")
+    graphs, alone = on_levels(60, [good, bad]), on_levels(60, [good])
+    errors = {}
+    for name, known in (("both", graphs), ("good", alone)):
+        model = KernelModel.fit(settings, TrainingSettings(), training=(known[:40], LABELS[:40]))
+        errors[name] = np.abs(model.predict(known[40:]).mean - LABELS[40:60]).mean()
+        assert sum(model.linear.weights) == pytest.approx(1)
+    assert errors["both"] < 1.3 * errors["good"]
+    few = KernelModel.fit(settings, TrainingSettings(), training=(graphs[:5], LABELS[:5]))
+    assert few.linear.weights == (0.5, 0.5)
+
+
+def test_labels_draw_the_weights_to_those_that_fit() -> None:
+    rng = np.random.default_rng(7)
+    first, second = (LABELS + rng.normal(size=len(LABELS)) for _ in range(2))
+    labels = 0.8 * first + 0.2 * second
+    graphs, settings = on_levels(60, [first, second]), replace(KERNEL, baseline="two")
+    model = KernelModel.fit(settings, TrainingSettings(), training=(graphs[:40], labels[:40]))
+    assert np.abs(model.predict(graphs[40:]).mean - labels[40:60]).mean() < 0.05
+    left = model.out_of_fold(graphs[:40], each_alone(range(40)))
+    assert np.abs(left.mean - labels[:40]).mean() < 0.05
+
+
+def test_numbers_of_the_molecule_are_learned_without_a_constant() -> None:
+    """The learned numbers of AIMNet2 are sums over atoms: none of them, and nothing is added."""
+    rng = np.random.default_rng(8)
+    hidden = rng.normal(size=(len(MOLECULES), 2))
+    whole, labels = hidden @ rng.normal(size=(2, 64)), LABELS + 0.3 * hidden[:, 0]
+    settings = replace(KERNEL, baseline="two", inputs=("aimnet2-b973c-learned",))
+    graphs = on_levels(60, [LABELS], whole)
+    model = KernelModel.fit(settings, TrainingSettings(), training=(graphs[:40], labels[:40]))
+    assert np.abs(model.predict(graphs[40:]).mean - labels[40:60]).mean() < 0.15
+    without = on_levels(3, [LABELS], np.zeros((3, 64)))
+    np.testing.assert_array_equal(model.linear(without), 0)
 
 
 @pytest.mark.parametrize("representation", ["schnet", "painn"])
@@ -284,7 +341,7 @@ def full(covariance: Covariance) -> np.ndarray:
 def test_a_label_more_lowers_the_covariance_as_it_must() -> None:
     """The process of a molecule more, with the same sizes, is the other one conditioned on it."""
     model, rest = fitted(30), GRAPHS[30:60]
-    before, noise = full(model.covariance(rest)), model.sizes.noise
+    before, noise = full(model.covariance(rest)), model.noise
     described = model.descriptor(GRAPHS[:31])
     more = replace(
         model, training=described, numbers=np.zeros((31, 0)),
@@ -300,7 +357,7 @@ def test_the_prior_is_the_kernel_and_what_elements_add() -> None:
     graphs = GRAPHS[:25]
     described = Descriptor.fit((1, 6, 7, 8), graphs)(graphs)
     atoms, counts = kernel(described, 25, described, 25, _USUAL_LENGTHS), atom_sums(described, 25)
-    expected = _USUAL_SIZES.atoms**2 * atoms / np.diag(atoms).mean() + counts @ counts.T
+    expected = _USUAL_SIZE**2 * atoms / np.diag(atoms).mean() + counts @ counts.T
     np.testing.assert_allclose(full(prior_covariance(KERNEL, graphs)), expected, atol=1e-3)
 
 

@@ -8,7 +8,10 @@ import pytest
 from surrogate import ModelSettings, SurrogateError, TrainingSettings
 
 REPRESENTATIONS = "representation is 'gnn'; it is 'schnet', 'painn', 'kernel', 'committee' or 'auto'."
-INPUTS = "inputs is 'dft'; it is 'chemistry', 'xtb', 'gfn1', 'gfn2', 'aimnet2-b973c' or 'aimnet2-wb97m'."
+INPUTS = (
+    "inputs is 'dft'; it is 'chemistry', 'xtb', 'gfn1', 'gfn2', 'aimnet2-b973c', 'aimnet2-wb97m', "
+    "'aimnet2-b973c-learned' or 'aimnet2-wb97m-learned'."
+)
 
 
 @pytest.mark.parametrize("settings", [ModelSettings(), TrainingSettings()])

@@ -138,7 +138,13 @@ def test_aimnet2_gives_what_was_found_offline() -> None:
     names = ["CH3OH", "H2O", "C2H6", "CH3CHO"]
     together = single.read_all([placed(name) for name in names])
     for name, found in zip(names, together, strict=True):
-        assert found.energy == pytest.approx(single.read(placed(name)).energy, abs=2e-3)
+        alone, forces = single.read(placed(name)), single.energy_and_forces(placed(name))
+        assert found.energy == pytest.approx(alone.energy, abs=2e-3)
+        assert found.energy == pytest.approx(forces[0], abs=2e-3)  # the same ensemble, run whole
+        np.testing.assert_allclose(found.whole, alone.whole, rtol=1e-3, atol=1e-3)
+        assert found.whole.shape == (64,)
+    turned = Molecule("O", WATER.numbers, WATER.positions[:, [1, 2, 0]], "given")
+    np.testing.assert_allclose(single.read(turned).whole, single.read(WATER).whole, rtol=1e-3, atol=1e-3)
     assert tier_of(specs_of([{"kind": "aimnet2"}, {"kind": "gfn2"}])).startswith("pretrained (AIMNet2")
 
 
