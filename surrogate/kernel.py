@@ -45,7 +45,7 @@ from surrogate.files import write_whole
 from surrogate.inputs import Graph, input_widths
 from surrogate.kernel_lengths import choose_lengths
 from surrogate.kernel_prior import prior_columns
-from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, covariance, fit_sizes, leave_out
+from surrogate.likelihood import ATOM_PRIOR, CHOSEN_NOISE, covariance, fit_sizes, leave_out, optimism
 from surrogate.linear_part import Linear
 from surrogate.low_rank import Covariance, factorised
 from surrogate.prediction import Prediction
@@ -56,8 +56,6 @@ from surrogate.targets import AtomReferences, baselines, checked_labels
 MOST_LABELS = 5000  # the work grows with their third power
 _WAVES, _PAIRS = 512, 8  # random waves of an element, and pairs of joint draws
 _SEED = 0
-_FIFTHS, _USUAL_SLOPE = 5, 0.5  # of the logarithm of an error with that of the labels
-_LEAST = 1e-6  # of a mean error, eV
 
 
 @dataclass(eq=False, repr=False)
@@ -149,7 +147,9 @@ class KernelModel:
         found = Calibration.fit(
             errors[judging], np.zeros((1, int(judging.sum()))), {"gp": deviations[judging]}
         )
-        model.calibration = replace(found, scale=found.scale * model._optimism(errors))
+        kernels = (atoms / unit, *products)
+        factor = optimism(rests, kernels, sizes, np.abs(errors).mean(), most_noise=most_noise)
+        model.calibration = replace(found, scale=found.scale * factor)
         return model
 
     members = ()  # nothing is averaged
@@ -227,17 +227,6 @@ class KernelModel:
     def gain(self, errors: NDArray, samples: NDArray) -> float:
         """1: what is left out is missed by one label of many, see `Ensemble.gain`."""
         return 1.0
-
-    def _optimism(self, errors: NDArray) -> float:
-        """The factor by which errors are larger than leaving out one by one says.
-
-        Lengths and sizes have seen all labels; leaving out a fifth shows where that counts.
-        """
-        n = len(errors)
-        fifths = [np.arange(n)[k::_FIFTHS] for k in range(_FIFTHS)]
-        others, _ = leave_out(self._inverse, self._weights, fifths)
-        expected = np.abs(others).mean() * (1 - 1 / _FIFTHS) ** _USUAL_SLOPE
-        return max(1.0, float(expected / max(np.abs(errors).mean(), _LEAST)))
 
     def _prediction(self, samples: NDArray, deviations: NDArray, embeddings: NDArray) -> Prediction:
         return Prediction(

@@ -1,7 +1,7 @@
 """The linear part of the kernel: numbers of a molecule as a whole, and weights of its baselines.
 
-What is learned on top of is the mean of the baselines, each weighted by how little it leaves to learn
-(Bates and Granger, https://doi.org/10.1057/jors.1969.103). Labels then draw the weights away from these.
+The model learns on top of the mean of the baselines. Each is weighted by how little it leaves to learn
+(Bates and Granger, https://doi.org/10.1057/jors.1969.103), and labels draw the weights from there.
 """
 
 from __future__ import annotations
