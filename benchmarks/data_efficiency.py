@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -261,12 +262,12 @@ def figure(results: list[dict[str, Any]], names: list[str], path: Path) -> None:
     from matplotlib.ticker import FixedLocator, NullFormatter
 
     drawing, axes = pyplot.subplots(figsize=(7.5, 5), layout="constrained")
-    for name in names:
+    for name, marker in zip(names, cycle("oDv^<>"), strict=False):
         sizes = sorted({one["labels"] for one in results if one["row"] == name})
         columns = [[one["mae"] for one in results if (one["row"], one["labels"]) == (name, n)] for n in sizes]
         if sizes:
             means, spreads = [np.mean(c) for c in columns], [np.std(c) for c in columns]
-            axes.errorbar(sizes, means, spreads, marker="o", capsize=3, label=name)
+            axes.errorbar(sizes, means, spreads, marker=marker, capsize=3, label=name)
     for (name, curve), line in zip(PUBLISHED.items(), ("k--", "k:"), strict=True):
         axes.plot(list(curve), list(curve.values()), line, marker="s", linewidth=1, label=name)
     axes.axhline(CHEMICAL_ACCURACY, color="gray", linewidth=1)
@@ -282,7 +283,7 @@ def figure(results: list[dict[str, Any]], names: list[str], path: Path) -> None:
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
-    axes.legend(fontsize=8, loc="lower left")
+    drawing.legend(fontsize=8, loc="outside lower center", ncols=3)
     drawing.savefig(path, dpi=150)
 
 

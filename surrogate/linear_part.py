@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from surrogate.inputs import Graph
 
 _LEAST = 1e-6  # of a deviation, eV
-_SHARE = 0.05  # of a number's deviation: the least that elements may be thought to leave
+_SHARE = 1e-3  # of a number's deviation: where elements leave less, it is rounding
 _FEWEST = 2  # labels for each element, to tell what elements leave
 
 
@@ -52,11 +52,10 @@ class Linear:
             weights = errors**-2 / (errors**-2).sum()
         found = cls(np.zeros(0), np.zeros(0), tuple(weights.tolist()))
         columns = [whole, found._apart(energies)]
-        deviations = [_left_by(counts, part) * np.sqrt(max(part.shape[1], 1)) for part in columns]
-        joined = np.concatenate(deviations)
-        return replace(
-            found, means=np.zeros(len(joined)), deviations=np.where(joined > _LEAST, joined, np.inf)
-        )
+        left = np.concatenate([_left_by(counts, part) for part in columns])
+        varied = left > np.maximum(_SHARE * np.hstack(columns).std(axis=0), _LEAST)
+        shared = np.concatenate([np.full(part.shape[1], np.sqrt(part.shape[1])) for part in columns])
+        return replace(found, means=np.zeros(len(left)), deviations=np.where(varied, left * shared, np.inf))
 
     def sized(self, sizes: NDArray[np.float64]) -> Linear:
         """The same columns in eV, with ``(j,)`` deviations (eV) of what each may contribute."""
@@ -102,11 +101,9 @@ def _energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
 
 
 def _left_by(counts: NDArray, values: NDArray) -> NDArray[np.float64]:
-    """``(j,)``: the deviation of each column that element counts leave, never far below its own."""
-    spread = values.std(axis=0)
+    """``(j,)``: the deviation of each column that element counts leave; its own where molecules are few."""
     if not values.size or len(values) < _FEWEST * counts.shape[1]:
-        return np.asarray(spread, dtype=np.float64)
+        return np.asarray(values.std(axis=0), dtype=np.float64)
     fitted, _, rank, _ = np.linalg.lstsq(counts, values, rcond=None)
     rests = ((values - counts @ fitted) ** 2).sum(axis=0) / (len(values) - rank)
-    found: NDArray[np.float64] = np.maximum(np.sqrt(rests), _SHARE * spread)
-    return found
+    return np.asarray(np.sqrt(rests), dtype=np.float64)

@@ -217,6 +217,9 @@ def test_baselines_weigh_by_what_they_leave_to_learn() -> None:
         errors[name] = np.abs(model.predict(known[40:]).mean - LABELS[40:60]).mean()
         assert sum(model.linear.weights) == pytest.approx(1)
     assert errors["both"] < 1.3 * errors["good"]
+    shifted = on_levels(40, [good + 10 * np.array([len(atoms) for atoms in MOLECULES]), bad])
+    model = KernelModel.fit(settings, TrainingSettings(), training=(shifted, LABELS[:40]))
+    assert model.linear.weights[0] > 0.99  # a shift of each atom is no error
     few = KernelModel.fit(settings, TrainingSettings(), training=(graphs[:5], LABELS[:5]))
     assert few.linear.weights == (0.5, 0.5)
 
