@@ -133,12 +133,12 @@ def optimism(
     if n < _FEWEST:
         return 1.0
     parts, errors = min(_FIFTHS, n), np.zeros(n)
+    atoms, whole, levels, counts = kernels
     for k in range(parts):
         left = np.arange(n) % parts == k
         kept = np.ix_(~left, ~left)
         if n <= _REFITTED:
             _, sizes = fit_sizes(rests[~left], *(one[kept] for one in kernels), most_noise=most_noise)
-        atoms, whole, levels, counts = kernels
         lines = sizes.whole**2 * whole + sizes.levels**2 * levels
         matrix = covariance(atoms, lines, counts, size=sizes.atoms)
         noisy = matrix[kept] + sizes.noise**2 * np.eye(int((~left).sum()))

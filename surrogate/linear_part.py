@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate.inputs import Graph
+from surrogate.targets import FEWEST
 
 _LEAST = 1e-6  # of a deviation, eV
 _SHARE = 1e-3  # of a number's deviation: where elements leave less, it is rounding
-_FEWEST = 2  # labels for each element, to tell what elements leave
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Linear:
         """
         energies, whole = _energies(graphs), _whole(graphs)
         weights = np.full(energies.shape[1], 1 / max(energies.shape[1], 1))
-        if labels is not None and len(graphs) >= _FEWEST * counts.shape[1]:
+        if labels is not None and len(graphs) >= FEWEST * counts.shape[1]:
             errors = np.maximum(_left_by(counts, labels[:, None] - energies), _LEAST)
             weights = errors**-2 / (errors**-2).sum()
         found = cls(np.zeros(0), np.zeros(0), tuple(weights.tolist()))
@@ -102,7 +102,7 @@ def _energies(graphs: Sequence[Graph]) -> NDArray[np.float64]:
 
 def _left_by(counts: NDArray, values: NDArray) -> NDArray[np.float64]:
     """``(j,)``: the deviation of each column that element counts leave; its own where molecules are few."""
-    if not values.size or len(values) < _FEWEST * counts.shape[1]:
+    if not values.size or len(values) < FEWEST * counts.shape[1]:
         return np.asarray(values.std(axis=0), dtype=np.float64)
     fitted, _, rank, _ = np.linalg.lstsq(counts, values, rcond=None)
     rests = ((values - counts @ fitted) ** 2).sum(axis=0) / (len(values) - rank)

@@ -11,7 +11,7 @@ from surrogate.errors import SurrogateError
 from surrogate.inputs import Graph
 
 _SMALLEST_DEVIATION = 1e-6  # eV; below it there is rounding alone
-_FEWEST = 2  # molecules for each element, to tell what is left from what was fitted
+FEWEST = 2  # molecules for each element, to tell what is left from what was fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def per_atom_deviation(graphs: Sequence[Graph], rests: NDArray, *, mean: bool = 
     It is 1 eV, schnetpack's own unit, where there are hardly more molecules than elements. References fitted
     to them leave next to nothing, and that says nothing of others.
     """
-    if len(graphs) < _FEWEST * len({int(z) for graph in graphs for z in graph.numbers}):
+    if len(graphs) < FEWEST * len({int(z) for graph in graphs for z in graph.numbers}):
         return 1.0
     sizes = 1 if mean else np.array([len(graph) for graph in graphs])
     deviation = float(np.std(rests / sizes))

@@ -116,10 +116,10 @@ class _AIMNet2(Baseline):
 
     def energy_and_forces(self, molecule: Molecule) -> tuple[float, np.ndarray]:
         """Energy in eV, counted as in `read`, and forces, ``(n, 3)`` eV/Å. Raises as `read` does."""
-        if (problem := self._problem(molecule)) is not None:
-            raise problem
         import torch
 
+        if (problem := self._problem(molecule)) is not None:
+            raise problem
         with torch.no_grad():
             out = self._network(self._given([molecule]))
         free = sum(self.atoms[int(z)] for z in molecule.numbers)
@@ -192,9 +192,9 @@ class _AIMNet2(Baseline):
         """
         import torch
 
-        n = len(molecules[0].numbers)
+        n, given = len(molecules[0].numbers), self._given(molecules)
         with torch.no_grad():
-            outs = [member.forward(self._given(molecules)) for member in self._members]
+            outs = [member.forward(dict(given)) for member in self._members]  # each adds to what it gets
             energies = torch.stack([out["energy"] for out in outs]).mean(dim=0)
             charges = torch.stack([out["charges"][:, :n] for out in outs]).mean(dim=0)
             atoms = torch.cat([out["aim"][: len(molecules), :n] for out in outs], dim=-1)
